@@ -46,20 +46,20 @@ export interface Fact {
   readonly data: EventData;
 }
 
-interface Definition<Schema extends z.ZodType<EventData>> {
+interface Definition<Data extends EventData> {
   producer: string;
   /** The id of the object that the event is about. */
-  subject: (data: z.infer<Schema>) => string;
-  data: Schema;
-  sample: z.infer<Schema>;
+  subject: (data: Data) => string;
+  data: z.ZodType<Data>;
+  sample: Data;
 }
 
 /** Defines one event contract; `type` is `shop.<object>.<past tense>.v<major>`. */
-export function defineEvent<Schema extends z.ZodType<EventData>>(
+export function defineEvent<Data extends EventData>(
   type: `shop.${string}.${string}.v${number}`,
-  { producer, subject, data, sample }: Definition<Schema>,
-): EventContract<z.infer<Schema>> {
-  const happened = type.split('.')[2];
+  { producer, subject, data, sample }: Definition<Data>,
+): EventContract<Data> {
+  const happened = type.split('.')[2] ?? '';
   const source = `/shop/${producer}`;
   return {
     type,

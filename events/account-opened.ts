@@ -1,0 +1,17 @@
+import { z } from 'zod';
+import { defineEvent } from '#platform/event.ts';
+import { currency, money } from '#platform/money.ts';
+
+/** A customer has a billing account, empty. */
+export const accountOpened = defineEvent('shop.account.opened.v1', {
+  producer: 'create-account',
+  subject: ({ accountId }) => accountId,
+  data: z.object({ accountId: z.uuid(), userId: z.uuid(), currency }),
+  sample: {
+    accountId: '0198c0de-0000-7000-8000-000000000003',
+    userId: '0198c0de-0000-7000-8000-000000000001',
+    currency: 'usd',
+  },
+});
+
+export type AccountOpened = z.infer<typeof accountOpened.data>;

@@ -1,0 +1,25 @@
+import { z } from 'zod';
+import { defineEvent } from '#platform/event.ts';
+import { currency, money } from '#platform/money.ts';
+
+/** Nothing was taken from the account, and never will be for this order. */
+export const chargeDeclined = defineEvent('shop.charge.declined.v1', {
+  producer: 'charge-account',
+  subject: ({ orderId }) => orderId,
+  data: z.object({
+    orderId: z.uuid(),
+    userId: z.uuid(),
+    amount: money,
+    currency,
+    reason: z.enum(['insufficient_funds', 'currency_mismatch', 'account_not_found', 'order_canceled']),
+  }),
+  sample: {
+    orderId: '0198c0de-0000-7000-8000-000000000002',
+    userId: '0198c0de-0000-7000-8000-000000000001',
+    amount: 80_000,
+    currency: 'usd',
+    reason: 'insufficient_funds',
+  },
+});
+
+export type ChargeDeclined = z.infer<typeof chargeDeclined.data>;

@@ -1,0 +1,25 @@
+import { z } from 'zod';
+import { defineEvent } from '#platform/event.ts';
+import { currency, money } from '#platform/money.ts';
+
+/** Money has arrived on an account. */
+export const depositSucceeded = defineEvent('shop.deposit.succeeded.v1', {
+  producer: 'deposit-money',
+  subject: ({ depositId }) => depositId,
+  data: z.object({
+    depositId: z.uuid(),
+    accountId: z.uuid(),
+    userId: z.uuid(),
+    amount: money,
+    currency,
+  }),
+  sample: {
+    depositId: '0198c0de-0000-7000-8000-000000000004',
+    accountId: '0198c0de-0000-7000-8000-000000000003',
+    userId: '0198c0de-0000-7000-8000-000000000001',
+    amount: 100_000,
+    currency: 'usd',
+  },
+});
+
+export type DepositSucceeded = z.infer<typeof depositSucceeded.data>;

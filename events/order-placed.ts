@@ -1,0 +1,12 @@
+import { z } from 'zod';
+import { defineEvent } from '#platform/event.ts';
+
+/** An order was accepted. It names the order; what it costs is decided by the row. */
+export const orderPlaced = defineEvent('shop.order.placed.v1', {
+  producer: 'create-order',
+  subject: ({ orderId }) => orderId,
+  data: z.object({ orderId: z.uuid(), userId: z.uuid() }),
+  sample: { orderId: '0198c0de-0000-7000-8000-000000000002', userId: '0198c0de-0000-7000-8000-000000000001' },
+});
+
+export type OrderPlaced = z.infer<typeof orderPlaced.data>;

@@ -1,0 +1,19 @@
+import { z } from 'zod';
+import { defineEvent } from '#platform/event.ts';
+import { currency, money } from '#platform/money.ts';
+
+/** An order was not accepted and not charged. */
+export const orderRejected = defineEvent('shop.order.rejected.v1', {
+  producer: 'settle-order',
+  subject: ({ orderId }) => orderId,
+  data: z.object({ orderId: z.uuid(), userId: z.uuid(), total: money, currency, reason: z.string() }),
+  sample: {
+    orderId: '0198c0de-0000-7000-8000-000000000002',
+    userId: '0198c0de-0000-7000-8000-000000000001',
+    total: 80_000,
+    currency: 'usd',
+    reason: 'insufficient_funds',
+  },
+});
+
+export type OrderRejected = z.infer<typeof orderRejected.data>;

@@ -1,0 +1,12 @@
+import { z } from 'zod';
+import { defineEvent } from '#platform/event.ts';
+
+/** Somebody became a customer. Their address and name stay in the database. */
+export const userRegistered = defineEvent('shop.user.registered.v1', {
+  producer: 'register-user',
+  subject: ({ userId }) => userId,
+  data: z.object({ userId: z.uuid() }),
+  sample: { userId: '0198c0de-0000-7000-8000-000000000001' },
+});
+
+export type UserRegistered = z.infer<typeof userRegistered.data>;

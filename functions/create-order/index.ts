@@ -1,0 +1,64 @@
+import { uuidv7 } from 'uuidv7';
+import { z } from 'zod';
+import { orderPlaced } from '#events/order-placed.ts';
+import { batch, decideOnce } from '#platform/batch.ts';
+import { beginChain } from '#platform/event.ts';
+import { onCommand } from '#platform/on-request.ts';
+import { Problem } from '#platform/problem.ts';
+import { findOrders, findPrices, insertOrders, type Draft, type Order } from './queries.ts';
+
+export { relay as background } from '#platform/outbox.ts';
+
+const newOrder = z.object({
+  items: z
+    .array(z.object({ sku: z.string().min(1).max(64), quantity: z.int().min(1).max(1_000_000) }))
+    .min(1)
+    .max(100),
+});
+
+const keyOf = ({ userId, idempotencyKey }: { userId: string; idempotencyKey: string }) => `${userId} ${idempotencyKey}`;
+
+const placeOrder = batch<Draft, Order>({
+  key: keyOf,
+  run: async (drafts) => {
+    const orders = await decideOnce(drafts, keyOf, keyOf, insertOrders, findOrders);
+    return Promise.all(drafts.map((draft) => orders.get(keyOf(draft)) ?? whyNot(draft)));
+  },
+});
+
+/** Accepts an order, once an `Idempotency-Key`; `order.placed` then has it charged. The database knows the prices. */
+export const handle = onCommand(newOrder, async ({ body, caller, idempotencyKey, requestHash, traceparent }) => {
+  const id = uuidv7();
+  const event = beginChain(orderPlaced.fact({ orderId: id, userId: caller.id }), traceparent);
+  const order = await placeOrder({ id, userId: caller.id, idempotencyKey, requestHash, items: body.items, event });
+  if (!order.requestHash.equals(requestHash)) {
+    throw new Problem('idempotency_key_reused', 'Take a new key for a new order.');
+  }
+  return {
+    status: 202,
+    headers: { location: `/v1/orders/${order.id}` },
+    body: answer(order),
+    publish: order.id === id ? event : undefined,
+  };
+});
+
+// the answer to a repeat is the answer of the first time, so it does not tell what has become of the order
+const answer = ({ id, total, currency, items, createdAt }: Order) => ({
+  id,
+  status: 'pending',
+  reason: null,
+  total,
+  currency,
+  items,
+  createdAt,
+  settledAt: null,
+});
+
+async function whyNot({ items }: Draft): Promise<Problem> {
+  const known = new Set((await findPrices(items.map(({ sku }) => sku))).map(({ sku }) => sku));
+  const errors = items.flatMap(({ sku }, index) =>
+    known.has(sku) ? [] : [{ field: `items.${index}.sku`, message: `There is no product "${sku}".` }],
+  );
+  if (errors.length > 0) return new Problem('unknown_sku', 'GET /v1/products lists what there is.', { errors });
+  return new Problem('order_too_large', 'The total must be between 1 and 2^53 - 1 minor units, in one currency.');
+}

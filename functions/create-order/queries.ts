@@ -1,0 +1,117 @@
+import { many, statement } from '#platform/database.ts';
+import type { ShopEvent } from '#platform/event.ts';
+
+/** An order as it is asked for. */
+export interface Draft {
+  id: string;
+  userId: string;
+  idempotencyKey: string;
+  requestHash: Buffer;
+  items: { sku: string; quantity: number }[];
+  event: ShopEvent;
+}
+
+export interface Order {
+  id: string;
+  userId: string;
+  idempotencyKey: string;
+  requestHash: Buffer;
+  total: number;
+  currency: string;
+  items: { sku: string; name: string; quantity: number; unitPrice: number }[];
+  createdAt: Date;
+}
+
+const insert = statement<Order>(
+  'create-order.insert',
+  `
+  with draft as (
+    select *
+      from unnest($1::uuid[], $2::uuid[], $3::text[], $4::bytea[], $5::text[], $6::json[])
+           as draft (id, user_id, idempotency_key, request_hash, event_id, event)
+  ), priced as (
+    select item.order_id, item.line, item.sku, p.name, item.quantity, p.price, p.currency
+      from unnest($7::uuid[], $8::int[], $9::text[], $10::bigint[]) as item (order_id, line, sku, quantity)
+      left join ordering.products p on p.sku = item.sku
+  ), summed as (
+    -- an unknown product has no price: its order is not placed
+    select order_id, sum(quantity::numeric * price) as total, min(currency) as currency
+      from priced
+     group by order_id
+    having bool_and(price is not null)
+       and min(currency) = max(currency)
+       and sum(quantity::numeric * price) between 1 and 9007199254740991
+  ), placed as (
+    insert into ordering.orders (id, user_id, idempotency_key, request_hash, total, currency)
+    select draft.id, draft.user_id, draft.idempotency_key, draft.request_hash, summed.total, summed.currency
+      from draft
+      join summed on summed.order_id = draft.id
+     order by draft.user_id, draft.idempotency_key
+    on conflict do nothing
+    returning *
+  ), lines as (
+    insert into ordering.order_lines (order_id, line, sku, name, quantity, unit_price)
+    select priced.order_id, priced.line, priced.sku, priced.name, priced.quantity, priced.price
+      from placed
+      join priced on priced.order_id = placed.id
+  ), kept as (
+    insert into events.outbox (id, event)
+    select draft.event_id, draft.event
+      from placed
+      join draft on draft.id = placed.id
+  )
+  select placed.id, placed.user_id as "userId", placed.idempotency_key as "idempotencyKey",
+         placed.request_hash as "requestHash", placed.total, placed.currency, placed.created_at as "createdAt",
+         (select json_agg(json_build_object('sku', sku, 'name', name, 'quantity', quantity, 'unitPrice', price)
+                          order by line)
+            from priced
+           where priced.order_id = placed.id) as items
+    from placed`,
+);
+
+/** Places orders together with the outbox rows of their events; gives those that were placed now. */
+export function insertOrders(drafts: Draft[]): Promise<Order[]> {
+  const items = drafts.flatMap(({ id, items: lines }) =>
+    lines.map((item, index) => ({ ...item, id, line: index + 1 })),
+  );
+  return many(insert, [
+    drafts.map(({ id }) => id),
+    drafts.map(({ userId }) => userId),
+    drafts.map(({ idempotencyKey }) => idempotencyKey),
+    drafts.map(({ requestHash }) => requestHash),
+    drafts.map(({ event }) => event.id),
+    drafts.map(({ event }) => JSON.stringify(event)),
+    items.map(({ id }) => id),
+    items.map(({ line }) => line),
+    items.map(({ sku }) => sku),
+    items.map(({ quantity }) => quantity),
+  ]);
+}
+
+const find = statement<Order>(
+  'create-order.find',
+  `
+  select o.id, o.user_id as "userId", o.idempotency_key as "idempotencyKey", o.request_hash as "requestHash",
+         o.total, o.currency, o.created_at as "createdAt",
+         (select json_agg(json_build_object('sku', sku, 'name', name, 'quantity', quantity, 'unitPrice', unit_price)
+                          order by line)
+            from ordering.order_lines
+           where order_id = o.id) as items
+    from unnest($1::uuid[], $2::text[]) as wanted (user_id, idempotency_key)
+    join ordering.orders o on o.user_id = wanted.user_id and o.idempotency_key = wanted.idempotency_key`,
+);
+
+/** The orders that these callers' keys have led to. */
+export const findOrders = (drafts: Draft[]) =>
+  many(find, [drafts.map(({ userId }) => userId), drafts.map(({ idempotencyKey }) => idempotencyKey)]);
+
+const prices = statement<{ sku: string }>(
+  'create-order.prices',
+  `
+  select sku
+    from ordering.products
+   where sku = any ($1::text[])`,
+);
+
+/** Which of these products there are. */
+export const findPrices = (skus: string[]) => many(prices, [skus]);

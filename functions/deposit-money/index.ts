@@ -1,0 +1,50 @@
+import { uuidv7 } from 'uuidv7';
+import { z } from 'zod';
+import { depositSucceeded } from '#events/deposit-succeeded.ts';
+import { beginChain } from '#platform/event.ts';
+import { currency, money } from '#platform/money.ts';
+import { onCommand, type Command } from '#platform/on-request.ts';
+import { Problem } from '#platform/problem.ts';
+import { findAccount, findDeposit, insertDeposit, type Deposit } from './queries.ts';
+
+export { relay as background } from '#platform/outbox.ts';
+
+const newDeposit = z.object({ amount: money.min(1), currency });
+type NewDeposit = z.infer<typeof newDeposit>;
+
+/** Brings money onto the caller's account, once an `Idempotency-Key`. */
+export const handle = onCommand(newDeposit, async (command) => {
+  const { body, caller, traceparent } = command;
+  const account = await findAccount(caller.id);
+  if (!account) {
+    throw new Problem('account_not_open', 'It opens a moment after registration.', { retryAfterSeconds: 1 });
+  }
+  const earlier = await findDeposit(caller.id, command.idempotencyKey);
+  if (earlier) return { status: 201, body: sameAnswer(earlier, command) };
+  if (account.currency !== body.currency) {
+    throw new Problem('currency_mismatch', `This account takes ${account.currency}.`);
+  }
+  const fact = depositSucceeded.fact({ depositId: uuidv7(), accountId: account.id, userId: caller.id, ...body });
+  const event = beginChain(fact, traceparent);
+  const deposit = await insertDeposit(command, event);
+  if (deposit) return { status: 201, body: answer(deposit), publish: event };
+  // lost to a parallel request with the same key, or over the limit
+  const other = await findDeposit(caller.id, command.idempotencyKey);
+  if (other) return { status: 201, body: sameAnswer(other, command) };
+  throw new Problem('deposit_limit', 'An account takes 90,071,992,547,409.91 over its life at most.');
+});
+
+function sameAnswer(deposit: Deposit, { requestHash }: Command<NewDeposit>) {
+  if (!deposit.requestHash.equals(requestHash)) {
+    throw new Problem('idempotency_key_reused', 'Take a new key for a new deposit.');
+  }
+  return answer(deposit);
+}
+
+const answer = ({ id, amount, currency: code, balance, createdAt }: Deposit) => ({
+  id,
+  amount,
+  currency: code,
+  balance,
+  createdAt,
+});

@@ -1,0 +1,23 @@
+import { z } from 'zod';
+import { onRequest } from '#platform/on-request.ts';
+import { hashPassword, isPassword } from '#platform/password.ts';
+import { Problem } from '#platform/problem.ts';
+import { findUser } from './queries.ts';
+import { expiresInSeconds, signToken } from './sign-token.ts';
+
+const credentials = z.object({
+  email: z.string().max(254),
+  password: z.string().max(200),
+});
+
+// checked for an unknown e-mail, so that it takes as long as a wrong password
+const nobody = hashPassword('nobody has this password');
+
+/** Checks a password and signs a short token. An unknown e-mail and a wrong password get the same answer. */
+export const handle = onRequest(credentials, async ({ body: { email, password } }) => {
+  const user = await findUser(email.toLowerCase());
+  const correct = await isPassword(password, user?.passwordHash ?? (await nobody));
+  if (!user || !correct) throw new Problem('invalid_credentials', 'Check both, or register first.');
+  const token = await signToken(user);
+  return { status: 201, body: { token, tokenType: 'Bearer', expiresIn: expiresInSeconds } };
+});

@@ -1,0 +1,12 @@
+import { maybeOne, statement } from '#platform/database.ts';
+
+const find = statement<{ id: string; role: 'customer' | 'admin'; passwordHash: string }>(
+  'log-in.find',
+  `
+  select id, role, password_hash as "passwordHash"
+    from users.users
+   where email = $1::text`,
+);
+
+/** The user with this e-mail, in lower case. */
+export const findUser = (email: string) => maybeOne(find, [email]);

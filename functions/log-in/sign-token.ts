@@ -1,0 +1,41 @@
+import { importJWK, SignJWT, type JWK } from 'jose';
+import { uuidv7 } from 'uuidv7';
+import { z } from 'zod';
+import { settings } from '#platform/settings.ts';
+import { tokenAudience, tokenIssuer, type Caller } from '#platform/token.ts';
+
+const privateKey = z.object({
+  kty: z.literal('OKP'),
+  crv: z.literal('Ed25519'),
+  x: z.string(),
+  d: z.string(),
+  kid: z.string(),
+});
+
+/** `TOKEN_PRIVATE_KEY`: an Ed25519 JSON Web Key; only this function has it. */
+const { TOKEN_PRIVATE_KEY } = settings({
+  TOKEN_PRIVATE_KEY: z.string().transform((text, context) => {
+    try {
+      return privateKey.parse(JSON.parse(text)) as JWK & { kid: string };
+    } catch {
+      context.addIssue('must be a private Ed25519 JSON Web Key');
+      return z.NEVER;
+    }
+  }),
+});
+
+export const expiresInSeconds = 15 * 60;
+const key = importJWK(TOKEN_PRIVATE_KEY, 'EdDSA');
+
+/** A JSON Web Token (RFC 7519) that says who the caller is, for 15 minutes. */
+export async function signToken({ id, role }: Caller): Promise<string> {
+  return new SignJWT({ role })
+    .setProtectedHeader({ alg: 'EdDSA', kid: TOKEN_PRIVATE_KEY.kid, typ: 'JWT' })
+    .setIssuer(tokenIssuer)
+    .setAudience(tokenAudience)
+    .setSubject(id)
+    .setJti(uuidv7())
+    .setIssuedAt()
+    .setExpirationTime(`${expiresInSeconds}s`)
+    .sign(await key);
+}

@@ -1,0 +1,29 @@
+import { z } from 'zod';
+import { userRegistered } from '#events/user-registered.ts';
+import { beginChain } from '#platform/event.ts';
+import { onRequest } from '#platform/on-request.ts';
+import { hashPassword } from '#platform/password.ts';
+import { Problem } from '#platform/problem.ts';
+import { findOwn, insertUser } from './queries.ts';
+
+export { relay as background } from '#platform/outbox.ts';
+
+const newUser = z.object({
+  email: z
+    .email()
+    .max(254)
+    .transform((address) => address.toLowerCase()),
+  password: z.string().min(8).max(200),
+  name: z.string().trim().min(1).max(200),
+});
+
+/** Registers a customer; `user.registered` then opens their billing account. */
+export const handle = onRequest(newUser, async ({ body, requestId, traceparent }) => {
+  const passwordHash = await hashPassword(body.password);
+  const event = beginChain(userRegistered.fact({ userId: requestId }), traceparent);
+  const added = await insertUser({ ...body, id: requestId, passwordHash }, event);
+  // no row: the address is taken, or this very request was carried out before and its answer got lost
+  const user = added ?? (await findOwn(requestId, body.email));
+  if (!user) throw new Problem('email_taken', 'Log in, or register with another e-mail address.');
+  return { status: 201, body: user, publish: added && event };
+});

@@ -1,0 +1,50 @@
+import { uuidv7 } from 'uuidv7';
+import { accountOpened } from '#events/account-opened.ts';
+import { depositSucceeded } from '#events/deposit-succeeded.ts';
+import { orderPaid } from '#events/order-paid.ts';
+import { orderRejected } from '#events/order-rejected.ts';
+import { repeat } from '#platform/background.ts';
+import { batch } from '#platform/batch.ts';
+import type { EventData, ShopEvent } from '#platform/event.ts';
+import { onEvents, when } from '#platform/on-event.ts';
+import { Problem } from '#platform/problem.ts';
+import { sendDue, sendSoon } from './outgoing.ts';
+import { findFacts, recordNotifications, type NewNotification } from './queries.ts';
+import { subjectOf, type Template } from './mails.ts';
+
+/** What is due – left by a process that ended, or refused by the mail server – is looked for twice a second. */
+export const background = repeat(500, 'the look for due mails', sendDue);
+
+/** Records one notification a fact and ends its chain; the mail follows after the answer. */
+const record = batch<NewNotification, void>({
+  key: ({ fact }) => fact,
+  run: async (notifications) => {
+    const recorded = await recordNotifications(notifications);
+    sendSoon(recorded);
+    const known = new Set(recorded.map(({ fact }) => fact));
+    const others = notifications.filter(({ fact }) => !known.has(fact));
+    if (others.length > 0) for (const { fact } of await findFacts(others)) known.add(fact);
+    return notifications.map(({ fact, userId }) =>
+      known.has(fact) ? undefined : new Problem('bad_event', `There is no user ${userId} to be told of ${fact}.`),
+    );
+  },
+});
+
+const notify = (template: Template) => (data: EventData & { orderId?: string }, event: ShopEvent) =>
+  record({
+    id: uuidv7(),
+    fact: event.id,
+    userId: data.userId,
+    orderId: data.orderId ?? null,
+    template,
+    subject: subjectOf(template, data),
+    detail: data,
+    correlationId: event.correlationid,
+  });
+
+export const handle = onEvents(
+  when(accountOpened, notify('welcome')),
+  when(depositSucceeded, notify('deposit-received')),
+  when(orderPaid, notify('order-paid')),
+  when(orderRejected, notify('order-rejected')),
+);

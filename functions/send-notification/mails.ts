@@ -1,0 +1,97 @@
+import type { EventData } from '#platform/event.ts';
+import { formatMoney } from '#platform/money.ts';
+
+export type Template = 'welcome' | 'deposit-received' | 'order-paid' | 'order-rejected';
+
+/** What a mail is made of. */
+export interface Mail {
+  id: string;
+  template: Template;
+  recipient: string;
+  name: string;
+  subject: string;
+  detail: EventData & { orderId?: string; amount?: number; total?: number; currency?: string; reason?: string };
+  lines: { name: string; quantity: number; unitPrice: number }[] | null;
+}
+
+/** The subject of a mail. */
+export function subjectOf(template: Template, { orderId }: { orderId?: string }): string {
+  switch (template) {
+    case 'welcome':
+      return 'Welcome to the shop';
+    case 'deposit-received':
+      return 'Your deposit has arrived';
+    case 'order-paid':
+      return `Your order ${orderId} is confirmed`;
+    case 'order-rejected':
+      return `Your order ${orderId} could not be accepted`;
+    default:
+      return template satisfies never;
+  }
+}
+
+/** The text of a mail, and the same as HTML. */
+export function renderMail(mail: Mail): { text: string; html: string } {
+  const paragraphs = [`Hello ${mail.name},`, ...body(mail), 'Your shop'];
+  const table = lines(mail);
+  const at = paragraphs.length - 1;
+  const text = [...paragraphs.slice(0, at), ...(table.length > 0 ? [table.map(textRow).join('\n')] : []), 'Your shop'];
+  const html = [
+    ...paragraphs.slice(0, at).map((paragraph) => `<p>${escape(paragraph)}</p>`),
+    ...(table.length > 0 ? [`<table>${table.map(htmlRow).join('')}</table>`] : []),
+    '<p>Your shop</p>',
+  ];
+  return {
+    text: `${text.join('\n\n')}\n`,
+    html: `<!doctype html><html lang="en"><body>${html.join('')}</body></html>`,
+  };
+}
+
+function body({ template, detail }: Mail): string[] {
+  const { orderId, reason, currency = '' } = detail;
+  const total = formatMoney(detail.total ?? 0, currency);
+  switch (template) {
+    case 'welcome':
+      return ['Welcome! Your billing account is open. Deposit money and place your first order.'];
+    case 'deposit-received':
+      return [`We have received your deposit of ${formatMoney(detail.amount ?? 0, currency)}. Thank you.`];
+    case 'order-paid':
+      return [`Your order ${orderId} is confirmed. We have charged ${total} to your account.`];
+    case 'order-rejected':
+      return [`We could not accept your order ${orderId} of ${total}: ${inWords(reason)}`, 'You were not charged.'];
+    default:
+      return template satisfies never;
+  }
+}
+
+function inWords(reason: string | undefined): string {
+  switch (reason) {
+    case 'insufficient_funds':
+      return 'the balance of your account is too low. Deposit money and order again.';
+    case 'currency_mismatch':
+      return 'your account has another currency than the order.';
+    case 'account_not_found':
+      return 'your billing account could not be opened. Please contact us.';
+    case 'order_canceled':
+      return 'it was canceled.';
+    default:
+      return 'please contact us.';
+  }
+}
+
+type Row = readonly [what: string, price: string];
+
+function lines({ lines: items, detail: { total, currency = '' } }: Mail): Row[] {
+  if (!items || total === undefined) return [];
+  const rows = items.map(({ name, quantity, unitPrice }): Row => [
+    `${quantity} × ${name} at ${formatMoney(unitPrice, currency)}`,
+    formatMoney(quantity * unitPrice, currency),
+  ]);
+  return [...rows, ['Total', formatMoney(total, currency)]];
+}
+
+const textRow = ([what, price]: Row) => `${what.padEnd(40)} ${price.padStart(16)}`;
+const htmlRow = ([what, price]: Row) => `<tr><td>${escape(what)}</td><td align="right">${escape(price)}</td></tr>`;
+
+const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
+const escape = (text: string) => text.replace(/[&<>"']/g, (character) => entities[character] ?? '');

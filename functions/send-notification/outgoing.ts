@@ -1,0 +1,68 @@
+import { batch } from '#platform/batch.ts';
+import { inBackground } from '#platform/background.ts';
+import { log } from '#platform/log.ts';
+import { sendMail, type SendResult } from '#platform/mail.ts';
+import { renderMail } from './mails.ts';
+import { markMails, takeDueMails, type Outcome, type QueuedMail } from './queries.ts';
+
+const senders = 5;
+// What waits in memory is bounded; the rest waits in the table until it is due.
+const maxWaiting = 5_000;
+// A mail that has waited so long is left to whoever finds it due, so that two never send the same one.
+const overtakenAfterMs = 25_000;
+
+const waiting: QueuedMail[] = [];
+let active = 0;
+
+const mark = batch<Outcome, void>({
+  key: ({ id }) => id,
+  run: async (outcomes) => {
+    await markMails(outcomes);
+    return outcomes.map(() => undefined);
+  },
+});
+
+/** Sends mails in the background, in their order, a few at a time. */
+export function sendSoon(mails: QueuedMail[]): void {
+  for (const mail of mails) {
+    if (waiting.length >= maxWaiting) return;
+    waiting.push(mail);
+  }
+  while (active < senders && waiting.length > 0) {
+    active += 1;
+    inBackground(
+      sendWaiting().finally(() => {
+        active -= 1;
+      }),
+      'sending mails',
+    );
+  }
+}
+
+/** Takes over what is due, as much as there is room for. */
+export async function sendDue(): Promise<void> {
+  const room = Math.min(500, maxWaiting - waiting.length);
+  if (room > 0) sendSoon(await takeDueMails(room));
+}
+
+async function sendWaiting(): Promise<void> {
+  for (let mail = waiting.shift(); mail; mail = waiting.shift()) {
+    if (mail.dueAt.getTime() - Date.now() < 60_000 - overtakenAfterMs) continue;
+    const result = await sendMail({
+      // derived from the row: a mail that is sent again can be recognised
+      messageId: mail.id,
+      to: mail.recipient,
+      subject: mail.subject,
+      ...renderMail(mail),
+    });
+    void mark(outcomeOf(mail, result)).catch((error: unknown) =>
+      log.warn({ err: error, notification: mail.id }, 'a mail could not be marked; it may be sent again'),
+    );
+  }
+}
+
+function outcomeOf({ id }: QueuedMail, result: SendResult): Outcome {
+  if (result.sent) return { id, outcome: 'sent', error: null };
+  log.warn({ notification: id, err: result.error }, 'a mail was not taken by the mail server');
+  return { id, outcome: result.permanent ? 'refused' : 'later', error: result.error };
+}

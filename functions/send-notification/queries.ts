@@ -1,0 +1,143 @@
+import { many, statement } from '#platform/database.ts';
+import type { EventData } from '#platform/event.ts';
+import type { Mail, Template } from './mails.ts';
+
+export interface NewNotification {
+  id: string;
+  /** id of the event that it tells of */
+  fact: string;
+  userId: string;
+  orderId: string | null;
+  template: Template;
+  subject: string;
+  detail: EventData;
+  correlationId: string;
+}
+
+/** A mail to be sent: its notification with the names and lines that it shows. */
+export interface QueuedMail extends Mail {
+  fact: string;
+  attempts: number;
+  /** When another process may take it over. */
+  dueAt: Date;
+}
+
+const record = statement<QueuedMail>(
+  'send-notification.record',
+  `
+  with wanted as (
+    select *
+      from unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::jsonb[], $8::text[])
+           as wanted (id, fact, user_id, order_id, template, subject, detail, correlation_id)
+  ), ended as (
+    -- the chain ends here, on every delivery: also when an earlier one has recorded the fact
+    delete from events.outbox
+     where id in (select id from events.outbox where id = any ($8::text[]) order by id for update)
+  ), recorded as (
+    insert into notifying.notifications
+           (id, fact, user_id, order_id, template, recipient, subject, detail, correlation_id)
+    select wanted.id, wanted.fact, wanted.user_id, wanted.order_id, wanted.template, u.email, wanted.subject,
+           wanted.detail, wanted.correlation_id
+      from wanted
+      join users.users u on u.id = wanted.user_id
+     order by wanted.fact
+    on conflict do nothing
+    returning *
+  )
+  select recorded.id, recorded.fact, recorded.template, recorded.recipient, recorded.subject, recorded.detail,
+         recorded.attempts, recorded.due_at as "dueAt", u.name,
+         (select json_agg(json_build_object('name', name, 'quantity', quantity, 'unitPrice', unit_price) order by line)
+            from ordering.order_lines
+           where order_id = recorded.order_id) as lines
+    from recorded
+    join users.users u on u.id = recorded.user_id`,
+);
+
+/** Records notifications and ends their chains; gives the mails of those recorded now. */
+export const recordNotifications = (notifications: NewNotification[]) =>
+  many(record, [
+    notifications.map(({ id }) => id),
+    notifications.map(({ fact }) => fact),
+    notifications.map(({ userId }) => userId),
+    notifications.map(({ orderId }) => orderId),
+    notifications.map(({ template }) => template),
+    notifications.map(({ subject }) => subject),
+    notifications.map(({ detail }) => JSON.stringify(detail)),
+    notifications.map(({ correlationId }) => correlationId),
+  ]);
+
+const find = statement<{ fact: string }>(
+  'send-notification.find',
+  `
+  select fact
+    from notifying.notifications
+   where fact = any ($1::text[])`,
+);
+
+/** Which of these facts were recorded before. */
+export const findFacts = (notifications: NewNotification[]) => many(find, [notifications.map(({ fact }) => fact)]);
+
+const takeDue = statement<QueuedMail>(
+  'send-notification.take_due',
+  `
+  with due as (
+    select id
+      from notifying.notifications
+     where due_at < clock_timestamp()
+     order by due_at
+     limit $1::int
+       for update skip locked
+  ), taken as (
+    update notifying.notifications n
+       set due_at = clock_timestamp() + interval '1 minute'
+      from due
+     where n.id = due.id
+    returning n.*
+  )
+  select taken.id, taken.fact, taken.template, taken.recipient, taken.subject, taken.detail, taken.attempts,
+         taken.due_at as "dueAt", u.name,
+         (select json_agg(json_build_object('name', name, 'quantity', quantity, 'unitPrice', unit_price) order by line)
+            from ordering.order_lines
+           where order_id = taken.order_id) as lines
+    from taken
+    join users.users u on u.id = taken.user_id`,
+);
+
+/** Takes over mails that are due, at most so many, for a minute. */
+export const takeDueMails = (limit: number) => many(takeDue, [limit]);
+
+/** How an attempt to send a mail ended. */
+export interface Outcome {
+  id: string;
+  outcome: 'sent' | 'refused' | 'later';
+  error: string | null;
+}
+
+const mark = statement<{ id: string }>(
+  'send-notification.mark',
+  `
+  update notifying.notifications n
+     set attempts = n.attempts + 1,
+         error = attempt.error,
+         sent_at = case attempt.outcome when 'sent' then clock_timestamp() end,
+         status = case
+           when attempt.outcome = 'sent' then 'sent'
+           when attempt.outcome = 'refused' or n.created_at < clock_timestamp() - interval '1 day' then 'failed'
+           else 'queued'
+         end,
+         due_at = case
+           when attempt.outcome = 'later' and n.created_at >= clock_timestamp() - interval '1 day'
+           then clock_timestamp() + least(interval '10 minutes', interval '1 second' * 2 ^ least(n.attempts, 10))
+         end
+    from unnest($1::uuid[], $2::text[], $3::text[]) as attempt (id, outcome, error)
+   where n.id = attempt.id
+     and n.status = 'queued'`,
+);
+
+/** Writes down how attempts ended: sent, refused for good, or to be tried again later (for a day). */
+export const markMails = (outcomes: Outcome[]) =>
+  many(mark, [
+    outcomes.map(({ id }) => id),
+    outcomes.map(({ outcome }) => outcome),
+    outcomes.map(({ error }) => error),
+  ]);

@@ -1,0 +1,62 @@
+import { many, statement } from '#platform/database.ts';
+
+export interface Settlement {
+  orderId: string;
+  status: 'paid' | 'rejected';
+  reason: string | null;
+}
+
+export interface Order {
+  orderId: string;
+  userId: string;
+  status: 'pending' | 'paid' | 'rejected' | 'canceling' | 'canceled' | 'refunded';
+  reason: string | null;
+  total: number;
+  currency: string;
+  paidAt: Date | null;
+  rejectedAt: Date | null;
+}
+
+const settle = statement<Order>(
+  'settle-order.settle',
+  `
+  with locked as (
+    select id
+      from ordering.orders
+     where id = any ($1::uuid[])
+     order by id
+       for update
+  )
+  update ordering.orders o
+     set status = wanted.status,
+         reason = wanted.reason,
+         -- after a wait for a lock now() lies in the past
+         paid_at = case wanted.status when 'paid' then clock_timestamp() end,
+         rejected_at = case wanted.status when 'rejected' then clock_timestamp() end
+    from unnest($1::uuid[], $2::text[], $3::text[]) as wanted (order_id, status, reason)
+    join locked on locked.id = wanted.order_id
+   where o.id = wanted.order_id
+     and o.status = 'pending'
+  returning o.id as "orderId", o.user_id as "userId", o.status, o.reason, o.total, o.currency,
+            o.paid_at as "paidAt", o.rejected_at as "rejectedAt"`,
+);
+
+/** Moves pending orders on; gives those that moved. */
+export const settleOrders = (settlements: Settlement[]) =>
+  many(settle, [
+    settlements.map(({ orderId }) => orderId),
+    settlements.map(({ status }) => status),
+    settlements.map(({ reason }) => reason),
+  ]);
+
+const find = statement<Order>(
+  'settle-order.find',
+  `
+  select id as "orderId", user_id as "userId", status, reason, total, currency,
+         paid_at as "paidAt", rejected_at as "rejectedAt"
+    from ordering.orders
+   where id = any ($1::uuid[])`,
+);
+
+/** The orders as they are. */
+export const findOrders = (settlements: Settlement[]) => many(find, [settlements.map(({ orderId }) => orderId)]);

@@ -1,0 +1,41 @@
+import express, { Router, type Request, type RequestHandler } from 'express';
+import { uuidv7 } from 'uuidv7';
+import { callFunction, type FunctionName } from '#platform/function-client.ts';
+import { Problem } from '#platform/problem.ts';
+import { only, send } from './errors.ts';
+import { limitFailedLogins, limitRegistrations } from './limits.ts';
+
+const parse = express.json({ limit: '64kb', strict: false });
+
+const jsonOnly: RequestHandler = (request, _response, next) => {
+  if (!request.is('application/json')) {
+    throw new Problem('unsupported_media_type', 'Send the body as application/json.');
+  }
+  next();
+};
+
+/** The routes that change something: each is handed to its function, whose answer is passed on as it is. */
+export function commands(): Router {
+  const router = Router();
+  router.post('/users', jsonOnly, parse, limitRegistrations, handTo('register-user'));
+  router.all('/users', only('POST'));
+  router.post('/sessions', jsonOnly, parse, limitFailedLogins, handTo('log-in'));
+  router.all('/sessions', only('POST'));
+  router.post('/accounts/me/deposits', jsonOnly, parse, handTo('deposit-money'));
+  router.all('/accounts/me/deposits', only('POST'));
+  router.post('/orders', jsonOnly, parse, handTo('create-order'));
+  return router;
+}
+
+function handTo(name: FunctionName): RequestHandler {
+  return async (request, response) => {
+    send(response, await callFunction(name, { headers: passedOn(request), body: request.body as unknown }));
+  };
+}
+
+// what a function needs to know of the request; its id makes a call that is repeated recognisable
+function passedOn({ headers }: Request): Record<string, string> {
+  const names = ['authorization', 'idempotency-key', 'traceparent'] as const;
+  const given = names.flatMap((name) => (headers[name] === undefined ? [] : [[name, String(headers[name])]]));
+  return { ...(Object.fromEntries(given) as Record<string, string>), 'x-request-id': uuidv7() };
+}

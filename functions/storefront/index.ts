@@ -1,0 +1,28 @@
+import express, { type Express } from 'express';
+import helmet from 'helmet';
+import { admin } from './admin.ts';
+import { commands } from './commands.ts';
+import { answerProblem, noRoute } from './errors.ts';
+import { health } from './health.ts';
+import { limitCaller } from './limits.ts';
+import { identify } from './identity.ts';
+import { reads } from './reads.ts';
+import { storefrontSettings } from './settings.ts';
+
+/** The public door: the REST API. It reads for itself and hands commands to the functions. */
+export function createStorefront(): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.set('etag', false);
+  app.set('query parser', 'simple');
+  app.set('trust proxy', storefrontSettings.TRUST_PROXY);
+  app.use(health());
+  app.use(helmet({ contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } } }));
+  app.use('/v1', identify, limitCaller);
+  app.use('/v1', commands());
+  app.use('/v1', reads());
+  app.use('/v1/admin', admin());
+  app.use(noRoute);
+  app.use(answerProblem);
+  return app;
+}

@@ -1,0 +1,75 @@
+import { Router } from 'express';
+import { z } from 'zod';
+import { Problem } from '#platform/problem.ts';
+import { only } from './errors.ts';
+import { callerOf } from './identity.ts';
+import { page, pageRequest } from './paging.ts';
+import * as query from './queries.ts';
+import { timeline } from './timeline.ts';
+
+const statuses = z.enum(['pending', 'paid', 'rejected', 'canceling', 'canceled', 'refunded']);
+
+/** The routes that read: always with the caller's id, so somebody else's object is not found. */
+export function reads(): Router {
+  const router = Router();
+
+  router.get('/users/me', async (_request, response) => {
+    response.json((await query.findUser(callerOf(response).id)) ?? notFound('you'));
+  });
+
+  router.get('/accounts/me', async (_request, response) => {
+    const account = await query.findAccount(callerOf(response).id);
+    if (!account) {
+      throw new Problem('account_not_open', 'It opens a moment after registration.', { retryAfterSeconds: 1 });
+    }
+    response.json(account);
+  });
+
+  router.get('/accounts/me/entries', async (request, response) => {
+    const wanted = pageRequest(request, z.int().min(1));
+    response.json(page(await query.findEntries(callerOf(response).id, wanted), wanted, ({ version }) => version));
+  });
+
+  router.get('/products', async (request, response) => {
+    const wanted = pageRequest(request, z.string());
+    response.json(page(await query.findProducts(wanted), wanted, ({ sku }) => sku));
+  });
+
+  router.get('/orders', async (request, response) => {
+    const wanted = pageRequest(request, z.uuid());
+    const status = statuses.optional().safeParse(request.query['status']);
+    if (!status.success)
+      throw new Problem('malformed_request', `status must be one of ${statuses.options.join(', ')}.`);
+    const orders = await query.findOrders(callerOf(response).id, status.data ?? null, wanted);
+    response.json(page(orders, wanted, ({ id }) => id));
+  });
+  router.all('/orders', only('GET', 'POST'));
+
+  router.get('/orders/:id', async (request, response) => {
+    response.json((await query.findOrder(callerOf(response).id, idOf(request.params.id))) ?? notFound('order'));
+  });
+
+  router.get('/orders/:id/timeline', async (request, response) => {
+    const order = await query.findStory(callerOf(response).id, idOf(request.params.id));
+    response.json({ data: timeline(order ?? notFound('order')) });
+  });
+
+  router.get('/notifications', async (request, response) => {
+    const wanted = pageRequest(request, z.uuid());
+    const { orderId } = request.query;
+    const ofOrder = orderId === undefined ? null : idOf(String(orderId));
+    const notifications = await query.findNotifications(callerOf(response).id, ofOrder, wanted);
+    response.json(page(notifications, wanted, ({ id }) => id));
+  });
+
+  const readOnly = ['/users/me', '/accounts/me', '/accounts/me/entries', '/products', '/notifications'];
+  router.all([...readOnly, '/orders/:id', '/orders/:id/timeline'], only('GET'));
+  return router;
+}
+
+// what is not an id cannot be found either
+const idOf = (text: string): string => (z.uuid().safeParse(text).success ? text : notFound('order'));
+
+function notFound(what: string): never {
+  throw new Problem('not_found', `There is no such ${what}.`);
+}

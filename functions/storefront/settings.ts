@@ -1,0 +1,17 @@
+import { z } from 'zod';
+import { settings, wholeNumber } from '#platform/settings.ts';
+
+/** Rate limits count in this instance alone. */
+export const storefrontSettings = settings({
+  /** Requests a second of one customer, or of one address without a token. */
+  RATE_LIMIT_REQUESTS: wholeNumber(1, 1_000_000).default(500),
+  /** Registrations a second from one address. */
+  RATE_LIMIT_REGISTRATIONS: wholeNumber(1, 1_000_000).default(50),
+  /** Failed log-ins a minute for one e-mail from one address. */
+  RATE_LIMIT_FAILED_LOGINS: wholeNumber(1, 1_000_000).default(10),
+  /** Which proxies may say where a request comes from (Express `trust proxy`), for example `uniquelocal`. */
+  TRUST_PROXY: z
+    .string()
+    .default('')
+    .transform((value) => (value === '' ? false : value)),
+});

@@ -1,0 +1,70 @@
+import type { CloudEventV1 } from 'cloudevents';
+import type { Delivery } from '#local/broker/manifests.ts';
+
+/** What came of one try to deliver an event. */
+export interface Answer {
+  /** The HTTP status; -1 = no connection or timed out. */
+  status: number;
+  /** The event it answered with. */
+  event?: CloudEventV1<unknown> | undefined;
+  /** Whatever else it answered with; with -1 why there is no connection. */
+  body?: string | undefined;
+  /** What `Retry-After` asked for. */
+  retryAfterMs?: number | undefined;
+}
+
+/** Brings one event to a subscriber, once, within `timeoutMs`. It keeps the time limit itself and does not reject. */
+export type Deliver = (
+  subscriber: string,
+  event: CloudEventV1<unknown>,
+  options: { timeoutMs: number },
+) => Promise<Answer>;
+
+// Longer timers fire at once in Node.
+const MAX_TIMER_MS = 2 ** 31 - 1;
+// 768 bytes are 1,024 characters of base64, where Knative cuts.
+const MAX_ERROR_BYTES = 768;
+
+/** Whether the event has arrived. */
+export function isDelivered({ status }: Answer): boolean {
+  return status >= 200 && status < 300;
+}
+
+/** Whether a failure is worth another try: trouble that may pass, not a refusal. */
+export function isRetried({ status }: Answer): boolean {
+  return status === -1 || status >= 500 || status === 404 || status === 408 || status === 409 || status === 429;
+}
+
+/**
+ * The wait before the next try, in milliseconds, after `retries` earlier ones: linear 0, 1×, 2×, exponential 1×, 2×, 4×.
+ * 429 and 503 may ask for a longer one.
+ */
+export function waitMs(delivery: Delivery, retries: number, { status, retryAfterMs = 0 }: Answer): number {
+  const backoff = delivery.backoffDelayMs * (delivery.backoffPolicy === 'linear' ? retries : 2 ** retries);
+  const asked = status === 429 || status === 503 ? retryAfterMs : 0;
+  return Math.min(Math.max(backoff, asked), MAX_TIMER_MS);
+}
+
+/** Reads a `Retry-After` header, seconds or a date (RFC 9110, section 10.2.3), in milliseconds from `now`. */
+export function parseRetryAfter(header: string, now = Date.now()): number | undefined {
+  const ms = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - now;
+  return Number.isNaN(ms) ? undefined : Math.max(ms, 0);
+}
+
+/**
+ * The event as a dead letter sink gets it: with where it failed and how.
+ * Without an answer (a timeout, a reply that is no event) Knative sets none of it; without a connection it writes 500.
+ */
+export function deadLetter(
+  event: CloudEventV1<unknown>,
+  destination: string,
+  { status, body }: Answer,
+): CloudEventV1<unknown> {
+  if (status === -1 && body === undefined) return event;
+  return {
+    ...event,
+    knativeerrordest: destination,
+    knativeerrorcode: String(status === -1 ? 500 : status), // a text, as it is read from the header in a cluster
+    ...(body && { knativeerrordata: Buffer.from(body).subarray(0, MAX_ERROR_BYTES).toString('base64') }),
+  };
+}

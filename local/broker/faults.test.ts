@@ -1,0 +1,73 @@
+import { expect, test } from '@jest/globals';
+import { createBroker } from '#local/broker/broker.ts';
+import { createFate, parseFaults, type Faults } from '#local/broker/faults.ts';
+import { event, inProcess, manifestsOf, trigger } from '#local/broker/fixtures.ts';
+
+const fatesOf = (faults: Partial<Faults>) => Array.from({ length: 200 }, createFate(faults));
+
+function brokerWith(faults: Partial<Faults>) {
+  const { deliver, given } = inProcess({ b: () => ({ status: 200, event: event('c') }) });
+  const broker = createBroker({ manifests: manifestsOf(trigger('a', 'b'), trigger('c', 'd')), deliver, faults });
+  return { broker, given };
+}
+
+test('faults are read from a text', () => {
+  expect(parseFaults('drop=0.2, duplicate=0.1,reorder=1,delay=50,seed=7')).toEqual({
+    drop: 0.2,
+    duplicate: 0.1,
+    reorder: 1,
+    delayMs: 50,
+    seed: 7,
+  });
+  expect(parseFaults('')).toEqual({ drop: 0, duplicate: 0, reorder: 0, delayMs: 0, seed: 1 });
+});
+
+test.each([
+  ['lose=0.1', 'unknown fault "lose": known are drop, duplicate, reorder, delay, seed'],
+  ['drop=2', 'fault drop: must be 0 to 1'],
+  ['drop=half', 'fault drop: must be a number'],
+  ['drop', 'fault drop: must be a number'],
+  ['delay=-1', 'fault delay: must be 0 or more'],
+  ['seed=1.5', 'fault seed: must be a whole number'],
+])('%s is refused, and it says why', (text, message) => {
+  expect(() => parseFaults(text)).toThrow(message);
+});
+
+test('the same seed makes the same faults, another seed others', () => {
+  const faults = { drop: 0.3, duplicate: 0.3, reorder: 0.3, delayMs: 9 };
+  expect(fatesOf({ ...faults, seed: 7 })).toEqual(fatesOf({ ...faults, seed: 7 }));
+  expect(fatesOf({ ...faults, seed: 7 })).not.toEqual(fatesOf({ ...faults, seed: 8 }));
+});
+
+test('faults happen about as often as they are asked for', () => {
+  const fates = fatesOf({ drop: 0.5, duplicate: 0.5, delayMs: 10 });
+  const lost = fates.filter((delays) => delays.length === 0).length;
+  const repeated = fates.filter((delays) => delays.length > 1).length;
+  expect(lost).toBeGreaterThan(70);
+  expect(lost).toBeLessThan(130);
+  expect(repeated).toBeGreaterThan(30);
+  expect(repeated).toBeLessThan(70);
+  expect(Math.max(...fates.flat())).toBeLessThanOrEqual(10);
+});
+
+test('a lost event is accepted all the same', async () => {
+  const { broker, given } = brokerWith({ drop: 1 });
+  expect(await broker.ingest(event('a'))).toEqual({ status: 202 });
+  expect(given('b')).toHaveLength(0);
+});
+
+test('events and replies are repeated, at most three times each', async () => {
+  const { broker, given } = brokerWith({ duplicate: 1 });
+  await broker.ingest(event('a'));
+  expect(given('b')).toHaveLength(4);
+  expect(given('d')).toHaveLength(16);
+});
+
+test('events that are late overtake each other, and none is lost', async () => {
+  const { broker, given } = brokerWith({ delayMs: 20, reorder: 0.5, seed: 3 });
+  const ids = Array.from({ length: 30 }, (_, index) => String(index));
+  await Promise.all(ids.map((id) => broker.ingest(event('a', { id }))));
+  const arrived = given('b').map(({ id }) => id);
+  expect(arrived).not.toEqual(ids);
+  expect(new Set(arrived)).toEqual(new Set(ids));
+});

@@ -1,0 +1,98 @@
+import { z } from 'zod';
+import type { CloudEventV1 } from 'cloudevents';
+
+/** Attribute names and what is asked of each. An empty text in `filter.attributes` means: present. */
+export type Attributes = Readonly<Record<string, string>>;
+
+/** One item of a Trigger's `filters`: exactly one dialect (CloudEvents Subscriptions API, section 3.2.4). */
+export interface Filter {
+  exact?: Attributes | undefined;
+  prefix?: Attributes | undefined;
+  suffix?: Attributes | undefined;
+  all?: Filter[] | undefined;
+  any?: Filter[] | undefined;
+  not?: Filter | undefined;
+}
+
+/** What a Trigger says about the events it wants; nothing said = all of them. */
+export interface FilterSpec {
+  filter?: Attributes | undefined;
+  filters?: Filter[] | undefined;
+}
+
+export type Predicate = (event: CloudEventV1<unknown>) => boolean;
+
+const isName = (name: string) => /^[a-z0-9]+$/.test(name) && name !== 'data';
+
+/** `filter.attributes` of a Trigger. */
+export const attributesSchema = z
+  .record(z.string(), z.string('must be a text (quote it)'))
+  .refine((attributes) => Object.keys(attributes).every(isName), 'names are lowercase letters and digits');
+
+const asked = attributesSchema
+  .refine((attributes) => Object.keys(attributes).length > 0, 'names no attribute')
+  .refine((attributes) => Object.values(attributes).every(Boolean), 'an empty text is for filter.attributes only');
+
+/** One item of `filters`. */
+export const filterSchema: z.ZodType<Filter> = z
+  .strictObject({
+    exact: asked.optional(),
+    prefix: asked.optional(),
+    suffix: asked.optional(),
+    all: z.lazy(() => z.array(filterSchema).min(1)).optional(),
+    any: z.lazy(() => z.array(filterSchema).min(1)).optional(),
+    not: z.lazy(() => filterSchema).optional(),
+    cesql: z.never('is not understood by the local broker: use exact, prefix, suffix, all, any and not').optional(),
+  })
+  .refine((item) => Object.keys(item).length === 1, 'must be exactly one of exact, prefix, suffix, all, any, not');
+
+/** Prepares a Trigger's filter once; a non-empty `filters` wins over `filter`. */
+export function compileFilter({ filter = {}, filters = [] }: FilterSpec): Predicate {
+  if (filters.length > 0) return every(filters.map(compile));
+  return every(
+    Object.entries(filter).map(([name, value]) => attribute(name, (text) => value === '' || text === value)),
+  );
+}
+
+/** The one `type` that events must have to match, where the filter names one: the broker looks Triggers up by it. */
+export function requiredType({ filter, filters = [] }: FilterSpec): string | undefined {
+  if (filters.length === 0) return filter?.['type'] || undefined;
+  return filters.find(({ exact }) => exact?.['type'])?.exact?.['type'];
+}
+
+function compile({ exact, prefix, suffix, all, any, not }: Filter): Predicate {
+  if (exact) return matching(exact, (text, value) => text === value);
+  if (prefix) return matching(prefix, (text, value) => text.startsWith(value));
+  if (suffix) return matching(suffix, (text, value) => text.endsWith(value));
+  if (all) return every(all.map(compile));
+  if (any) return some(any.map(compile));
+  if (not) return negated(compile(not));
+  throw new Error('a filter without a dialect');
+}
+
+function matching(attributes: Attributes, test: (text: string, value: string) => boolean): Predicate {
+  return every(Object.entries(attributes).map(([name, value]) => attribute(name, (text) => test(text, value))));
+}
+
+/** Attributes that are missing match nothing; those that are no text are compared as text, as on the wire. */
+function attribute(name: string, test: (text: string) => boolean): Predicate {
+  return (event) => {
+    const value = event[name];
+    if (typeof value === 'string') return value !== '' && test(value);
+    return value !== undefined && value !== null && test(String(value));
+  };
+}
+
+function every(predicates: Predicate[]): Predicate {
+  const [only] = predicates;
+  if (only && predicates.length === 1) return only;
+  return (event) => predicates.every((matches) => matches(event));
+}
+
+function some(predicates: Predicate[]): Predicate {
+  return (event) => predicates.some((matches) => matches(event));
+}
+
+function negated(matches: Predicate): Predicate {
+  return (event) => !matches(event);
+}

@@ -1,0 +1,57 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { CloudEventV1 } from 'cloudevents';
+import type { Answer, Deliver } from '#local/broker/delivery.ts';
+import type { Delivery, Manifests, Trigger } from '#local/broker/manifests.ts';
+
+// What the tests of the broker start from.
+
+export type Event = CloudEventV1<unknown>;
+export type Subscribers = Record<string, (event: Event) => Answer | Promise<Answer>>;
+
+export const taken: Answer = { status: 204 };
+
+export function event(type: string, more: Partial<Event> = {}): Event {
+  return { specversion: '1.0', id: `1.${type}`, source: '/test', type, ...more };
+}
+
+/** A Trigger for one type of event, without a wait between tries. */
+export function trigger(type: string, subscriber: string, delivery: Partial<Delivery> = {}): Trigger {
+  return {
+    name: `${type}.${subscriber}`,
+    filter: type === '*' ? {} : { type },
+    subscriber,
+    delivery: { retry: 0, backoffPolicy: 'exponential', backoffDelayMs: 0, timeoutMs: 1000, ...delivery },
+  };
+}
+
+export function manifestsOf(...triggers: Trigger[]): Manifests {
+  const { delivery } = trigger('*', 'nobody');
+  return { broker: { name: 'default', namespace: 'shop', delivery }, triggers };
+}
+
+/** Calls subscribers in this process and keeps what each was given, in order. */
+export function inProcess(subscribers: Subscribers): { deliver: Deliver; given: (subscriber: string) => Event[] } {
+  const all: { subscriber: string; received: Event }[] = [];
+  return {
+    deliver: async (subscriber, received) => {
+      all.push({ subscriber, received });
+      return (await subscribers[subscriber]?.(received)) ?? taken;
+    },
+    given: (name) => all.filter(({ subscriber }) => subscriber === name).map(({ received }) => received),
+  };
+}
+
+/** Answers with each of `answers` in turn, then with the last one for good. */
+export function inTurn(...answers: Answer[]): () => Answer {
+  let next = 0;
+  return () => answers[Math.min(next++, answers.length - 1)] ?? taken;
+}
+
+/** A folder of manifests; each document is one file. */
+export function folderOf(...documents: string[]): string {
+  const folder = mkdtempSync(join(tmpdir(), 'broker-'));
+  documents.forEach((text, index) => writeFileSync(join(folder, `${index}.yaml`), text));
+  return folder;
+}

@@ -1,0 +1,84 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import type { Socket } from 'node:net';
+
+interface ChildOptions {
+  name: string;
+  /** The file that it runs, with the arguments. */
+  command: string[];
+  env: Record<string, string>;
+  /** Called each time that it is replaced. */
+  onRestart?: (name: string) => void;
+}
+
+export interface Child {
+  name: string;
+  pid(): number | undefined;
+  /** Hands a connection over, now or as soon as the child is ready. */
+  hand(socket: Socket): void;
+  /** Ends it cleanly: it finishes what is in flight. */
+  stop(): Promise<void>;
+}
+
+const startTimeoutMs = 30_000;
+
+/**
+ * Runs a Node process and replaces it at once whenever it ends by itself – a little later each time if it ends
+ * during its start. Resolves when it is ready; rejects if its first start fails.
+ */
+export async function keepAlive({ name, command, env, onRestart }: ChildOptions): Promise<Child> {
+  let current: ChildProcess;
+  let stopping = false;
+  let ready = false;
+  let failures = 0;
+  const waiting: Socket[] = [];
+
+  const start = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      // a process group of its own: Ctrl-C reaches the shop alone, which then stops its children in order
+      current = spawn(process.execPath, command, {
+        env: { ...process.env, ...env },
+        stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+        detached: true,
+      });
+      const child = current;
+      const timer = setTimeout(() => child.kill('SIGKILL'), startTimeoutMs);
+      child.once('error', reject);
+      child.on('message', (message: { ready?: true }) => {
+        if (!message.ready) return;
+        clearTimeout(timer);
+        ready = true;
+        failures = 0;
+        for (const socket of waiting.splice(0)) child.send('connection', socket);
+        resolve();
+      });
+      child.once('exit', (code, signal) => {
+        clearTimeout(timer);
+        if (!ready) failures += 1;
+        ready = false;
+        reject(new Error(`${name} ended during its start (${signal ?? code})`));
+        if (stopping) return;
+        onRestart?.(name);
+        setTimeout(() => void (stopping || start().catch(() => undefined)), Math.min(failures * 200, 5_000));
+      });
+    });
+
+  await start();
+  return {
+    name,
+    pid: () => current.pid,
+    hand: (socket) => {
+      if (ready && current.connected) current.send('connection', socket);
+      else waiting.push(socket);
+    },
+    stop: async () => {
+      stopping = true;
+      for (const socket of waiting) socket.destroy();
+      if (current.exitCode !== null || current.signalCode !== null) return;
+      const ended = new Promise((resolve) => current.once('exit', resolve));
+      current.kill('SIGTERM');
+      const timer = setTimeout(() => current.kill('SIGKILL'), 30_000);
+      await ended;
+      clearTimeout(timer);
+    },
+  };
+}

@@ -1,0 +1,64 @@
+import { createBroker, type Deliver } from '#local/broker/broker.ts';
+import { serveBroker } from '#local/broker/http.ts';
+import { readManifests } from '#local/broker/manifests.ts';
+import { functionNames } from '#local/functions.ts';
+import { ping } from '#local/ping.ts';
+import type { Running, Wiring } from '#local/wiring.ts';
+import { backgroundDone, type Background } from '#platform/background.ts';
+import { connectBroker } from '#platform/broker-client.ts';
+import { closeDatabase } from '#platform/database.ts';
+import { connectFunctions } from '#platform/function-client.ts';
+import { serveHttp } from '#platform/http-server.ts';
+import type { EventHandle } from '#platform/on-event.ts';
+import type { RequestHandle } from '#platform/on-request.ts';
+
+interface Room {
+  handle: EventHandle | RequestHandle;
+  background?: Background;
+}
+
+/**
+ * Runs every function in this process: the broker hands them events, and the storefront commands, by plain calls.
+ * The broker listens over HTTP too, so that events can be posted by hand.
+ */
+export async function runOneProcess({ port, brokerPort, faults }: Wiring): Promise<Running> {
+  const rooms = await importRooms();
+  const deliver: Deliver = async (subscriber, event) => {
+    const handle = rooms.get(subscriber)?.handle;
+    return handle && 'deliver' in handle ? handle.deliver(event) : { status: 404 };
+  };
+  const broker = createBroker({ manifests: await readManifests('broker'), deliver, ...(faults && { faults }) });
+  const ingress = await serveBroker(broker, { port: brokerPort, host: '127.0.0.1' });
+  connectBroker(async (event) => {
+    const { status } = await broker.ingest(event);
+    if (status !== 202) throw new Error(`the broker answered ${status}`);
+  });
+  connectFunctions(async (name, { headers, body }) => {
+    const room = rooms.get(name);
+    if (!room) throw new Error(`there is no function ${name}`);
+    return room.handle({ method: 'POST', headers, body });
+  });
+  const { createStorefront } = await import('#functions/storefront/index.ts');
+  const storefront = await serveHttp(createStorefront(), { port, host: '127.0.0.1' });
+  const stopBackground = [...new Set([...rooms.values()].flatMap(({ background }) => background ?? []))].map((start) =>
+    start(),
+  );
+  return {
+    sweep: async () => void (await deliver('sweep', ping(), { timeoutMs: 10_000 })),
+    stop: async () => {
+      await storefront.stop();
+      await Promise.all(stopBackground.map((stop) => stop()));
+      await backgroundDone(5_000);
+      await ingress.close();
+      await broker.close();
+      await backgroundDone(5_000);
+      await closeDatabase();
+    },
+  };
+}
+
+async function importRooms(): Promise<Map<string, Room>> {
+  const names = functionNames.filter((name) => name !== 'storefront');
+  const rooms = names.map(async (name) => [name, (await import(`#functions/${name}/index.ts`)) as Room] as const);
+  return new Map(await Promise.all(rooms));
+}

@@ -1,0 +1,81 @@
+import { parseArgs } from 'node:util';
+import path from 'node:path';
+import { z } from 'zod';
+import { settings, wholeNumber } from '#platform/settings.ts';
+
+const help = `The shop on this machine: database, broker, mail catcher and every function.
+
+  npm start                  every function in one process
+  npm start -- --processes   every function as a process of its own under the function runtime, as on a cluster
+  npm start -- --fresh       begin with empty data
+  npm start -- --help        this text
+
+Settings (environment): PORT 8080, BROKER_PORT 8090, SMTP_PORT 1025, MAIL_PORT 1080, DATA_DIR .data,
+DATABASE_URL and SMTP_URL to use servers that exist, ADMIN_EMAIL, ADMIN_PASSWORD, LOG_LEVEL, RATE_LIMIT_*.
+`;
+
+const port = (standard: number) => wholeNumber(0, 65_535).default(standard);
+
+export interface Options {
+  processes: boolean;
+  fresh: boolean;
+  port: number;
+  brokerPort: number;
+  smtpPort: number;
+  mailPort: number;
+  dataDir: string;
+  databaseUrl: string | undefined;
+  smtpUrl: string | undefined;
+  adminEmail: string;
+  adminPassword: string | undefined;
+  brokerFaults: string | undefined;
+}
+
+/** Reads the command line and the environment; what is wrong is one sentence and exit 1. */
+export function readOptions(args: string[]): Options {
+  const { processes, fresh } = readArgs(args);
+  const env = settings({
+    PORT: port(8080),
+    BROKER_PORT: port(8090),
+    SMTP_PORT: port(1025),
+    MAIL_PORT: port(1080),
+    DATA_DIR: z.string().min(1).default('.data'),
+    DATABASE_URL: z.string().optional(),
+    SMTP_URL: z.string().optional(),
+    ADMIN_EMAIL: z.email().toLowerCase().default('admin@example.com'),
+    ADMIN_PASSWORD: z.string().min(8, 'must have 8 characters or more').optional(),
+    /** For tests: what the broker does wrong, see local/broker/faults.ts. */
+    BROKER_FAULTS: z.string().optional(),
+  });
+  return {
+    processes,
+    fresh,
+    port: env.PORT,
+    brokerPort: env.BROKER_PORT,
+    smtpPort: env.SMTP_PORT,
+    mailPort: env.MAIL_PORT,
+    dataDir: path.resolve(env.DATA_DIR),
+    databaseUrl: env.DATABASE_URL,
+    smtpUrl: env.SMTP_URL,
+    adminEmail: env.ADMIN_EMAIL,
+    adminPassword: env.ADMIN_PASSWORD,
+    brokerFaults: env.BROKER_FAULTS,
+  };
+}
+
+function readArgs(args: string[]): { processes: boolean; fresh: boolean } {
+  try {
+    const { values } = parseArgs({
+      args,
+      options: { processes: { type: 'boolean' }, fresh: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
+    });
+    if (values.help) {
+      process.stdout.write(help);
+      process.exit(0);
+    }
+    return { processes: values.processes ?? false, fresh: values.fresh ?? false };
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n\n${help}`);
+    return process.exit(1);
+  }
+}

@@ -1,0 +1,31 @@
+const reasons: [pattern: RegExp, sentence: (folder: string) => string][] = [
+  [
+    /ENOSPC|No space left on device|EDQUOT|quota exceeded/i,
+    (folder) => `The disk that holds ${folder} is full: free some space and start again.`,
+  ],
+  [
+    /EACCES|EPERM|EROFS|Permission denied|wrong ownership|Read-only file system/i,
+    (folder) =>
+      `Postgres may not use ${folder}: start as the user who owns it, or make it writable for the one who starts.`,
+  ],
+  [
+    /database files are incompatible with server/,
+    (folder) =>
+      `${folder} was made by another version of Postgres: move it away to begin anew, or run that version and set DATABASE_URL.`,
+  ],
+  [
+    /spawn .*ENOENT|error while loading shared libraries/,
+    () =>
+      `The embedded Postgres does not run on this system (${process.platform}-${process.arch}, perhaps without glibc): set DATABASE_URL to a Postgres 18 of your own.`,
+  ],
+];
+
+/** One sentence an operator understands, from what Postgres or the system said. The whole of it is the error's cause. */
+export function explain(trouble: unknown, folder: string): Error {
+  const said = trouble instanceof Error ? trouble.message : String(trouble).trim();
+  const sentence = reasons.find(([pattern]) => pattern.test(said))?.[1](folder);
+  const last = /(?:FATAL|PANIC|error): +(.*)/.exec(said)?.[1] ?? said.split('\n').at(-1);
+  return new Error(sentence ?? `Postgres did not start in ${folder}: ${last || 'it gave no reason'}.`, {
+    cause: trouble,
+  });
+}

@@ -1,0 +1,21 @@
+/** How the server differs from Postgres' own defaults, for a shop on a laptop. fsync and synchronous_commit stay on. */
+export const serverSettings = [
+  // only this machine, only by TCP: a socket would need a folder that every user may write to
+  'listen_addresses=127.0.0.1',
+  'unix_socket_directories=',
+  // with --processes every function has a pool of its own (8 by default, 14 functions); 100 would not do
+  'max_connections=200',
+  // the default of 128 MB no longer holds the indexes of a million orders
+  'shared_buffers=256MB',
+  // with the default of 1 GB a benchmark would run a checkpoint every minute, and after each one whole pages are logged again
+  'max_wal_size=256MB', 'checkpoint_warning=0', 'wal_compression=pglz',
+  // compiling a plan takes longer than any statement of the shop
+  'jit=off',
+  // fresh tables get their first statistics within seconds, not after a minute
+  'autovacuum_naptime=5s',
+  // fatal errors and notices of the server only: what a statement did wrong is its caller's to log, and may name people
+  'log_min_messages=log',
+  'log_checkpoints=off',
+  // our log adds the time
+  'log_line_prefix=',
+];

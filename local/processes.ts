@@ -1,0 +1,79 @@
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
+import { keepAlive, type Child } from '#local/child.ts';
+import { functionNames } from '#local/functions.ts';
+import { ping } from '#local/ping.ts';
+import type { Running, Wiring } from '#local/wiring.ts';
+import { writeEvent } from '#platform/event-http.ts';
+
+/**
+ * Runs the broker and every function as a process of its own, under the real function runtime over HTTP, as on a
+ * cluster. What dies is replaced. This process keeps the public port and hands its connections to the storefront.
+ */
+export async function runProcesses({ port, brokerPort, onRestart }: Wiring): Promise<Running> {
+  const ports = await freePorts(functionNames.length);
+  const urls = Object.fromEntries(functionNames.map((name, index) => [name, `http://127.0.0.1:${ports[index]}`]));
+  const door = createServer({ pauseOnConnect: true });
+  door.listen(port, '127.0.0.1');
+  await once(door, 'listening');
+
+  const broker = keepAlive({
+    name: 'broker',
+    command: ['local/broker/main.ts'],
+    env: { BROKER_PORT: String(brokerPort), SUBSCRIBERS: JSON.stringify(urls) },
+    onRestart,
+  });
+  const functions = functionNames.map((name, index) =>
+    keepAlive({
+      name,
+      command: ['start.ts'],
+      env: {
+        K_SERVICE: name,
+        PORT: String(ports[index]),
+        HOST: '127.0.0.1',
+        DATABASE_POOL: '5',
+        REGISTER_USER_URL: urls['register-user'] ?? '',
+        LOG_IN_URL: urls['log-in'] ?? '',
+        DEPOSIT_MONEY_URL: urls['deposit-money'] ?? '',
+        CREATE_ORDER_URL: urls['create-order'] ?? '',
+      },
+      onRestart,
+    }),
+  );
+  const children = await allReady([broker, ...functions]);
+  const storefront = children.find(({ name }) => name === 'storefront');
+  door.on('connection', (socket) => storefront?.hand(socket));
+
+  const named = (name: string) => children.filter((child) => child.name === name);
+  const others = children.filter(({ name }) => name !== 'storefront' && name !== 'broker');
+  return {
+    sweep: async () => {
+      const { headers, body } = writeEvent(ping());
+      await fetch(urls['sweep'] ?? '', { method: 'POST', headers, body });
+    },
+    // what is upstream ends first, so that each can finish what it has begun
+    stop: async () => {
+      door.close();
+      for (const group of [named('storefront'), named('broker'), others]) {
+        await Promise.all(group.map((child) => child.stop()));
+      }
+    },
+  };
+}
+
+async function allReady(starting: Promise<Child>[]): Promise<Child[]> {
+  const outcomes = await Promise.allSettled(starting);
+  const children = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
+  const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+  if (!failed) return children;
+  await Promise.all(children.map((child) => child.stop()));
+  throw failed.reason;
+}
+
+async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
+  await Promise.all(servers.map((server) => once(server, 'listening')));
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}

@@ -1,0 +1,94 @@
+import { existsSync, rmSync } from 'node:fs';
+import { parseFaults } from '#local/broker/faults.ts';
+import { announceShop, forgetShop, runningShop } from '#local/lock.ts';
+import { readOptions, type Options } from '#local/options.ts';
+import { checkPorts, inWords } from '#local/ports.ts';
+import { localSecrets } from '#local/secrets.ts';
+import { startDatabase, startMail } from '#local/servers.ts';
+import type { Running } from '#local/wiring.ts';
+
+const say = (line: string) => process.stdout.write(`${line}\n`);
+
+/** Runs the whole shop on this machine until Ctrl-C or SIGTERM. */
+export async function runShop(args: string[]): Promise<void> {
+  const options = readOptions(args);
+  const stops: (() => Promise<void>)[] = [];
+  const end = async (code: number) => {
+    for (const stop of stops.splice(0).reverse()) {
+      await stop().catch((error: unknown) => {
+        say(inWords(error));
+        code = 1;
+      });
+    }
+    process.exit(code);
+  };
+  const ended = new Promise<void>((resolve) => {
+    process.on('SIGINT', () => resolve());
+    process.on('SIGTERM', () => resolve());
+  });
+  try {
+    // a signal during the start ends it as soon as what is being started can be stopped
+    await Promise.race([start(options, stops), ended]);
+  } catch (error) {
+    process.stderr.write(`${inWords(error)}\n`);
+    await end(1);
+  }
+  await ended;
+  say('Stopping: finishing what is in flight.');
+  await end(0);
+}
+
+async function start(options: Options, stops: (() => Promise<void>)[]): Promise<void> {
+  const { port, brokerPort, dataDir, adminEmail } = options;
+  const began = performance.now();
+  const other = runningShop(dataDir);
+  if (other) throw new Error(`A shop runs on ${dataDir} already (process ${other.pid}, ${other.url}).`);
+  await checkPorts({ PORT: port, BROKER_PORT: brokerPort });
+  if (options.fresh) rmSync(dataDir, { recursive: true, force: true });
+  const firstTime = !existsSync(dataDir);
+  const secrets = localSecrets(dataDir);
+  const adminPassword = options.adminPassword ?? secrets.adminPassword;
+  Object.assign(process.env, {
+    LOG_LEVEL: process.env['LOG_LEVEL'] ?? 'error',
+    EVENT_KEYS: secrets.EVENT_KEYS,
+    TOKEN_PRIVATE_KEY: secrets.TOKEN_PRIVATE_KEY,
+    TOKEN_PUBLIC_KEYS: secrets.TOKEN_PUBLIC_KEYS,
+    BROKER_URL: `http://127.0.0.1:${brokerPort}/shop/default`,
+    DATA_DIR: dataDir,
+  });
+  if (firstTime) say('First start: making a database …');
+  const [databaseUrl, mail] = await Promise.all([startDatabase(options, stops), startMail(options, stops)]);
+  Object.assign(process.env, { DATABASE_URL: databaseUrl, SMTP_URL: mail.smtpUrl });
+
+  const [{ migrate }, { ensureAdmin }] = await Promise.all([
+    import('#database/migrate.ts'),
+    import('#database/admin.ts'),
+  ]);
+  await migrate(databaseUrl);
+  await ensureAdmin(databaseUrl, adminEmail, adminPassword);
+  const running = await startFunctions(options);
+  stops.push(running.stop);
+  const everyMinute = setInterval(() => void running.sweep().catch(() => undefined), 60_000);
+  stops.push(async () => clearInterval(everyMinute));
+
+  const url = `http://127.0.0.1:${port}`;
+  announceShop(dataDir, { pid: process.pid, url, mailUrl: mail.webUrl, adminEmail, adminPassword });
+  stops.push(async () => forgetShop(dataDir));
+  say(`
+The shop is open after ${((performance.now() - began) / 1000).toFixed(1)} s${options.processes ? ', each function in a process of its own' : ''}.
+
+  API      ${url}/v1
+  mails    ${mail.webUrl ?? `sent to ${mail.smtpUrl}`}
+  broker   ${process.env['BROKER_URL']}
+  data     ${dataDir}  (admin ${adminEmail}, password in shop.json there)
+
+Ctrl-C stops it.`);
+}
+
+async function startFunctions({ processes, port, brokerPort, brokerFaults }: Options): Promise<Running> {
+  const faults = brokerFaults === undefined ? undefined : parseFaults(brokerFaults);
+  const onRestart = (name: string) => say(`${name} ended and is started again.`);
+  const wiring = { port, brokerPort, faults, onRestart };
+  if (processes) return (await import('#local/processes.ts')).runProcesses(wiring);
+  return (await import('#local/one-process.ts')).runOneProcess(wiring);
+}

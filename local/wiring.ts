@@ -1,0 +1,18 @@
+import type { Faults } from '#local/broker/faults.ts';
+
+/** Where the functions of a local shop find each other. Their other settings are in the environment already. */
+export interface Wiring {
+  port: number;
+  brokerPort: number;
+  faults: Faults | undefined;
+  /** Called when a process is replaced. */
+  onRestart: (name: string) => void;
+}
+
+/** The functions and the broker of a local shop. */
+export interface Running {
+  /** Does what PingSource does on a cluster, every minute. */
+  sweep(): Promise<void>;
+  /** Finishes what is in flight and ends. */
+  stop(): Promise<void>;
+}

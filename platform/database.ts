@@ -1,0 +1,95 @@
+import pg from 'pg';
+import { z } from 'zod';
+import { log } from '#platform/log.ts';
+import { Problem } from '#platform/problem.ts';
+import { settings, wholeNumber } from '#platform/settings.ts';
+
+const { DATABASE_URL, DATABASE_POOL, K_SERVICE } = settings({
+  DATABASE_URL: z.string().regex(/^postgres(ql)?:\/\//, 'must be a postgres:// URL'),
+  DATABASE_POOL: wholeNumber(1, 100).default(8),
+  K_SERVICE: z.string().default('shop'),
+});
+
+// bigint as a number: no amount, version or count in this schema passes 2^53 - 1 (the schema checks it)
+const types = new pg.TypeOverrides();
+types.setTypeParser(pg.types.builtins.INT8, Number);
+
+const pool = new pg.Pool({
+  connectionString: DATABASE_URL,
+  max: DATABASE_POOL,
+  application_name: K_SERVICE,
+  connectionTimeoutMillis: 5_000,
+  types,
+  // a statement that waits for a lock or runs for too long is given up and its event delivered again
+  options: '-c lock_timeout=3s -c statement_timeout=8s -c idle_in_transaction_session_timeout=10s',
+});
+// without a listener a terminated idle connection would end the process
+pool.on('error', (error) => log.warn({ err: error.message }, 'an idle database connection was lost'));
+
+/** A statement with a name, so that each connection prepares it once. Parameters are positional. */
+export interface Statement<Row> {
+  readonly name: string;
+  readonly text: string;
+  /** Only carries the row's type. */
+  readonly row?: Row;
+}
+
+/** Defines a statement; `name` is unique: `<function>.<what it does>`. */
+export function statement<Row extends object>(name: string, text: string): Statement<Row> {
+  return { name, text };
+}
+
+/** Runs a statement that gives any number of rows. */
+export async function many<Row extends object>({ name, text }: Statement<Row>, values: unknown[] = []): Promise<Row[]> {
+  const { rows } = await pool.query<Row>({ name, text, values });
+  return rows;
+}
+
+/** Runs a statement that gives one row or none. */
+export async function maybeOne<Row extends object>(
+  which: Statement<Row>,
+  values: unknown[] = [],
+): Promise<Row | undefined> {
+  const rows = await many(which, values);
+  if (rows.length > 1) throw new Error(`${which.name} gave ${rows.length} rows, at most one was expected`);
+  return rows[0];
+}
+
+/** Runs a statement that gives exactly one row. */
+export async function one<Row extends object>(which: Statement<Row>, values: unknown[] = []): Promise<Row> {
+  const row = await maybeOne(which, values);
+  if (!row) throw new Error(`${which.name} gave no row, one was expected`);
+  return row;
+}
+
+/** Closes the connections once their statements are done. */
+export async function closeDatabase(): Promise<void> {
+  await pool.end();
+}
+
+const sqlState = (error: unknown): string | undefined => (error instanceof pg.DatabaseError ? error.code : undefined);
+
+/** Whether the data was at fault (SQLSTATE class 22 or 23): trying again cannot help. */
+export const isBadData = (error: unknown): boolean => /^2[23]/.test(sqlState(error) ?? '');
+
+/** Whether the statement lost to another one (serialization failure, deadlock): it may be tried again at once. */
+export const isConflict = (error: unknown): boolean => ['40001', '40P01'].includes(sqlState(error) ?? '');
+
+/**
+ * Whether the database was in trouble rather than the data or the statement: no connection, no resources,
+ * shut down, read-only, a lock or the statement took too long.
+ */
+export function isTrouble(error: unknown): boolean {
+  const state = sqlState(error);
+  if (state !== undefined) return /^(08|25|40|53|55|57|58)/.test(state);
+  return error instanceof Error && (/connection|timeout|pool/i.test(error.message) || 'errno' in error);
+}
+
+/** The same error, or `unavailable` if the database was in trouble: never to be taken for a business answer. */
+export function databaseProblem(error: unknown): unknown {
+  if (!isTrouble(error)) return error;
+  return new Problem('unavailable', 'The database is not available at the moment.', {
+    retryAfterSeconds: 1,
+    cause: error,
+  });
+}

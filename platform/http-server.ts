@@ -1,0 +1,24 @@
+import { once } from 'node:events';
+import { createServer, type RequestListener, type Server } from 'node:http';
+
+export interface HttpServer {
+  server: Server;
+  /** Finishes what is in flight, 20 seconds at most, and takes nothing new. */
+  stop(): Promise<void>;
+}
+
+/** Serves an Express app; rejects if the port is taken. Without a host it listens everywhere, as a container has to. */
+export async function serveHttp(app: RequestListener, where: { port: number; host?: string }): Promise<HttpServer> {
+  const server = createServer({ headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 65_000 }, app);
+  server.listen(where);
+  await once(server, 'listening');
+  return { server, stop: () => closed(server) };
+}
+
+/** Takes nothing new, finishes what is in flight, and after 20 seconds gives up on the rest. */
+export async function closed(server: Server | undefined): Promise<void> {
+  if (!server?.listening) return;
+  const timer = setTimeout(() => server.closeAllConnections(), 20_000);
+  await new Promise((resolve) => server.close(resolve));
+  clearTimeout(timer);
+}

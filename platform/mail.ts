@@ -1,0 +1,51 @@
+import { createTransport } from 'nodemailer';
+import { z } from 'zod';
+import { settings } from '#platform/settings.ts';
+
+const { SMTP_URL, MAIL_FROM } = settings({
+  SMTP_URL: z.string().regex(/^smtps?:\/\//, 'must be an smtp:// or smtps:// URL'),
+  MAIL_FROM: z.string().default('Shop <shop@example.com>'),
+});
+
+// All timeouts together stay below the minute after which a mail is taken over by another process.
+const transport = createTransport({
+  url: SMTP_URL,
+  pool: true,
+  maxConnections: 5,
+  maxMessages: 1_000,
+  connectionTimeout: 5_000,
+  greetingTimeout: 5_000,
+  dnsTimeout: 5_000,
+  socketTimeout: 10_000,
+});
+
+interface OutgoingMail {
+  messageId: string;
+  to: string;
+  subject: string;
+  text: string;
+  html: string;
+}
+
+/** How an attempt ended. `permanent`: the mail server refused this mail for good (SMTP 5xx). */
+export type SendResult = { sent: true } | { sent: false; permanent: boolean; error: string };
+
+const domain = /@([\w.-]+)/.exec(MAIL_FROM)?.[1] ?? 'localhost';
+
+/** Sends one mail over a pooled connection. Never throws. */
+export async function sendMail({ messageId, ...mail }: OutgoingMail): Promise<SendResult> {
+  try {
+    await transport.sendMail({ ...mail, from: MAIL_FROM, messageId: `<${messageId}@${domain}>` });
+    return { sent: true };
+  } catch (error) {
+    const { responseCode, code, message } = error as { responseCode?: number; code?: string; message: string };
+    const permanent = responseCode !== undefined && responseCode >= 500 && code !== 'EAUTH';
+    // the server's words may repeat the address: keep its code only
+    return { sent: false, permanent, error: responseCode ? `SMTP ${responseCode}` : (code ?? message) };
+  }
+}
+
+/** Closes the connections to the mail server. */
+export function closeMail(): void {
+  transport.close();
+}

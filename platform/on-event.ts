@@ -1,0 +1,116 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { CloudEventV1 } from 'cloudevents';
+import { z } from 'zod';
+import { databaseProblem } from '#platform/database.ts';
+import { continueChain, type EventContract, type EventData, type Fact, type ShopEvent } from '#platform/event.ts';
+import { readEvent, writeEvent } from '#platform/event-http.ts';
+import { log } from '#platform/log.ts';
+import { Problem, problemAnswer, toProblem } from '#platform/problem.ts';
+import { isVerified, signed } from '#platform/signature.ts';
+
+/** What a room is called with: a request as the function runtime hands it over. */
+export interface Context {
+  method: string;
+  headers: IncomingHttpHeaders;
+  body: unknown;
+}
+
+/** What a room answers; a body that is no string is sent as JSON. */
+export interface Answer {
+  statusCode: number;
+  headers: Record<string, string>;
+  body?: unknown;
+}
+
+/** How a delivery ended. A broker gives up on 400 and tries again on 503. */
+export type Delivery = { status: 200; event: ShopEvent } | { status: 204 } | { status: 400 | 503; body: string };
+
+/** A room that handles events. */
+export interface EventHandle {
+  (context: Context): Promise<Answer>;
+  /** The same without HTTP, for the whole shop in one process. */
+  deliver(event: CloudEventV1<unknown>): Promise<Delivery>;
+  /** The types that it handles; others are ignored. */
+  readonly consumes: readonly string[];
+}
+
+/** Handles one event: gives the fact that follows from it, or nothing. */
+export type Step<Data> = (data: Data, event: ShopEvent) => Promise<Fact | void>;
+
+interface Case {
+  contract: EventContract;
+  step: Step<EventData>;
+}
+
+/** One case of `onEvents`. */
+export function when<Data extends EventData>(contract: EventContract<Data>, step: Step<Data>): Case {
+  return { contract, step } as unknown as Case;
+}
+
+/** A room that handles one kind of event. */
+export function onEvent<Data extends EventData>(contract: EventContract<Data>, step: Step<Data>): EventHandle {
+  return onEvents(when(contract, step));
+}
+
+/**
+ * A room that handles several kinds of events. Only events that the shop signed reach a step, with data that
+ * their schema accepted; another type is ignored. A refusal (`bad_event`) is parked, any other trouble is
+ * delivered again.
+ */
+export function onEvents(...cases: Case[]): EventHandle {
+  const byType = new Map(cases.map((one) => [one.contract.type, one]));
+  return eventHandle([...byType.keys()], async (event) => {
+    if (!isVerified(event)) throw new Problem('unverified_event', 'The signature is missing or wrong.');
+    const found = byType.get(event.type);
+    if (!found) return;
+    const data = found.contract.data.safeParse(event.data);
+    if (!data.success) throw new Problem('bad_event', `${event.type}: ${z.prettifyError(data.error)}`);
+    const cause = event as ShopEvent;
+    const fact = await found.step(data.data, cause);
+    return fact && signed(continueChain(fact, cause));
+  });
+}
+
+/** A room that takes any event as it is, verified or not: the dead letter sink and the ping. */
+export function onAnyEvent(step: (event: CloudEventV1<unknown>) => Promise<void>): EventHandle {
+  return eventHandle([], async (event) => void (await step(event)));
+}
+
+function eventHandle(
+  consumes: string[],
+  step: (event: CloudEventV1<unknown>) => Promise<ShopEvent | void>,
+): EventHandle {
+  const deliver = async (event: CloudEventV1<unknown>): Promise<Delivery> => {
+    try {
+      const next = await step(event);
+      return next ? { status: 200, event: next } : { status: 204 };
+    } catch (error) {
+      return refusal(error, event);
+    }
+  };
+  const handle = async ({ headers, body }: Context): Promise<Answer> => {
+    let event;
+    try {
+      event = readEvent(headers, body);
+    } catch (error) {
+      return problemAnswer(toProblem(error));
+    }
+    const delivery = await deliver(event);
+    if (delivery.status === 200) return { statusCode: 200, ...writeEvent(delivery.event) };
+    if (delivery.status === 204) return { statusCode: 204, headers: {} };
+    return {
+      statusCode: delivery.status,
+      headers: { 'content-type': 'application/problem+json' },
+      body: delivery.body,
+    };
+  };
+  return Object.assign(handle, { deliver, consumes });
+}
+
+function refusal(error: unknown, event: CloudEventV1<unknown>): Delivery {
+  const problem = toProblem(databaseProblem(error));
+  const status = problem.status === 400 ? 400 : 503;
+  const cause = problem.cause ?? problem;
+  log[status === 400 ? 'error' : 'warn']({ err: cause, event: event.id, type: event.type, status }, problem.message);
+  return { status, body: JSON.stringify(problemAnswer(problem).body) };
+}

@@ -1,0 +1,102 @@
+import { createHash } from 'node:crypto';
+import { uuidv7 } from 'uuidv7';
+import type { z } from 'zod';
+import { databaseProblem } from '#platform/database.ts';
+import type { ShopEvent } from '#platform/event.ts';
+import { isEvent } from '#platform/event-http.ts';
+import { log } from '#platform/log.ts';
+import type { Answer, Context } from '#platform/on-event.ts';
+import { publish } from '#platform/outbox.ts';
+import { Problem, problemAnswer, toProblem } from '#platform/problem.ts';
+import { authenticate, type Caller } from '#platform/token.ts';
+
+/** A room that answers a request: JSON in, JSON out. */
+export type RequestHandle = (context: Context) => Promise<Answer>;
+
+/** A request that anybody may make. */
+export interface Request<Body> {
+  body: Body;
+  /** UUIDv7 given by the storefront, the same when it asks again: what makes a repeat safe where there is no key. */
+  requestId: string;
+  /** W3C trace context of the caller. */
+  traceparent: string | undefined;
+}
+
+/** A request of a known caller that moves money: carried out once a caller and `Idempotency-Key`. */
+export interface Command<Body> extends Request<Body> {
+  caller: Caller;
+  idempotencyKey: string;
+  /** SHA-256 of the parsed body: the same key with another body is refused. */
+  requestHash: Buffer;
+}
+
+export interface Reply {
+  status: number;
+  body: unknown;
+  headers?: Record<string, string>;
+  /** The first event of a chain whose outbox row is committed; published after the answer. */
+  publish?: ShopEvent | undefined;
+}
+
+/** A room that anybody may call through the storefront. `body` says what it accepts. */
+export function onRequest<Body>(
+  body: z.ZodType<Body>,
+  answer: (request: Request<Body>) => Promise<Reply>,
+): RequestHandle {
+  return requestHandle(async (context) => answer(readRequest(body, context)));
+}
+
+/** A room for commands that move money. The token is checked here again: the storefront is not trusted with it. */
+export function onCommand<Body>(
+  body: z.ZodType<Body>,
+  answer: (command: Command<Body>) => Promise<Reply>,
+): RequestHandle {
+  return requestHandle(async (context) => {
+    const caller = await authenticate(context.headers.authorization);
+    const idempotencyKey = readKey(context);
+    const request = readRequest(body, context);
+    const requestHash = createHash('sha256').update(JSON.stringify(request.body)).digest();
+    return answer({ ...request, caller, idempotencyKey, requestHash });
+  });
+}
+
+function requestHandle(answer: (context: Context) => Promise<Reply>): RequestHandle {
+  return async (context) => {
+    try {
+      if (context.method !== 'POST' || isEvent(context.headers)) {
+        throw new Problem('malformed_request', 'This function is called by POST with a JSON body.');
+      }
+      const { status, body, headers, publish: event } = await answer(context);
+      if (event) publish(event);
+      return { statusCode: status, headers: { 'content-type': 'application/json', ...headers }, body };
+    } catch (error) {
+      const problem = toProblem(databaseProblem(error));
+      if (problem.status >= 500) log.error({ err: problem.cause ?? problem }, problem.message);
+      return problemAnswer(problem);
+    }
+  };
+}
+
+function readRequest<Body>(schema: z.ZodType<Body>, { headers, body }: Context): Request<Body> {
+  const parsed = schema.safeParse(body);
+  if (!parsed.success) {
+    const errors = parsed.error.issues.map(({ path, message }) => ({ field: path.join('.'), message }));
+    throw new Problem('invalid_body', 'See errors for what to correct.', { errors });
+  }
+  return {
+    body: parsed.data,
+    requestId: headers['x-request-id']?.toString() ?? uuidv7(),
+    traceparent: headers['traceparent']?.toString(),
+  };
+}
+
+function readKey({ headers }: Context): string {
+  const key = headers['idempotency-key'];
+  if (typeof key !== 'string' || !/^[\x21-\x7e]{1,255}$/.test(key)) {
+    throw new Problem(
+      'idempotency_key_required',
+      'Send an Idempotency-Key of 1 to 255 visible ASCII characters, a new one for each new deposit or order.',
+    );
+  }
+  return key;
+}

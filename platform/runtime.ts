@@ -1,0 +1,88 @@
+import net from 'node:net';
+import type { OutgoingHttpHeaders, Server, ServerResponse } from 'node:http';
+import faas from '@knative/func-runtime';
+import { backgroundDone, type Background } from '#platform/background.ts';
+import { closeDatabase } from '#platform/database.ts';
+import { hideEvent } from '#platform/event-http.ts';
+import { closed } from '#platform/http-server.ts';
+import { log } from '#platform/log.ts';
+import type { Answer, Context } from '#platform/on-event.ts';
+
+/** What the folder of a function exports. */
+export interface Room {
+  handle: (context: Context) => Promise<Answer>;
+  background?: Background;
+}
+
+interface Options {
+  port: number;
+  /** Where to listen; everywhere if it is not given. */
+  host?: string | undefined;
+}
+
+/**
+ * Serves one room under Knative's function runtime, without the runtime's traps: it would listen on every address,
+ * answer 500 to an event that it cannot read, drop requests in flight at SIGTERM, exit with 0 after a crash,
+ * report itself ill under load, and allow every origin.
+ */
+export async function serveRoom({ handle, background }: Room, { port, host }: Options): Promise<Server> {
+  process.on('uncaughtException', (error) => {
+    log.fatal({ err: error }, 'uncaught');
+    process.exit(1);
+  });
+  const stopBackground = background?.();
+  let server: Server | undefined;
+  const room = {
+    handle: async (context: Context) => {
+      const { statusCode, headers, body } = await handle(context);
+      return { statusCode, headers, body: body ?? '' };
+    },
+    shutdown: async () => {
+      await closed(server);
+      await stopBackground?.();
+      await backgroundDone(10_000);
+      await closeDatabase();
+    },
+    liveness: (_request: unknown, reply: { send(text: string): void }) => reply.send('OK'),
+    readiness: (_request: unknown, reply: { send(text: string): void }) => reply.send('OK'),
+    cors: () => [],
+  };
+  server = await listeningOn(host, () => faas.start(room as never, { port, logLevel: 'error' as never }));
+  guard(server);
+  return server;
+}
+
+/** Looks at each request before the runtime does, and takes away what it adds to each answer. */
+function guard(server: Server): void {
+  const [runtime] = server.listeners('request') as ((...args: unknown[]) => void)[];
+  if (!runtime) throw new Error('the function runtime does not serve');
+  server.removeAllListeners('request');
+  server.on('request', (request, response) => {
+    const wrong = hideEvent(request);
+    if (wrong) {
+      response.writeHead(400, { 'content-type': 'text/plain' }).end(wrong);
+      return;
+    }
+    const write = response.writeHead.bind(response) as (status: number, headers: OutgoingHttpHeaders) => ServerResponse;
+    response.writeHead = ((status: number, headers: OutgoingHttpHeaders = {}) => {
+      delete headers['access-control-allow-origin'];
+      delete headers['access-control-allow-methods'];
+      return write(status, headers);
+    }) as typeof response.writeHead;
+    runtime(request, response);
+  });
+}
+
+async function listeningOn(host: string | undefined, start: () => Promise<Server>): Promise<Server> {
+  if (!host) return start();
+  const { listen } = net.Server.prototype;
+  // the runtime has no setting for it
+  net.Server.prototype.listen = function (this: net.Server, options: net.ListenOptions, ...rest: unknown[]) {
+    return Reflect.apply(listen, this, [{ ...options, host }, ...rest]) as net.Server;
+  } as typeof listen;
+  try {
+    return await start();
+  } finally {
+    net.Server.prototype.listen = listen;
+  }
+}

@@ -1,0 +1,55 @@
+import { existsSync } from 'node:fs';
+import { Socket } from 'node:net';
+import type { Express } from 'express';
+import { z } from 'zod';
+import { backgroundDone } from '#platform/background.ts';
+import { closeDatabase } from '#platform/database.ts';
+import { callOverHttp, connectFunctions } from '#platform/function-client.ts';
+import { serveHttp } from '#platform/http-server.ts';
+import { log } from '#platform/log.ts';
+import { serveRoom, type Room } from '#platform/runtime.ts';
+import { settings, wholeNumber } from '#platform/settings.ts';
+
+const { PORT, HOST } = settings({
+  PORT: wholeNumber(1, 65_535).default(8080),
+  /** Where to listen; everywhere if it is not set, as a container has to. */
+  HOST: z.string().optional(),
+});
+
+/** Serves one function: the storefront under Express, every other one under Knative's function runtime. */
+export async function serveFunction(name: string): Promise<void> {
+  if (!/^[a-z-]+$/.test(name) || !existsSync(new URL(`../functions/${name}/index.ts`, import.meta.url))) {
+    process.stderr.write(`There is no function "${name}" (K_SERVICE).\n`);
+    process.exit(1);
+  }
+  // a local shop's child ends with it
+  process.on('disconnect', () => process.exit(1));
+  const room = (await import(`#functions/${name}/index.ts`)) as Room | { createStorefront: () => Express };
+  if ('createStorefront' in room) await serveStorefront(room.createStorefront());
+  else await serveRoom(room, { port: PORT, host: HOST });
+  process.send?.({ ready: true });
+  log.info({ port: PORT }, 'ready');
+}
+
+async function serveStorefront(app: Express): Promise<void> {
+  connectFunctions(callOverHttp());
+  const { server, stop } = await serveHttp(app, { port: PORT, ...(HOST && { host: HOST }) });
+  // the local shop keeps the public port open while the storefront is replaced, and hands its connections over
+  process.on('message', (_message, socket) => {
+    if (!(socket instanceof Socket)) return;
+    server.emit('connection', socket);
+    socket.resume();
+  });
+  const end = async () => {
+    await stop();
+    await backgroundDone(10_000);
+    await closeDatabase();
+    process.exit(0);
+  };
+  process.once('SIGTERM', () => void end());
+  process.once('SIGINT', () => void end());
+  process.on('uncaughtException', (error) => {
+    log.fatal({ err: error }, 'uncaught');
+    process.exit(1);
+  });
+}

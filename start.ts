@@ -1,0 +1,9 @@
+// One image, many functions: Knative sets K_SERVICE to the name of the service. Without it, the whole shop runs here.
+const { K_SERVICE } = process.env;
+if (K_SERVICE) {
+  const { serveFunction } = await import('#platform/serve-function.ts');
+  await serveFunction(K_SERVICE);
+} else {
+  const { runShop } = await import('#local/shop.ts');
+  await runShop(process.argv.slice(2));
+}
