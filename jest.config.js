@@ -1,1 +1,13 @@
-export default { transform: {}, extensionsToTreatAsEsm: ['.ts'], testEnvironment: 'node' };
+export default {
+  // Node runs TypeScript by itself: nothing is compiled, the tests run the files that the image runs
+  transform: {},
+  extensionsToTreatAsEsm: ['.ts'],
+  testEnvironment: 'node',
+  testMatch: ['**/*.test.ts'],
+  globalSetup: './local/testing/global-setup.ts',
+  globalTeardown: './local/testing/global-teardown.ts',
+  setupFiles: ['./local/testing/environment.ts'],
+  testTimeout: 20_000,
+  coverageProvider: 'v8',
+  collectCoverageFrom: ['functions/**/*.ts', 'platform/**/*.ts', 'events/**/*.ts', '!**/*.test.ts'],
+};

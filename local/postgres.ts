@@ -6,7 +6,7 @@ import { openDataFolder } from '#local/postgres/data-folder.ts';
 import { explain } from '#local/postgres/explain.ts';
 import { endLeftover } from '#local/postgres/leftover.ts';
 import { findPrograms } from '#local/postgres/programs.ts';
-import { guard, launch } from '#local/postgres/server.ts';
+import { launch } from '#local/postgres/server.ts';
 import type { Server } from '#local/postgres/server.ts';
 
 export interface PostgresOptions {
@@ -45,9 +45,7 @@ export async function startPostgres({ dataDir, port, onExit, log }: PostgresOpti
   const say = (line: string) => stopping ?? log?.(line);
   const start = (at: number) => launch({ program: programs.postgres, account, folder, port: at, log: say });
   const [server, at] = await onFreePort(start, port, folder);
-  const dismissGuard = guard(server.pid);
   void server.ended.then((lastWords) => {
-    dismissGuard();
     if (!stopping) onExit?.(`Postgres (process ${server.pid}) ${lastWords}`);
   });
   return {

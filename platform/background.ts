@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { log } from '#platform/log.ts';
 
 /** Work that a room does beside its requests; started with the process, gives what stops it. */
@@ -17,10 +18,11 @@ export function inBackground(work: Promise<unknown>, what: string): void {
 
 /** Waits for the work in the background, at most so long. */
 export async function backgroundDone(timeoutMs: number): Promise<void> {
-  const deadline = Date.now() + timeoutMs;
-  while (running.size > 0 && Date.now() < deadline) {
-    await Promise.race([Promise.all(running), new Promise((resolve) => setTimeout(resolve, deadline - Date.now()))]);
-  }
+  const timeUp = new AbortController();
+  const timer = setTimeout(() => timeUp.abort(), timeoutMs);
+  const aborted = once(timeUp.signal, 'abort');
+  while (running.size > 0 && !timeUp.signal.aborted) await Promise.race([Promise.all(running), aborted]);
+  clearTimeout(timer);
 }
 
 /** Does something at once and then again and again, `everyMs` after the last one ended. */

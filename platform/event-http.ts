@@ -3,7 +3,7 @@ import { CloudEvent, HTTP, type CloudEventV1 } from 'cloudevents';
 import { Problem } from '#platform/problem.ts';
 
 const hidden = 'shop-ce-';
-const structuredMark = 'shop-structured';
+const hiddenType = 'shop-content-type';
 
 /**
  * Hides a CloudEvent from the function runtime, which would parse it twice and answer 500 – that Knative retries –
@@ -12,10 +12,11 @@ const structuredMark = 'shop-structured';
  */
 export function hideEvent(request: IncomingMessage): string | undefined {
   if (request.method === 'POST' && request.url !== '/') return 'A function is called at / without a query.';
-  const { headers } = request;
+  const { headers, rawHeaders } = request;
   const seen = new Set<string>();
-  for (let index = 0; index < request.rawHeaders.length; index += 2) {
-    const name = request.rawHeaders[index]?.toLowerCase() ?? '';
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index]?.toLowerCase() ?? '';
+    if (name.startsWith(hidden) || name === hiddenType) return `The header ${name} is not for callers.`;
     if (!name.startsWith('ce-')) continue;
     // node joins repeated headers into one value
     if (seen.has(name)) return `The header ${name} is given twice.`;
@@ -23,27 +24,20 @@ export function hideEvent(request: IncomingMessage): string | undefined {
     headers[hidden + name.slice(3)] = headers[name];
     delete headers[name];
   }
-  if (headers['content-type']?.toLowerCase().startsWith('application/cloudevents')) {
-    headers[structuredMark] = headers['content-type'];
+  if (seen.size > 0 || headers['content-type']?.toLowerCase().startsWith('application/cloudevents')) {
+    headers[hiddenType] = headers['content-type'] ?? '';
     headers['content-type'] = 'application/octet-stream';
   }
   return undefined;
 }
 
-/** Whether a request brought an event, as far as `hideEvent` could see. */
-export function isEvent(headers: IncomingHttpHeaders): boolean {
-  return structuredMark in headers || Object.keys(headers).some((name) => name.startsWith(hidden));
-}
+/** Whether a request brought an event. */
+export const isEvent = (headers: IncomingHttpHeaders): boolean => hiddenType in headers;
 
 /** Reads the event of a request (CloudEvents HTTP binding 1.0, binary and structured mode). Throws `bad_event`. */
 export function readEvent(headers: IncomingHttpHeaders, body: unknown): CloudEventV1<unknown> {
-  const restored: IncomingHttpHeaders = {};
-  for (const [name, value] of Object.entries(headers)) {
-    if (name.startsWith(hidden)) restored[`ce-${name.slice(hidden.length)}`] = value;
-  }
-  restored['content-type'] = headers[structuredMark]?.toString() ?? headers['content-type'];
   try {
-    const event = HTTP.toEvent({ headers: restored, body: Buffer.isBuffer(body) ? body.toString() : body });
+    const event = HTTP.toEvent({ headers: shown(headers), body: textOf(body) });
     if (Array.isArray(event)) throw new TypeError('batch mode is not taken');
     (event as CloudEvent).validate();
     return event;
@@ -53,7 +47,30 @@ export function readEvent(headers: IncomingHttpHeaders, body: unknown): CloudEve
   }
 }
 
-/** An event as the headers and body of an HTTP answer, binary mode. */
+/** The same for a dead letter sink, which has to take what nobody could read: its data as the text that it is. */
+export function readAnyEvent(headers: IncomingHttpHeaders, body: unknown): CloudEventV1<unknown> {
+  try {
+    return readEvent(headers, body);
+  } catch {
+    const attributes = Object.entries(shown(headers)).flatMap(([name, value]) =>
+      name.startsWith('ce-') ? [[name.slice(3), String(value)] as const] : [],
+    );
+    const unknown = { specversion: '1.0', id: 'unknown', source: 'unknown', type: 'unknown' };
+    return { ...unknown, ...Object.fromEntries(attributes), data: textOf(body) };
+  }
+}
+
+function shown(headers: IncomingHttpHeaders): IncomingHttpHeaders {
+  const restored: IncomingHttpHeaders = { 'content-type': headers[hiddenType]?.toString() };
+  for (const [name, value] of Object.entries(headers)) {
+    if (name.startsWith(hidden)) restored[`ce-${name.slice(hidden.length)}`] = value;
+  }
+  return restored;
+}
+
+const textOf = (body: unknown): string => (Buffer.isBuffer(body) ? body.toString() : String(body ?? ''));
+
+/** An event as the headers and body of an HTTP message, binary mode. */
 export function writeEvent(event: CloudEventV1<unknown>): { headers: Record<string, string>; body: string } {
   const { headers, body } = HTTP.binary(new CloudEvent(event));
   return { headers: headers as Record<string, string>, body: body as string };

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
-/** An amount in minor units (cents): a whole number that JSON carries exactly. */
-export const money = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
+/** An amount in minor units (cents): a whole number, at most 2^53 - 1, so that JSON carries it exactly. */
+export const money = z.int().nonnegative();
 
 /** An ISO 4217 code in lower case. */
 export const currency = z.string().regex(/^[a-z]{3}$/, 'must be an ISO 4217 code in lower case, such as usd');

@@ -3,7 +3,7 @@ import type { CloudEventV1 } from 'cloudevents';
 import { z } from 'zod';
 import { databaseProblem } from '#platform/database.ts';
 import { continueChain, type EventContract, type EventData, type Fact, type ShopEvent } from '#platform/event.ts';
-import { readEvent, writeEvent } from '#platform/event-http.ts';
+import { readAnyEvent, readEvent, writeEvent } from '#platform/event-http.ts';
 import { log } from '#platform/log.ts';
 import { Problem, problemAnswer, toProblem } from '#platform/problem.ts';
 import { isVerified, signed } from '#platform/signature.ts';
@@ -59,7 +59,7 @@ export function onEvent<Data extends EventData>(contract: EventContract<Data>, s
  */
 export function onEvents(...cases: Case[]): EventHandle {
   const byType = new Map(cases.map((one) => [one.contract.type, one]));
-  return eventHandle([...byType.keys()], async (event) => {
+  return eventHandle([...byType.keys()], readEvent, async (event) => {
     if (!isVerified(event)) throw new Problem('unverified_event', 'The signature is missing or wrong.');
     const found = byType.get(event.type);
     if (!found) return;
@@ -73,11 +73,12 @@ export function onEvents(...cases: Case[]): EventHandle {
 
 /** A room that takes any event as it is, verified or not: the dead letter sink and the ping. */
 export function onAnyEvent(step: (event: CloudEventV1<unknown>) => Promise<void>): EventHandle {
-  return eventHandle([], async (event) => void (await step(event)));
+  return eventHandle([], readAnyEvent, async (event) => void (await step(event)));
 }
 
 function eventHandle(
   consumes: string[],
+  read: typeof readEvent,
   step: (event: CloudEventV1<unknown>) => Promise<ShopEvent | void>,
 ): EventHandle {
   const deliver = async (event: CloudEventV1<unknown>): Promise<Delivery> => {
@@ -91,7 +92,7 @@ function eventHandle(
   const handle = async ({ headers, body }: Context): Promise<Answer> => {
     let event;
     try {
-      event = readEvent(headers, body);
+      event = read(headers, body);
     } catch (error) {
       return problemAnswer(toProblem(error));
     }

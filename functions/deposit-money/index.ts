@@ -2,14 +2,14 @@ import { uuidv7 } from 'uuidv7';
 import { z } from 'zod';
 import { depositSucceeded } from '#events/deposit-succeeded.ts';
 import { beginChain } from '#platform/event.ts';
-import { currency, money } from '#platform/money.ts';
+import { currency } from '#platform/money.ts';
 import { onCommand, type Command } from '#platform/on-request.ts';
 import { Problem } from '#platform/problem.ts';
 import { findAccount, findDeposit, insertDeposit, type Deposit } from './queries.ts';
 
 export { relay as background } from '#platform/outbox.ts';
 
-const newDeposit = z.object({ amount: money.min(1), currency });
+const newDeposit = z.object({ amount: z.int().positive(), currency });
 type NewDeposit = z.infer<typeof newDeposit>;
 
 /** Brings money onto the caller's account, once an `Idempotency-Key`. */

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { CloudEventV1 } from 'cloudevents';
 import { deadLetter, isDelivered, isRetried, waitMs, type Answer, type Deliver } from '#local/broker/delivery.ts';
 import { createFate, type Faults } from '#local/broker/faults.ts';
-import { compileFilter, requiredType, type Predicate } from '#local/broker/filters.ts';
+import { indexByType } from '#local/broker/filters.ts';
 import type { Delivery, Manifests, Trigger } from '#local/broker/manifests.ts';
 
 export type { Answer, Deliver } from '#local/broker/delivery.ts';
@@ -50,7 +50,7 @@ export function createBroker({ manifests, deliver, faults, onDrop, log }: Option
   const fate = faults && createFate(faults);
   const closing = new AbortController();
   let underWay = 0;
-  let waiting: (() => void)[] = [];
+  const waiting: (() => void)[] = [];
 
   async function ingest(event: CloudEventV1<unknown>, ttl = enteringTtl(event)): Promise<{ status: IngestStatus }> {
     if (!isEvent(event) || !(ttl > 0)) return { status: 400 };
@@ -161,26 +161,6 @@ export function createBroker({ manifests, deliver, faults, onDrop, log }: Option
   };
 }
 
-/** Triggers that name one type are looked up by it; the others are asked about every event. */
-function indexByType(triggers: Trigger[]): (event: CloudEventV1<unknown>) => Trigger[] {
-  const compiled = triggers.map((trigger) => ({
-    trigger,
-    type: requiredType(trigger),
-    matches: compileFilter(trigger),
-  }));
-  const ofAnyType = compiled.filter(({ type }) => type === undefined);
-  const byType = new Map(
-    compiled.map(({ type }) => [type, compiled.filter((other) => other.type === type || other.type === undefined)]),
-  );
-  return (event) => matching(byType.get(event.type) ?? ofAnyType, event);
-}
-
-function matching(candidates: { trigger: Trigger; matches: Predicate }[], event: CloudEventV1<unknown>): Trigger[] {
-  const triggers: Trigger[] = [];
-  for (const { trigger, matches } of candidates) if (matches(event)) triggers.push(trigger);
-  return triggers;
-}
-
 function isEvent({ specversion, id, source, type }: CloudEventV1<unknown>): boolean {
   return (specversion === '1.0' || specversion === '0.3') && isText(id) && isText(source) && isText(type);
 }
@@ -191,8 +171,9 @@ function isText(value: unknown): boolean {
 
 /** An event that comes with a count, from another broker or a subscriber that posts, goes on counting down. */
 function enteringTtl({ knativebrokerttl: carried }: CloudEventV1<unknown>): number {
-  if (carried === undefined || !/^-?\d+$/.test(String(carried))) return FIRST_TTL;
-  return Number(carried) - 1;
+  if (carried === undefined) return FIRST_TTL;
+  const count = typeof carried === 'string' && carried !== '' ? Number(carried) : carried;
+  return Number.isInteger(count) ? (count as number) - 1 : FIRST_TTL;
 }
 
 /** The one copy an event gets on its way: with its arrival time, without the count, which subscribers never see. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { event } from '#local/broker/fixtures.ts';
-import { compileFilter, filterSchema, requiredType, type FilterSpec } from '#local/broker/filters.ts';
+import { compileFilter, filterSchema, indexByType, type FilterSpec } from '#local/broker/filters.ts';
 
 const placed = event('shop.order.placed.v1', { subject: 'o1', priority: 2, empty: '', absent: undefined });
 
@@ -57,14 +57,11 @@ describe('a Trigger does not want an event that has', () => {
   test.each(notMatching)('%s', (_, spec) => expect(compileFilter(spec)(placed)).toBe(false));
 });
 
-test.each<[string | undefined, FilterSpec]>([
-  ['a', { filter: { type: 'a' } }],
-  ['b', { filter: { type: 'a' }, filters: [{ prefix: { id: 'x' } }, { exact: { type: 'b' } }] }],
-  [undefined, { filter: { type: 'a' }, filters: [{ prefix: { type: 'b' } }] }],
-  [undefined, { filter: { type: '' } }],
-  [undefined, { filters: [{ not: { exact: { type: 'a' } } }] }],
-])('only events of type %s can match where the filter says so', (type, spec) => {
-  expect(requiredType(spec)).toBe(type);
+test('of many filters exactly those that match are found, in their order, whether or not they name a type', () => {
+  const specs = [...matching, ...notMatching].map(([, spec]) => spec);
+  expect(indexByType(specs)(placed)).toEqual(matching.map(([, spec]) => spec));
+  const anything: FilterSpec = { filter: { type: 'a' }, filters: [{ prefix: { type: '' } }] };
+  expect(indexByType([{ filter: { type: 'a' } }, anything, {}])(event('b'))).toEqual([anything, {}]);
 });
 
 test.each([

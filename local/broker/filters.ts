@@ -54,8 +54,23 @@ export function compileFilter({ filter = {}, filters = [] }: FilterSpec): Predic
   );
 }
 
-/** The one `type` that events must have to match, where the filter names one: the broker looks Triggers up by it. */
-export function requiredType({ filter, filters = [] }: FilterSpec): string | undefined {
+/** Prepares many filters at once: which of `wanting` want an event. Those that name one type are looked up by it. */
+export function indexByType<Wanting extends FilterSpec>(
+  wanting: Wanting[],
+): (event: CloudEventV1<unknown>) => Wanting[] {
+  const compiled = wanting.map((spec) => ({ spec, type: requiredType(spec), matches: compileFilter(spec) }));
+  const ofAnyType = compiled.filter(({ type }) => type === undefined);
+  const byType = new Map(
+    compiled.map(({ type }) => [type, compiled.filter((other) => other.type === type || other.type === undefined)]),
+  );
+  return (event) => {
+    const found: Wanting[] = [];
+    for (const { spec, matches } of byType.get(event.type) ?? ofAnyType) if (matches(event)) found.push(spec);
+    return found;
+  };
+}
+
+function requiredType({ filter, filters = [] }: FilterSpec): string | undefined {
   if (filters.length === 0) return filter?.['type'] || undefined;
   return filters.find(({ exact }) => exact?.['type'])?.exact?.['type'];
 }
@@ -74,12 +89,12 @@ function matching(attributes: Attributes, test: (text: string, value: string) =>
   return every(Object.entries(attributes).map(([name, value]) => attribute(name, (text) => test(text, value))));
 }
 
-/** Attributes that are missing match nothing; those that are no text are compared as text, as on the wire. */
+/** A missing attribute matches nothing; numbers and booleans are compared as the text that they are on the wire. */
 function attribute(name: string, test: (text: string) => boolean): Predicate {
   return (event) => {
     const value = event[name];
     if (typeof value === 'string') return value !== '' && test(value);
-    return value !== undefined && value !== null && test(String(value));
+    return (typeof value === 'number' || typeof value === 'boolean') && test(String(value));
   };
 }
 

@@ -1,6 +1,7 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { afterAll } from '@jest/globals';
 import type { CloudEventV1 } from 'cloudevents';
 import type { Answer, Deliver } from '#local/broker/delivery.ts';
 import type { Delivery, Manifests, Trigger } from '#local/broker/manifests.ts';
@@ -9,6 +10,9 @@ import type { Delivery, Manifests, Trigger } from '#local/broker/manifests.ts';
 
 export type Event = CloudEventV1<unknown>;
 export type Subscribers = Record<string, (event: Event) => Answer | Promise<Answer>>;
+
+const folders: string[] = [];
+afterAll(() => folders.forEach((folder) => rmSync(folder, { recursive: true })));
 
 export const taken: Answer = { status: 204 };
 
@@ -22,7 +26,7 @@ export function trigger(type: string, subscriber: string, delivery: Partial<Deli
     name: `${type}.${subscriber}`,
     filter: type === '*' ? {} : { type },
     subscriber,
-    delivery: { retry: 0, backoffPolicy: 'exponential', backoffDelayMs: 0, timeoutMs: 1000, ...delivery },
+    delivery: { retry: 0, backoffPolicy: 'exponential', backoffDelayMs: 0, timeoutMs: 10_000, ...delivery },
   };
 }
 
@@ -49,9 +53,10 @@ export function inTurn(...answers: Answer[]): () => Answer {
   return () => answers[Math.min(next++, answers.length - 1)] ?? taken;
 }
 
-/** A folder of manifests; each document is one file. */
+/** A folder of manifests, until the file's tests are done; each document is one file. */
 export function folderOf(...documents: string[]): string {
   const folder = mkdtempSync(join(tmpdir(), 'broker-'));
+  folders.push(folder);
   documents.forEach((text, index) => writeFileSync(join(folder, `${index}.yaml`), text));
   return folder;
 }

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { CloudEventV1 } from 'cloudevents';
 import { Agent, request } from 'undici';
@@ -28,8 +28,14 @@ export async function serveBroker(
   { port, host = '127.0.0.1' }: { port: number; host?: string },
 ): Promise<BrokerServer> {
   const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (incoming, outgoing) => {
-    if (!server.listening) outgoing.setHeader('connection', 'close');
-    receive(broker, incoming, outgoing).catch((cause: unknown) => outgoing.destroy(cause as Error));
+    receive(broker, incoming).then(
+      ({ status, headers, text }) => {
+        // A connection that stays open would hold up close().
+        if (!server.listening) outgoing.setHeader('connection', 'close');
+        outgoing.writeHead(status, headers).end(text);
+      },
+      (cause: Error) => outgoing.destroy(cause),
+    );
   });
   server.listen(port, host);
   await once(server, 'listening');
@@ -39,23 +45,26 @@ export async function serveBroker(
   };
 }
 
-async function receive(broker: Broker, incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+interface Answered {
+  status: number;
+  headers?: OutgoingHttpHeaders;
+  text?: string;
+}
+
+const allow = 'POST, OPTIONS';
+// Whoever asks first may post from anywhere, as often as it likes (CloudEvents webhooks, section 4).
+const webhook = { allow, 'webhook-allowed-origin': '*', 'webhook-allowed-rate': '*' };
+
+async function receive(broker: Broker, incoming: IncomingMessage): Promise<Answered> {
   const { method, url = '/', headers } = incoming;
-  const answer = (status: number, text = '') => outgoing.writeHead(status).end(text);
-  if (method === 'GET' && url === '/healthz') return void answer(200);
-  outgoing.setHeader('allow', 'POST, OPTIONS');
-  // A webhook that asks first may post from anywhere, as often as it likes (CloudEvents HTTP webhook, section 4).
-  if (method === 'OPTIONS') {
-    outgoing.setHeader('webhook-allowed-origin', '*').setHeader('webhook-allowed-rate', '*');
-    return void answer(200);
-  }
-  if (method !== 'POST') return void answer(405);
-  if (url.replace(/\/$/, '') !== broker.path) return void answer(404);
+  if (method === 'GET' && url === '/healthz') return { status: 200 };
+  if (method === 'OPTIONS') return { status: 200, headers: webhook };
+  if (method !== 'POST') return { status: 405, headers: { allow } };
+  if (url.replace(/\/$/, '') !== broker.path) return { status: 404 };
   const body = await readBody(incoming);
-  if (!body) return void answer(413);
+  if (!body) return { status: 413 };
   const event = readable(headers, body);
-  if (typeof event === 'string') return void answer(400, event);
-  answer((await broker.ingest(event)).status);
+  return typeof event === 'string' ? { status: 400, text: event } : broker.ingest(event);
 }
 
 /** The event of a message, or what is wrong with it. */
@@ -91,8 +100,8 @@ export function deliverOverHttp(urlOf: (subscriber: string) => string): Deliver 
       const sent = { method: 'POST', headers: { ...headers, prefer: 'reply' }, body, signal, dispatcher } as const;
       return await answerOf(await request(urlOf(subscriber), sent));
     } catch (error) {
-      const { name, message } = error as Error;
-      return name === 'TimeoutError' ? { status: -1 } : { status: -1, body: `dispatch error: ${message}` };
+      const { name, message, code } = error as NodeJS.ErrnoException;
+      return name === 'TimeoutError' ? { status: -1 } : { status: -1, body: `dispatch error: ${message || code}` };
     }
   };
 }
@@ -101,8 +110,8 @@ async function answerOf({ statusCode: status, headers, body }: Awaited<ReturnTyp
   const bytes = Buffer.from(await body.arrayBuffer());
   const retryAfter = headers['retry-after'];
   const retryAfterMs = typeof retryAfter === 'string' ? parseRetryAfter(retryAfter) : undefined;
-  if (!isDelivered({ status }) || !claimsToBeEvent(headers))
-    return { status, body: bytes.toString('utf8'), retryAfterMs };
+  const isEvent = isDelivered({ status }) && claimsToBeEvent(headers);
+  if (!isEvent) return { status, body: bytes.toString('utf8'), retryAfterMs };
   const event = readable(headers, bytes);
   return typeof event === 'string' ? { status, body: `malformed event: ${event}` } : { status, event };
 }

@@ -100,7 +100,11 @@ test.each<[string, string[], string | RegExp]>([
     [broker(), trigger('filter: { attributes: { type: 1 } }')],
     'filter.attributes.type: ',
   ],
-  ['a subscriber by address', [broker(), trigger().replace(/subscriber: .*/, 'subscriber: { uri: a }')], 'by ref'],
+  [
+    'a subscriber by address',
+    [broker(), trigger().replace(/subscriber: .*/, 'subscriber: { uri: a }')],
+    'spec.subscriber.ref: is required',
+  ],
   ['no Broker', [trigger()], 'must hold one Broker, found 0'],
   ['two Brokers', [broker(), broker()], 'must hold one Broker, found 2'],
   ['a Trigger of another Broker', [broker().replace('default', 'other'), trigger()], '1.yaml: spec.broker: '],

@@ -44,23 +44,25 @@ const duration = z
   .string()
   .regex(DURATION, 'must be an ISO 8601 duration such as PT0.1S, PT10S or PT1M')
   .transform((text) => {
-    const [days = 0, hours = 0, minutes = 0, seconds = 0] = (DURATION.exec(text) ?? [])
-      .slice(1)
-      .map((n) => Number(n ?? 0));
-    return Math.round((((days * 24 + hours) * 60 + minutes) * 60 + seconds) * 1000);
+    const [, days = 0, hours = 0, minutes = 0, seconds = 0] = DURATION.exec(text) ?? [];
+    const wholeMinutes = (Number(days) * 24 + Number(hours)) * 60 + Number(minutes);
+    return Math.round((wholeMinutes * 60 + Number(seconds)) * 1000);
   })
   .refine((ms) => ms <= 24 * 3_600_000, 'must be a day or less');
 
-const serviceRef = z.strictObject({
-  apiVersion: z.string().optional(),
-  kind: z.literal('Service'),
-  name: z.string().min(1),
-  namespace: z.string().optional(),
-});
+const ref = z.strictObject(
+  {
+    apiVersion: z.string().optional(),
+    kind: z.literal('Service'),
+    name: z.string().min(1),
+    namespace: z.string().optional(),
+  },
+  {
+    error: ({ input }) => (input === undefined ? 'is required: the local broker knows names, no addresses' : undefined),
+  },
+);
 
-const service = z
-  .strictObject({ ref: serviceRef }, 'must name a Service by ref: the local broker knows no addresses')
-  .transform(({ ref }) => ref.name);
+const service = z.strictObject({ ref }).transform((destination) => destination.ref.name);
 
 const delivery = z.strictObject({
   retry: z.int().min(0).default(0),
@@ -90,7 +92,16 @@ const triggerSchema = z.object({
   }),
 });
 
+const anyObject = z
+  .object({ apiVersion: z.string().catch(''), kind: z.string().catch('') })
+  .catch({ apiVersion: '', kind: '' });
+
 type DeliverySpec = z.infer<typeof delivery>;
+
+interface Read {
+  file: string;
+  document: unknown;
+}
 
 /**
  * Reads the Broker and the Triggers from every `*.yaml` in a folder; objects of other groups are passed over.
@@ -98,35 +109,35 @@ type DeliverySpec = z.infer<typeof delivery>;
  * Throws one error that names the file and the field.
  */
 export function readManifests(folder: string): Manifests {
-  const brokers: { broker: BrokerManifest; delivery: DeliverySpec | undefined }[] = [];
-  const triggers: { file: string; trigger: z.infer<typeof triggerSchema> }[] = [];
-  for (const { file, document } of documents(folder)) {
-    const kind = kindOf(file, document);
-    if (kind === 'Trigger') triggers.push({ file, trigger: parse(triggerSchema, document, file) });
-    if (kind !== 'Broker') continue;
-    const { metadata: named, spec } = parse(brokerSchema, document, file);
-    brokers.push({ broker: { ...named, delivery: deliveryOf(spec.delivery) }, delivery: spec.delivery });
-  }
+  const found = documents(folder).map((read) => ({ ...read, kind: kindOf(read) }));
+  const brokers = found.filter(({ kind }) => kind === 'Broker').map((read) => parse(brokerSchema, read));
   const [only, second] = brokers;
   if (!only || second) throw new Error(`${folder}: must hold one Broker, found ${brokers.length}`);
-  const seen = new Set<string>();
-  return {
-    broker: only.broker,
-    triggers: triggers.map(({ file, trigger: { metadata: named, spec } }) => {
-      if (spec.broker !== only.broker.name) throw new Error(`${file}: spec.broker: there is no Broker ${spec.broker}`);
-      if (named.namespace !== only.broker.namespace)
-        throw new Error(`${file}: metadata.namespace: must be that of the Broker, ${only.broker.namespace}`);
+  const { metadata: named, spec } = only;
+  const broker = { name: named.name, namespace: named.namespace, delivery: deliveryOf(spec.delivery) };
+  const names = new Set<string>();
+  const triggers = found
+    .filter(({ kind }) => kind === 'Trigger')
+    .map((read) => {
+      const trigger = readTrigger(read, broker, spec.delivery);
       // In a cluster the second would replace the first.
-      if (seen.has(named.name)) throw new Error(`${file}: metadata.name: a second Trigger is called ${named.name}`);
-      seen.add(named.name);
-      return {
-        name: named.name,
-        filter: spec.filter?.attributes,
-        filters: spec.filters,
-        subscriber: spec.subscriber,
-        delivery: deliveryOf(spec.delivery ?? only.delivery, only.delivery?.deadLetterSink),
-      };
-    }),
+      if (names.has(trigger.name)) throw new Error(`${read.file}: metadata.name: ${trigger.name} is taken`);
+      names.add(trigger.name);
+      return trigger;
+    });
+  return { broker, triggers };
+}
+
+function readTrigger(read: Read, broker: BrokerManifest, ofBroker?: DeliverySpec): Trigger {
+  const { metadata: named, spec } = parse(triggerSchema, read);
+  if (spec.broker !== broker.name) throw new Error(`${read.file}: spec.broker: there is no Broker ${spec.broker}`);
+  if (named.namespace !== broker.namespace) throw new Error(`${read.file}: metadata.namespace: must be the Broker's`);
+  return {
+    name: named.name,
+    filter: spec.filter?.attributes,
+    filters: spec.filters,
+    subscriber: spec.subscriber,
+    delivery: deliveryOf(spec.delivery ?? ofBroker, ofBroker?.deadLetterSink),
   };
 }
 
@@ -141,11 +152,9 @@ function deliveryOf(spec: DeliverySpec = { retry: 0 }, fallbackSink?: string): D
   };
 }
 
-function documents(folder: string): { file: string; document: unknown }[] {
-  const files = readdirSync(folder)
-    .filter((name) => name.endsWith('.yaml'))
-    .toSorted();
-  return files.flatMap((name) => {
+function documents(folder: string): Read[] {
+  const files = readdirSync(folder).filter((name) => name.endsWith('.yaml'));
+  return files.toSorted().flatMap((name) => {
     const file = join(folder, name);
     return [...parseAllDocuments(readFileSync(file, 'utf8'))].map((document) => {
       const [problem] = document.errors;
@@ -155,16 +164,13 @@ function documents(folder: string): { file: string; document: unknown }[] {
   });
 }
 
-function kindOf(file: string, document: unknown): string | undefined {
-  const { apiVersion, kind } = z
-    .object({ apiVersion: z.string().catch(''), kind: z.string().catch('') })
-    .catch({ apiVersion: '', kind: '' })
-    .parse(document);
+function kindOf({ file, document }: Read): string | undefined {
+  const { apiVersion, kind } = anyObject.parse(document);
   if (kind === 'Broker' || kind === 'Trigger' || !apiVersion.startsWith('eventing.knative.dev/')) return kind;
   throw new Error(`${file}: kind: must be Broker or Trigger`);
 }
 
-function parse<Schema extends z.ZodType>(schema: Schema, document: unknown, file: string): z.infer<Schema> {
+function parse<Schema extends z.ZodType>(schema: Schema, { file, document }: Read): z.infer<Schema> {
   const parsed = schema.safeParse(document);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;

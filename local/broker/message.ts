@@ -62,8 +62,9 @@ function assertValid(given: Attributes): void {
   }
   if (given['specversion'] !== '1.0' && given['specversion'] !== '0.3')
     throw new Error('specversion must be 1.0 or 0.3');
-  if (given['time'] !== undefined && Number.isNaN(Date.parse(String(given['time']))))
-    throw new Error('time is unreadable');
+  const { time } = given;
+  const isTime = typeof time === 'string' && !Number.isNaN(Date.parse(time));
+  if (time !== undefined && !isTime) throw new Error('time is unreadable');
   for (const [name, value] of Object.entries(given)) {
     if (!/^[a-z0-9]+$/.test(name) || name === 'data') throw new Error('names are lowercase letters and digits');
     if (typeof value === 'object' && value !== null) throw new Error(`${name} must be a plain value`);

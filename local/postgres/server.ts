@@ -23,7 +23,10 @@ interface Options {
   log: (line: string) => void;
 }
 
-/** Starts the server. Gives it once it accepts connections, or what it said if it ended before. */
+/**
+ * Starts the server, which goes when this process goes.
+ * Gives it once it accepts connections, or how it ended and what it said if it ended before.
+ */
 export async function launch({ program, account, folder, port, log }: Options): Promise<Server | string> {
   // the owner tells a later start whether this server is a leftover
   const settings = [...serverSettings, `port=${port}`, `shop.owner=${process.pid}`].flatMap((each) => ['-c', each]);
@@ -32,8 +35,9 @@ export async function launch({ program, account, folder, port, log }: Options): 
     detached: true,
     stdio: ['ignore', 'ignore', 'pipe'],
   });
+  const dismissGuard = child.pid ? guard(child.pid) : () => {};
   const said: string[] = [];
-  const ended = lastWords(child, said);
+  const ended = lastWords(child, said).finally(dismissGuard);
   const ready = new Promise<'ready'>((resolve) => {
     let accepting = false;
     createInterface({ input: child.stderr! }).on('line', (line) => {
@@ -75,9 +79,9 @@ async function stop(child: ChildProcess, ended: Promise<string>): Promise<void> 
  * Takes the server down when this process goes, however it goes: a shell waits for the end of a pipe that only this
  * process holds, then asks for a fast shutdown. Gives what ends the guard.
  */
-export function guard(pid: number): () => void {
+function guard(pid: number): () => void {
   const shell = spawn('/bin/sh', ['-c', 'read -r _; kill -INT "$1"', 'postgres-guard', String(pid)], {
-    detached: true,
+    detached: true, // or Ctrl-C would end it before it has something to do
     stdio: ['pipe', 'ignore', 'ignore'],
   });
   return () => void shell.kill('SIGKILL');

@@ -1,0 +1,54 @@
+import { expect, test } from '@jest/globals';
+import { uuidv7 } from 'uuidv7';
+import { userRegistered } from '#events/user-registered.ts';
+import { deliver, eventOf } from '#local/testing/calls.ts';
+import { connection, row, rows, useDatabase, waitingForLock } from '#local/testing/database.ts';
+import { customer, standing } from '#local/testing/people.ts';
+import { handle } from './index.ts';
+
+useDatabase();
+
+const open = (userId: string) => deliver(handle, eventOf(userRegistered, { userId }));
+const accountsOf = (userId: string) =>
+  rows<{ id: string }>('select id from billing.accounts where user_id = $1', [userId]);
+
+test('a new customer gets an empty account', async () => {
+  const { userId } = await customer({ balance: null });
+  const { status, event } = await open(userId);
+  const [account] = await accountsOf(userId);
+  expect(status).toBe(200);
+  expect(event).toMatchObject({ type: 'shop.account.opened.v1', id: `${account?.id}.opened`, subject: account?.id });
+  expect(event?.data).toEqual({ accountId: account?.id, userId, currency: 'usd' });
+  expect(await standing(account?.id ?? '')).toEqual({ balance: 0, version: 0, movements: 0 });
+});
+
+test('the same registration delivered again, and many times at once, opens no second account', async () => {
+  const { userId } = await customer({ balance: null });
+  const answers = await Promise.all([1, 2, 3, 4, 5].map(() => open(userId)));
+  const again = await open(userId);
+  expect(await accountsOf(userId)).toHaveLength(1);
+  expect(new Set([...answers, again].map(({ event }) => event?.id)).size).toBe(1);
+});
+
+test('a registration that comes again after a deposit leaves the balance as it is', async () => {
+  const { userId, accountId } = await customer({ balance: 700 });
+  expect((await open(userId)).event?.data).toMatchObject({ accountId });
+  expect(await standing(accountId)).toEqual({ balance: 700, version: 1, movements: 1 });
+});
+
+test('an account that another process is about to open is answered, not opened again', async () => {
+  const { userId } = await customer({ balance: null });
+  const id = uuidv7();
+  const other = await connection();
+  await other.query('begin');
+  await other.query('insert into billing.accounts (id, user_id) values ($1, $2)', [id, userId]);
+  const answer = open(userId);
+  await waitingForLock();
+  await other.query('commit');
+  expect((await answer).event?.data).toMatchObject({ accountId: id });
+  expect(await row('select count(*) from billing.accounts where user_id = $1', [userId])).toEqual({ count: 1 });
+});
+
+test('a registration without an id of a user is refused', async () => {
+  expect(await open('somebody')).toMatchObject({ status: 400, problem: { code: 'bad_event' } });
+});

@@ -1,0 +1,45 @@
+import { beforeAll, expect, test } from '@jest/globals';
+import { uuidv7 } from 'uuidv7';
+import { call } from '#local/testing/calls.ts';
+import { rows, useDatabase } from '#local/testing/database.ts';
+import { hashPassword } from '#platform/password.ts';
+import { authenticate } from '#platform/token.ts';
+import { handle } from './index.ts';
+
+useDatabase();
+
+const id = uuidv7();
+beforeAll(async () => {
+  await rows(`insert into users.users (id, email, name, password_hash) values ($1, 'ann@example.com', 'Ann', $2)`, [
+    id,
+    await hashPassword('correct horse'),
+  ]);
+});
+
+const logIn = (email: string, password: string) =>
+  call<{ token: string; tokenType: string; expiresIn: number; code: string }>(handle, { email, password });
+
+test('the right password gives a token that says who calls, for 15 minutes', async () => {
+  const { status, body } = await logIn('Ann@Example.com', 'correct horse');
+  expect({ status, tokenType: body.tokenType, expiresIn: body.expiresIn }).toEqual({
+    status: 201,
+    tokenType: 'Bearer',
+    expiresIn: 900,
+  });
+  expect(await authenticate(`Bearer ${body.token}`)).toMatchObject({ id, role: 'customer' });
+  const claims = JSON.parse(Buffer.from(body.token.split('.')[1] ?? '', 'base64url').toString()) as object;
+  expect(Object.keys(claims).toSorted()).toEqual(['aud', 'exp', 'iat', 'iss', 'jti', 'role', 'sub']);
+});
+
+test('a wrong password and an unknown e-mail get the same answer', async () => {
+  const [wrong, unknown] = [await logIn('ann@example.com', 'wrong'), await logIn('bob@example.com', 'wrong')];
+  expect(wrong).toMatchObject({ status: 401, body: { code: 'invalid_credentials' } });
+  expect(unknown).toEqual(wrong);
+});
+
+test.each([[{}], [{ email: 'ann@example.com' }], [{ email: 1, password: 2 }], ['text']])(
+  'credentials that are none are refused: %j',
+  async (body) => {
+    expect(await call(handle, body)).toMatchObject({ status: 422, body: { code: 'invalid_body' } });
+  },
+);

@@ -1,0 +1,70 @@
+import { expect, test } from '@jest/globals';
+import { uuidv7 } from 'uuidv7';
+import { call } from '#local/testing/calls.ts';
+import { connection, row, rows, useDatabase, waitingForLock } from '#local/testing/database.ts';
+import { handle } from './index.ts';
+
+useDatabase();
+
+const ann = (email = `${uuidv7()}@example.com`) => ({ email, password: 'correct horse', name: 'Ann' });
+const register = (body: unknown, requestId = uuidv7()) =>
+  call<{ id: string; email: string; code: string }>(handle, body, { headers: { 'x-request-id': requestId } });
+const usersWith = (email: string) => rows('select id from users.users where email = $1', [email]);
+
+test('a new customer is kept with a hashed password, and announced', async () => {
+  const { status, body } = await register({ ...ann(), email: 'Ann.Miller@Example.com' });
+  expect(status).toBe(201);
+  expect(body).toEqual({ id: body.id, email: 'ann.miller@example.com', name: 'Ann', createdAt: expect.any(String) });
+  const user = await row<{ password_hash: string; role: string }>('select * from users.users where id = $1', [body.id]);
+  expect(user.password_hash).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$/);
+  expect(user.role).toBe('customer');
+  const { event } = await row<{ event: object }>('select event from events.outbox where id = $1', [
+    `${body.id}.registered`,
+  ]);
+  expect(event).toMatchObject({ type: 'shop.user.registered.v1', subject: body.id, data: { userId: body.id } });
+  expect(JSON.stringify(event)).not.toContain('example.com');
+});
+
+test('an e-mail can be registered once, however it is written', async () => {
+  const email = `${uuidv7()}@example.com`;
+  expect((await register(ann(email))).status).toBe(201);
+  const again = await register(ann(email.toUpperCase()));
+  expect(again).toMatchObject({ status: 409, body: { code: 'email_taken' } });
+  expect(await usersWith(email)).toHaveLength(1);
+});
+
+test('the same request repeated after a lost answer gets the same answer', async () => {
+  const body = ann();
+  const requestId = uuidv7();
+  const first = await register(body, requestId);
+  const second = await register(body, requestId);
+  expect(second).toEqual(first);
+  expect(await usersWith(body.email)).toHaveLength(1);
+});
+
+test('of two that register one e-mail at once, the one that commits first has it', async () => {
+  const email = `${uuidv7()}@example.com`;
+  const other = await connection();
+  await other.query('begin');
+  await other.query(`insert into users.users (id, email, name, password_hash) values ($1, $2, 'Bob', '$argon2id$x')`, [
+    uuidv7(),
+    email,
+  ]);
+  const answer = register(ann(email));
+  await waitingForLock();
+  await other.query('commit');
+  expect(await answer).toMatchObject({ status: 409 });
+});
+
+test.each([
+  ['no body', undefined],
+  ['a list', []],
+  ['no address', { password: 'correct horse', name: 'Ann' }],
+  ['an address that is none', { ...ann(), email: 'ann' }],
+  ['a short password', { ...ann(), password: '1234567' }],
+  ['an empty name', { ...ann(), name: '  ' }],
+])('%s is refused and writes nothing', async (_what, body) => {
+  const { count } = await row<{ count: number }>('select count(*) from users.users');
+  expect(await register(body)).toMatchObject({ status: 422, body: { code: 'invalid_body' } });
+  expect(await row('select count(*) from users.users')).toEqual({ count });
+});

@@ -1,0 +1,207 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { once } from 'node:events';
+import { SMTPServer } from 'smtp-server';
+import { uuidv7 } from 'uuidv7';
+import { accountOpened } from '#events/account-opened.ts';
+import { depositSucceeded } from '#events/deposit-succeeded.ts';
+import { orderPaid } from '#events/order-paid.ts';
+import { orderPlaced } from '#events/order-placed.ts';
+import { orderRejected } from '#events/order-rejected.ts';
+import { deliver, eventOf } from '#local/testing/calls.ts';
+import { connection, row, rows, useDatabase, waitingForLock } from '#local/testing/database.ts';
+import { customer, order } from '#local/testing/people.ts';
+import { backgroundDone } from '#platform/background.ts';
+import { continueChain, type ShopEvent } from '#platform/event.ts';
+import { signed } from '#platform/signature.ts';
+
+useDatabase();
+
+// a mail server whose answer each test chooses
+const mails: { to: string; text: string }[] = [];
+let verdict: Error | undefined;
+const server = new SMTPServer({
+  authOptional: true,
+  disabledCommands: ['STARTTLS'],
+  onRcptTo: (_address, _session, done) => done(verdict),
+  onData: (stream, session, done) => {
+    let text = '';
+    stream.on('data', (chunk: Buffer) => (text += chunk.toString()));
+    stream.on('end', () => {
+      mails.push({
+        to: session.envelope.rcptTo[0]?.address ?? '',
+        text: text.replaceAll('=\r\n', '').replaceAll('=3D', '='),
+      });
+      done();
+    });
+  },
+});
+let room: typeof import('./index.ts');
+let outgoing: typeof import('./outgoing.ts');
+
+beforeAll(async () => {
+  const listening = server.listen(0, '127.0.0.1');
+  await once(listening, 'listening');
+  process.env['SMTP_URL'] = `smtp://127.0.0.1:${(listening.address() as { port: number }).port}`;
+  room = await import('./index.ts');
+  outgoing = await import('./outgoing.ts');
+});
+afterAll(async () => {
+  (await import('#platform/mail.ts')).closeMail();
+  await new Promise<void>((resolve) => server.close(resolve));
+});
+beforeEach(async () => {
+  await backgroundDone(5_000);
+  mails.length = 0;
+  verdict = undefined;
+});
+
+const tell = (event: ShopEvent) => deliver(room.handle, event);
+const sentMails = () => backgroundDone(5_000).then(() => mails);
+const notificationOf = async (fact: string) => {
+  await backgroundDone(5_000);
+  for (;;) {
+    const found = await row<Record<string, unknown>>('select * from notifying.notifications where fact = $1', [fact]);
+    if (found['attempts'] !== 0) return found;
+  }
+};
+const outboxOf = (orderId: string) => rows('select id from events.outbox where id = $1', [`${orderId}.placed`]);
+
+async function paidOrder(total = 80_000) {
+  const { userId, email } = await customer();
+  const orderId = await order(userId, total);
+  const fact = orderPaid.fact({ orderId, userId, total, currency: 'usd' });
+  const event = signed(continueChain(fact, eventOf(orderPlaced, { orderId, userId })));
+  return { userId, email, orderId, event };
+}
+
+describe('what the customer reads', () => {
+  test('a paid order: its number, lines and amount with currency, as text and HTML', async () => {
+    const { email, orderId, event } = await paidOrder();
+    expect(await tell(event)).toEqual({ status: 204 });
+    expect(await sentMails()).toHaveLength(1);
+    expect(mails[0]?.to).toBe(email);
+    for (const part of [orderId, '800.00 USD', '80000 =C3=97 Sticker at 0.01 USD', 'text/html', '<td', 'Hello Ann']) {
+      expect(mails[0]?.text).toContain(part);
+    }
+    expect(await notificationOf(event.id)).toMatchObject({ template: 'order-paid', status: 'sent', recipient: email });
+  });
+
+  test('a rejected order: the reason in plain words, and that nothing was charged', async () => {
+    const { userId } = await customer();
+    const orderId = await order(userId, 500);
+    const data = { orderId, userId, total: 500, currency: 'usd', reason: 'insufficient_funds' };
+    await tell(eventOf(orderRejected, data));
+    expect((await sentMails())[0]?.text).toContain('balance of your account is too low');
+    expect(mails[0]?.text).toContain('You were not charged');
+  });
+
+  test('a welcome and the receipt of a deposit', async () => {
+    const { userId } = await customer();
+    await tell(eventOf(accountOpened, { accountId: uuidv7(), userId, currency: 'usd' }));
+    await tell(
+      eventOf(depositSucceeded, { depositId: uuidv7(), accountId: uuidv7(), userId, amount: 5, currency: 'usd' }),
+    );
+    expect((await sentMails()).map(({ text }) => /Subject: (.*)/.exec(text)?.[1]?.trim()).toSorted()).toEqual([
+      'Welcome to the shop',
+      'Your deposit has arrived',
+    ]);
+    expect(mails.some(({ text }) => text.includes('0.05 USD'))).toBe(true);
+  });
+
+  test('a name cannot bring HTML or a header into the mail', async () => {
+    const { userId, event } = await paidOrder();
+    await rows(`update users.users set name = $2 where id = $1`, [userId, '<b>Eve</b>\r\nBcc: all@example.com']);
+    await tell(event);
+    const [mail] = await sentMails();
+    expect(mail?.text).toContain('&lt;b&gt;Eve');
+    expect(mail?.text.split('\r\n\r\n')[0]).not.toContain('Bcc');
+  });
+});
+
+describe('once a fact', () => {
+  test('delivered five times it is one notification and one mail, and the chain has ended', async () => {
+    const { orderId, event } = await paidOrder();
+    const answers = await Promise.all([1, 2, 3, 4].map(() => tell(event)));
+    expect([...answers, await tell(event)].every(({ status }) => status === 204)).toBe(true);
+    expect(await sentMails()).toHaveLength(1);
+    expect(await rows('select id from notifying.notifications where fact = $1', [event.id])).toHaveLength(1);
+    expect(await outboxOf(orderId)).toEqual([]);
+  });
+
+  test('a chain that was opened again is ended by the repeated fact too', async () => {
+    const { orderId, event } = await paidOrder();
+    await tell(event);
+    await rows(`insert into events.outbox (id, event) values ($1, '{}')`, [`${orderId}.placed`]);
+    await tell(event);
+    expect(await outboxOf(orderId)).toEqual([]);
+  });
+
+  test('a notification that another process is about to record is not sent by this one', async () => {
+    const { userId, email, event } = await paidOrder();
+    const other = await connection();
+    await other.query('begin');
+    await other.query(
+      `insert into notifying.notifications (id, fact, user_id, template, recipient, subject, detail, correlation_id)
+       values ($1, $2, $3, 'order-paid', $4, '', '{}', '')`,
+      [uuidv7(), event.id, userId, email],
+    );
+    const answer = tell(event);
+    await waitingForLock();
+    await other.query('commit');
+    expect(await answer).toEqual({ status: 204 });
+    expect(await sentMails()).toEqual([]);
+  });
+
+  test('a fact about a user who is not there is refused', async () => {
+    const fact = { orderId: uuidv7(), userId: uuidv7(), total: 1, currency: 'usd' };
+    expect(await tell(eventOf(orderPaid, fact))).toMatchObject({ status: 400, problem: { code: 'bad_event' } });
+  });
+});
+
+describe('when the mail server has its own mind', () => {
+  test('refused for good, it failed at once and the reason is kept without the address', async () => {
+    verdict = Object.assign(new Error('no such mailbox'), { responseCode: 550 });
+    const { event } = await paidOrder();
+    expect(await tell(event)).toEqual({ status: 204 });
+    expect(await notificationOf(event.id)).toMatchObject({ status: 'failed', error: 'SMTP 550', due_at: null });
+  });
+
+  test('refused for now, it is sent once after recovery, with the Message-ID of the first attempt', async () => {
+    verdict = Object.assign(new Error('later'), { responseCode: 451 });
+    const { event } = await paidOrder();
+    await tell(event);
+    const { id, status } = await notificationOf(event.id);
+    expect(status).toBe('queued');
+    verdict = undefined;
+    await rows('update notifying.notifications set due_at = now() where fact = $1', [event.id]);
+    await outgoing.sendDue();
+    expect(await sentMails()).toHaveLength(1);
+    expect(mails[0]?.text).toContain(`Message-ID: <${String(id)}@example.com>`);
+    for (;;) {
+      const after = await notificationOf(event.id);
+      if (after['attempts'] !== 2) continue;
+      expect(after).toMatchObject({ status: 'sent', error: null });
+      break;
+    }
+  });
+
+  test('still refused after a day, it has failed', async () => {
+    verdict = Object.assign(new Error('later'), { responseCode: 451 });
+    const { event } = await paidOrder();
+    await tell(event);
+    await notificationOf(event.id);
+    await rows(
+      `update notifying.notifications set due_at = now(), created_at = now() - interval '25 hours' where fact = $1`,
+      [event.id],
+    );
+    await outgoing.sendDue();
+    for (;;) if ((await notificationOf(event.id))['status'] === 'failed') break;
+  });
+
+  test('a mail that somebody is sending is not taken over', async () => {
+    const { event } = await paidOrder();
+    await tell(event);
+    await outgoing.sendDue();
+    expect(await sentMails()).toHaveLength(1);
+  });
+});

@@ -1,0 +1,319 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import type { AddressInfo } from 'node:net';
+import { SignJWT, UnsecuredJWT, generateKeyPair } from 'jose';
+import { uuidv7 } from 'uuidv7';
+import { signToken } from '#functions/log-in/sign-token.ts';
+import { row, rows, useDatabase } from '#local/testing/database.ts';
+import { customer, order } from '#local/testing/people.ts';
+import { connectFunctions, type FunctionRequest } from '#platform/function-client.ts';
+import { serveHttp, type HttpServer } from '#platform/http-server.ts';
+import { Problem } from '#platform/problem.ts';
+import { createStorefront } from './index.ts';
+
+useDatabase();
+
+let shop: HttpServer;
+let url: string;
+beforeAll(async () => {
+  shop = await serveHttp(createStorefront(), { port: 0, host: '127.0.0.1' });
+  url = `http://127.0.0.1:${(shop.server.address() as AddressInfo).port}`;
+});
+afterAll(() => shop.stop());
+
+// the functions behind the storefront: what they were called with, and what they answer
+const called: { name: string; request: FunctionRequest }[] = [];
+let statusOfFunction = 201;
+beforeEach(() => {
+  called.length = 0;
+  statusOfFunction = 201;
+  connectFunctions(async (name, request) => {
+    called.push({ name, request });
+    if (statusOfFunction === 503) throw new Problem('unavailable', 'not now', { retryAfterSeconds: 1 });
+    return { statusCode: statusOfFunction, headers: { 'content-type': 'application/json' }, body: { from: name } };
+  });
+});
+
+interface Options {
+  as?: string;
+  role?: 'customer' | 'admin';
+  method?: string;
+  body?: unknown;
+  headers?: Record<string, string>;
+}
+
+interface Body {
+  code: string;
+  data: Record<string, unknown>[];
+  nextCursor: string | null;
+  [name: string]: unknown;
+}
+
+async function ask(path: string, { as, role = 'customer', method, body, headers = {} }: Options = {}) {
+  const response = await fetch(url + path, {
+    method: method ?? (body === undefined ? 'GET' : 'POST'),
+    headers: {
+      ...(as && { authorization: `Bearer ${await signToken({ id: as, role })}` }),
+      ...(body !== undefined && { 'content-type': 'application/json' }),
+      ...headers,
+    },
+    ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+  });
+  const text = await response.text();
+  return { status: response.status, headers: response.headers, body: (text ? JSON.parse(text) : {}) as Body };
+}
+
+describe('who calls', () => {
+  const { crv, d, kty, x } = JSON.parse(process.env['TOKEN_PRIVATE_KEY'] ?? '') as Record<string, string>;
+  const claims = { role: 'admin' };
+  const good = (jwt: SignJWT) => jwt.setIssuer('shop').setAudience('shop').setSubject(uuidv7()).setJti('1');
+  const key = () => crypto.subtle.importKey('jwk', { crv, d, kty, x } as JsonWebKey, 'Ed25519', false, ['sign']);
+  const tokens: [string, () => Promise<string> | string][] = [
+    ['no token', () => ''],
+    ['not a token', () => 'Bearer abc'],
+    ['a tampered one', async () => `Bearer ${(await signToken({ id: uuidv7(), role: 'customer' })).slice(0, -3)}abc`],
+    [
+      'one with alg none',
+      () => `Bearer ${new UnsecuredJWT(claims).setIssuer('shop').setAudience('shop').setSubject(uuidv7()).encode()}x`,
+    ],
+    [
+      'an expired one',
+      async () =>
+        `Bearer ${await good(new SignJWT(claims))
+          .setProtectedHeader({ alg: 'EdDSA', kid: 'test' })
+          .setExpirationTime('-1s')
+          .sign(await key())}`,
+    ],
+    [
+      'one of another key',
+      async () =>
+        `Bearer ${await good(new SignJWT(claims))
+          .setProtectedHeader({ alg: 'EdDSA', kid: 'test' })
+          .setExpirationTime('1h')
+          .sign((await generateKeyPair('EdDSA')).privateKey)}`,
+    ],
+    [
+      'one for another audience',
+      async () =>
+        `Bearer ${await good(new SignJWT(claims))
+          .setAudience('bank')
+          .setProtectedHeader({ alg: 'EdDSA', kid: 'test' })
+          .setExpirationTime('1h')
+          .sign(await key())}`,
+    ],
+  ];
+  test.each(tokens)('%s is 401, everywhere', async (_what, authorization) => {
+    for (const path of ['/v1/users/me', '/v1/orders', `/v1/orders/${uuidv7()}`, '/v1/admin/dead-letters']) {
+      const { status, body, headers } = await ask(path, { headers: { authorization: await authorization() } });
+      expect({ status, code: body.code }).toEqual({ status: 401, code: 'unauthenticated' });
+      expect(headers.get('www-authenticate')).toBe('Bearer');
+    }
+  });
+
+  test('a customer is 403 on the routes of the administrator, who is not', async () => {
+    const { userId } = await customer();
+    for (const path of ['/v1/admin/dead-letters', '/v1/admin/ledger/verify']) {
+      expect(await ask(path, { as: userId })).toMatchObject({ status: 403, body: { code: 'forbidden' } });
+      expect((await ask(path, { as: userId, role: 'admin' })).status).toBe(200);
+    }
+  });
+});
+
+describe('somebody else’s objects', () => {
+  test('are not found, with the same answer as objects that are not there', async () => {
+    const [ann, bob] = await Promise.all([customer({ balance: 10 }), customer({ balance: 10 })]);
+    const orderId = await order(ann.userId, 5);
+    const unknown = await ask(`/v1/orders/${uuidv7()}`, { as: bob.userId });
+    for (const path of [`/v1/orders/${orderId}`, `/v1/orders/not-an-id`]) {
+      expect(await ask(path, { as: bob.userId })).toMatchObject({ status: 404, body: unknown.body });
+    }
+    expect((await ask(`/v1/orders/${orderId}/timeline`, { as: bob.userId })).body).toEqual(unknown.body);
+    expect((await ask('/v1/orders', { as: bob.userId })).body.data).toEqual([]);
+    expect((await ask(`/v1/notifications?orderId=${orderId}`, { as: bob.userId })).body.data).toEqual([]);
+    expect((await ask(`/v1/orders/${orderId}`, { as: ann.userId })).body).toMatchObject({ id: orderId, total: 5 });
+  });
+});
+
+describe('pages', () => {
+  test('are stable while rows are added, and end', async () => {
+    const { userId } = await customer();
+    const ids: string[] = [];
+    for (let index = 0; index < 7; index += 1) ids.unshift(await order(userId, index + 1));
+    const seen: unknown[] = [];
+    let cursor: string | null = '';
+    while (cursor !== null) {
+      const { body } = await ask(`/v1/orders?limit=3${cursor && `&cursor=${cursor}`}`, { as: userId });
+      seen.push(...body.data.map(({ id }) => id));
+      cursor = body.nextCursor;
+      await order(userId, 99);
+    }
+    expect(seen).toEqual(ids);
+  });
+
+  test('entries come newest version first, and orders by status', async () => {
+    const { userId } = await customer({ balance: 10 });
+    expect((await ask('/v1/accounts/me/entries', { as: userId })).body.data).toMatchObject([
+      { kind: 'deposit', amount: 10, balance: 10, version: 1, orderId: null },
+    ]);
+    await order(userId, 1);
+    expect((await ask('/v1/orders?status=paid', { as: userId })).body.data).toEqual([]);
+    expect((await ask('/v1/orders?status=pending', { as: userId })).body.data).toHaveLength(1);
+  });
+
+  test.each([
+    ['/v1/orders?cursor=abc', 'bad_cursor'],
+    [`/v1/orders?cursor=${Buffer.from('1').toString('base64url')}`, 'bad_cursor'],
+    ['/v1/products?limit=0', 'malformed_request'],
+    ['/v1/products?limit=1000', 'malformed_request'],
+    ['/v1/orders?status=lost', 'malformed_request'],
+  ])('%s is 400', async (path, code) => {
+    expect(await ask(path, { as: uuidv7() })).toMatchObject({ status: 400, body: { code } });
+  });
+
+  test('the catalogue is open to everybody', async () => {
+    const { body } = await ask('/v1/products');
+    expect(body.data).toEqual(
+      expect.arrayContaining([
+        { sku: 'desk', name: 'Desk', price: 80_000, currency: 'usd' },
+        { sku: 'sticker', name: 'Sticker', price: 1, currency: 'usd' },
+      ]),
+    );
+  });
+});
+
+describe('commands', () => {
+  test('are handed to their function with what it needs, and its answer is passed on', async () => {
+    const body = { items: [] };
+    const headers = { 'idempotency-key': 'k', traceparent: '00-1', 'x-other': 'y' };
+    const answer = await ask('/v1/orders', { as: uuidv7(), body, headers });
+    expect(answer).toMatchObject({ status: 201, body: { from: 'create-order' } });
+    expect(called).toMatchObject([{ name: 'create-order', request: { body } }]);
+    expect(Object.keys(called[0]?.request.headers ?? {}).toSorted()).toEqual([
+      'authorization',
+      'idempotency-key',
+      'traceparent',
+      'x-request-id',
+    ]);
+  });
+
+  test('a function that does not answer is 503 with Retry-After', async () => {
+    statusOfFunction = 503;
+    const answer = await ask('/v1/orders', { as: uuidv7(), body: {} });
+    expect(answer).toMatchObject({ status: 503, body: { code: 'unavailable' } });
+    expect(answer.headers.get('retry-after')).toBe('1');
+  });
+
+  test.each([
+    ['a body that is not JSON', 400, { body: '{"a":' }],
+    ['an empty body', 415, { method: 'POST' }],
+    ['another content type', 415, { body: 'a=1', headers: { 'content-type': 'application/x-www-form-urlencoded' } }],
+    ['another charset', 415, { body: '{}', headers: { 'content-type': 'application/json; charset=latin1' } }],
+    ['a body above 64 KiB', 413, { body: JSON.stringify('x'.repeat(70_000)) }],
+  ] as [string, number, Options][])('%s is %i and reaches no function', async (_what, status, options) => {
+    const answer = await ask('/v1/users', options);
+    expect(answer.status).toBe(status);
+    expect(answer.headers.get('content-type')).toBe('application/problem+json');
+    expect(called).toEqual([]);
+  });
+
+  test('an unknown route is 404, another method 405 with what is allowed', async () => {
+    expect(await ask('/v1/nothing', { as: uuidv7() })).toMatchObject({ status: 404, body: { code: 'not_found' } });
+    expect(await ask('/nothing')).toMatchObject({ status: 404, body: { code: 'not_found' } });
+    for (const [path, allow] of [
+      ['/v1/orders', 'GET, POST'],
+      ['/v1/users', 'POST'],
+      ['/v1/users/me', 'GET'],
+    ] as const) {
+      const answer = await ask(path, { as: uuidv7(), method: 'DELETE' });
+      expect({ status: answer.status, allow: answer.headers.get('allow') }).toEqual({ status: 405, allow });
+    }
+  });
+});
+
+describe('limits', () => {
+  test('failed log-ins are limited for one e-mail, and leave other e-mails alone', async () => {
+    statusOfFunction = 401;
+    const logIn = (email: string) => ask('/v1/sessions', { body: { email, password: 'x' } });
+    for (let index = 0; index < 10; index += 1) expect((await logIn('ann@example.com')).status).toBe(401);
+    const limited = await logIn('ANN@example.com');
+    expect(limited).toMatchObject({ status: 429, body: { code: 'too_many_requests' } });
+    expect(Number(limited.headers.get('retry-after'))).toBeGreaterThan(0);
+    expect((await logIn('bob@example.com')).status).toBe(401);
+  });
+
+  test('200 requests a second of one customer pass, and too many are 429', async () => {
+    const { userId } = await customer();
+    const statuses = await Promise.all(
+      Array.from({ length: 200 }, async () => (await ask('/v1/accounts/me', { as: userId })).status),
+    );
+    expect(new Set(statuses)).toEqual(new Set([200]));
+    const token = await signToken({ id: uuidv7(), role: 'customer' });
+    const many = await Promise.all(
+      Array.from({ length: 1_200 }, async () => {
+        const { status } = await fetch(`${url}/v1/accounts/me`, { headers: { authorization: `Bearer ${token}` } });
+        return status;
+      }),
+    );
+    expect(many).toContain(429);
+  });
+});
+
+describe('what the operator asks', () => {
+  test('the process is alive, and the report says what is down', async () => {
+    expect(await ask('/healthz')).toMatchObject({ status: 200, body: { status: 'ok' } });
+    // no broker runs beside this test
+    expect(await ask('/readyz')).toMatchObject({
+      status: 503,
+      body: { status: 'degraded', database: 'up', broker: 'down' },
+    });
+  });
+
+  test('the ledger is verified, and a balance that its transfers do not explain is shown', async () => {
+    const { userId, accountId } = await customer({ balance: 10 });
+    const verify = () => ask('/v1/admin/ledger/verify', { as: userId, role: 'admin' });
+    expect((await verify()).body).toMatchObject({ balanced: true, differences: [] });
+    await rows('update billing.accounts set balance = 9 where id = $1', [accountId]);
+    expect((await verify()).body).toMatchObject({
+      balanced: false,
+      differences: [{ accountId, balance: 9, transferred: 10, version: 1, movements: 1 }],
+    });
+  });
+
+  test('dead letters tell what, why and how often', async () => {
+    await rows(
+      `insert into events.dead_letters (id, verified, source, event_id, type, reason, detail, event)
+       values ($1, false, '/x', 'x', 'x', 'unverified', 'why', '{}')`,
+      [uuidv7()],
+    );
+    const { body } = await ask('/v1/admin/dead-letters', { as: uuidv7(), role: 'admin' });
+    expect(body.data).toMatchObject([{ status: 'parked', verified: false, detail: 'why', times: 1, replayedAt: null }]);
+  });
+});
+
+test('a timeline tells the story of an order in order, with one correlation id', async () => {
+  const { userId, accountId, email } = await customer({ balance: 10 });
+  const orderId = await order(userId, 5);
+  await rows(
+    `insert into billing.charges (order_id, user_id, account_id, amount, currency, outcome)
+     values ($1, $2, $3, 5, 'usd', 'succeeded')`,
+    [orderId, userId, accountId],
+  );
+  await rows(`update ordering.orders set status = 'paid', paid_at = clock_timestamp() where id = $1`, [orderId]);
+  await rows(
+    `insert into notifying.notifications
+            (id, fact, user_id, order_id, template, recipient, subject, detail, correlation_id, status, due_at, sent_at)
+     values ($1, $2, $3, $4, 'order-paid', $5, '', '{}', $6, 'sent', null, clock_timestamp() + interval '1 ms')`,
+    [uuidv7(), `${orderId}.paid`, userId, orderId, email, `${orderId}.placed`],
+  );
+  const { body } = await ask(`/v1/orders/${orderId}/timeline`, { as: userId });
+  expect(body.data.map(({ type, function: by }) => [type, by])).toEqual([
+    ['shop.order.placed.v1', 'create-order'],
+    ['shop.charge.succeeded.v1', 'charge-account'],
+    ['shop.order.paid.v1', 'settle-order'],
+    ['notification.queued', 'send-notification'],
+    ['notification.sent', 'send-notification'],
+  ]);
+  expect(new Set(body.data.map(({ correlationId }) => correlationId))).toEqual(new Set([`${orderId}.placed`]));
+  expect(await row('select count(*) as orders from ordering.orders where user_id = $1', [userId])).toEqual({
+    orders: 1,
+  });
+});

@@ -1,0 +1,91 @@
+import { beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { uuidv7 } from 'uuidv7';
+import { orderPlaced } from '#events/order-placed.ts';
+import { ping } from '#local/ping.ts';
+import { deliver, eventOf } from '#local/testing/calls.ts';
+import { connection, row, rows, useDatabase } from '#local/testing/database.ts';
+import { connectBroker } from '#platform/broker-client.ts';
+import type { ShopEvent } from '#platform/event.ts';
+import { isVerified } from '#platform/signature.ts';
+import { handle } from './index.ts';
+
+useDatabase();
+
+const published: ShopEvent[] = [];
+beforeAll(() => connectBroker(async (event) => void published.push(event)));
+beforeEach(async () => {
+  published.length = 0;
+  await rows('delete from events.outbox');
+});
+
+async function inOutbox(age: string, dueIn = '-1 second', attempts = 0): Promise<string> {
+  const { signature: _, ...event } = eventOf(orderPlaced, { orderId: uuidv7(), userId: uuidv7() }) as ShopEvent & {
+    signature: string;
+  };
+  await rows(
+    `insert into events.outbox (id, event, attempts, created_at, due_at)
+     values ($1, $2, $3, now() - $4::interval, now() + $5::interval)`,
+    [event.id, event, attempts, age, dueIn],
+  );
+  return event.id;
+}
+const sweep = () => deliver(handle, ping());
+
+test('what is due is published again, signed, and comes due later', async () => {
+  const id = await inOutbox('2 seconds');
+  await inOutbox('0 seconds', '1 second');
+  expect(await sweep()).toEqual({ status: 204 });
+  expect(published.map((event) => event.id)).toEqual([id]);
+  expect(published.every(isVerified)).toBe(true);
+  expect(await row('select attempts, due_at > now() as later from events.outbox where id = $1', [id])).toEqual({
+    attempts: 1,
+    later: true,
+  });
+});
+
+test('however many are due, all are published', async () => {
+  for (let index = 0; index < 250; index += 1) await inOutbox('2 seconds');
+  await sweep();
+  expect(new Set(published.map(({ id }) => id)).size).toBe(250);
+});
+
+test('a row that another process has just taken is left to it', async () => {
+  const id = await inOutbox('2 seconds');
+  const other = await connection();
+  await other.query('begin');
+  await other.query('select id from events.outbox where id = $1 for update', [id]);
+  await sweep();
+  expect(published).toEqual([]);
+  await other.query('rollback');
+});
+
+test.each([
+  [0, 1],
+  [4, 1],
+  [5, 5],
+  [24, 5],
+  [25, 10],
+  [30, 320],
+  [40, 600],
+  [1_000, 600],
+])('after %s attempts the next is due in %s s', async (attempts, seconds) => {
+  const id = await inOutbox('1 hour', '-1 second', attempts);
+  await sweep();
+  const { wait } = await row<{ wait: number }>(
+    'select extract(epoch from due_at - clock_timestamp())::float as wait from events.outbox where id = $1',
+    [id],
+  );
+  expect(wait).toBeGreaterThan(seconds - 1);
+  expect(wait).toBeLessThanOrEqual(seconds);
+});
+
+test('a chain that has not ended within a day is parked as undelivered, once', async () => {
+  const id = await inOutbox('25 hours');
+  await sweep();
+  await sweep();
+  expect(published).toEqual([]);
+  expect(await rows('select event_id, reason, verified, times from events.dead_letters')).toEqual([
+    { event_id: id, reason: 'undelivered', verified: true, times: 1 },
+  ]);
+  expect(await rows('select id from events.outbox')).toEqual([]);
+});

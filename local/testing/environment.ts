@@ -1,0 +1,23 @@
+import { randomBytes } from 'node:crypto';
+
+// The settings of a test file. Its database is made by `useDatabase`, if it needs one.
+const server = new URL(process.env['TEST_POSTGRES_URL'] ?? 'postgres://nowhere');
+server.pathname = `/test_${randomBytes(6).toString('hex')}`;
+
+Object.assign(process.env, {
+  DATABASE_URL: server.href,
+  BROKER_URL: 'http://127.0.0.1:9/shop/default',
+  SMTP_URL: 'smtp://127.0.0.1:9',
+  LOG_LEVEL: process.env['LOG_LEVEL'] ?? 'silent',
+  EVENT_KEYS: `test:${Buffer.alloc(32, 1).toString('base64url')}`,
+  TOKEN_PRIVATE_KEY: JSON.stringify({
+    kty: 'OKP',
+    crv: 'Ed25519',
+    kid: 'test',
+    x: '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo',
+    d: 'nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A',
+  }),
+  TOKEN_PUBLIC_KEYS: JSON.stringify({
+    keys: [{ kty: 'OKP', crv: 'Ed25519', kid: 'test', x: '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo' }],
+  }),
+});

@@ -1,0 +1,82 @@
+import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
+import { SMTPServer } from 'smtp-server';
+
+/** A mail as it arrived. */
+export interface Mail {
+  /** The Message-ID without its brackets and domain: the id of the notification. */
+  notificationId: string;
+  to: string;
+  subject: string;
+  /** Headers and body; lines that were broken on the way are whole again. */
+  source: string;
+}
+
+/** A mail server of the test: it outlives the shop that is killed, and can be down itself. */
+export interface Mailbox {
+  readonly port: number;
+  readonly mails: readonly Mail[];
+  open(): Promise<void>;
+  /** Cuts all connections and takes no new one. */
+  close(): Promise<void>;
+}
+
+/** Addresses that begin with this are refused for good (550). */
+export const refusedPrefix = 'refused-';
+
+export async function openMailbox(port: number): Promise<Mailbox> {
+  const mails: Mail[] = [];
+  let server: SMTPServer | undefined;
+  const mailbox: Mailbox = {
+    port,
+    mails,
+    open: async () => {
+      server = listener(mails);
+      server.listen(port, '127.0.0.1');
+      await once(server.server, 'listening');
+    },
+    close: async () => {
+      const closing = server;
+      server = undefined;
+      if (closing) await new Promise<void>((resolve) => closing.close(() => resolve()));
+    },
+  };
+  await mailbox.open();
+  return mailbox;
+}
+
+function listener(mails: Mail[]): SMTPServer {
+  const server = new SMTPServer({
+    authOptional: true,
+    disabledCommands: ['AUTH', 'STARTTLS'],
+    disableReverseLookup: true,
+    closeTimeout: 50, // after that, open connections are cut
+    onRcptTo: ({ address }, _session, callback) => {
+      if (!address.startsWith(refusedPrefix)) return callback();
+      callback(Object.assign(new Error('No such person here'), { responseCode: 550 }));
+    },
+    onData: (stream, { envelope }, callback) => {
+      text(stream).then(
+        (raw) => {
+          mails.push(readMail(raw, envelope.rcptTo[0]?.address ?? ''));
+          callback();
+        },
+        (error: Error) => callback(error),
+      );
+    },
+  });
+  server.on('error', () => undefined); // a client that was killed while it sent
+  return server;
+}
+
+/** Reads a mail from what a mail server was given. */
+export function readMail(raw: string, to: string): Mail {
+  // folded headers (RFC 5322, section 2.2.3) and soft line breaks (RFC 2045, section 6.7)
+  const source = raw.replaceAll(/\r\n[ \t]+/g, ' ').replaceAll(/=\r\n/g, '');
+  return {
+    notificationId: /^Message-ID: <([^@>]+)/im.exec(source)?.[1] ?? '',
+    to,
+    subject: /^Subject: (.*?)\r?$/im.exec(source)?.[1] ?? '',
+    source,
+  };
+}

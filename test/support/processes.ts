@@ -1,0 +1,50 @@
+import { readdirSync, readFileSync } from 'node:fs';
+
+// Linux only: whom to kill is read from /proc.
+
+export interface Process {
+  pid: number;
+  parent: number;
+  command: string;
+}
+
+/** Every process below one, whoever started it in between; of a process that was just killed too, until it is reaped. */
+export function descendants(root: number): Process[] {
+  const all = readdirSync('/proc').flatMap((name) => (/^\d+$/.test(name) ? (inspect(Number(name)) ?? []) : []));
+  const found: Process[] = [];
+  for (let level = [root]; level.length > 0; ) {
+    const children = all.filter(({ parent }) => level.includes(parent));
+    found.push(...children);
+    level = children.map(({ pid }) => pid);
+  }
+  return found;
+}
+
+/** A living process; a zombie, which has no command any more, is none. */
+export function inspect(pid: number): Process | undefined {
+  try {
+    const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
+    const parent = Number(/^PPid:\s*(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
+    return command ? { pid, parent, command } : undefined;
+  } catch {
+    return undefined; // it has ended meanwhile
+  }
+}
+
+/** Which function a process runs: Knative, and the local shop, say it by this variable. */
+export function functionOf(pid: number): string | undefined {
+  try {
+    return /(?:^|\0)K_SERVICE=([^\0]+)/.exec(readFileSync(`/proc/${pid}/environ`, 'utf8'))?.[1];
+  } catch {
+    return undefined;
+  }
+}
+
+/** kill -9; one that has ended already is as good. */
+export function killNow(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // it has ended meanwhile
+  }
+}
