@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defineEvent } from '#platform/event.ts';
-import { currency, money } from '#platform/money.ts';
+import { currency } from '#platform/money.ts';
 
 /** A customer has a billing account, empty. */
 export const accountOpened = defineEvent('shop.account.opened.v1', {

@@ -54,9 +54,13 @@ export async function startMailCatcher(options: MailCatcherOptions): Promise<Mai
     [String(smtpPort), String(webPort), join(dataDir, 'mail')],
     { execArgv: [], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] },
   );
-  // A mail costs the catcher 1 ms, as much as an order costs the shop: on a laptop they share the cores, and orders
-  // go first. At once and from here, so that the threads it is about to start inherit it.
-  if (child.pid) setPriority(child.pid, constants.priority.PRIORITY_BELOW_NORMAL);
+  const { pid } = child;
+  if (pid === undefined)
+    throw new Error('The mail catcher could not be started.', { cause: await once(child, 'error') });
+  // A mail costs the catcher 1 ms, more than an order costs the shop: on a laptop they share the cores, and orders go
+  // first. Not the lowest priority: at that, on busy cores, a mail took seconds, near to what a sender gives up after.
+  // Set here, at once, so that the threads it is about to start inherit it.
+  setPriority(pid, constants.priority.PRIORITY_BELOW_NORMAL);
 
   const ended = once(child, 'exit').then(([code, signal]) => `ended with ${signal ?? `code ${code}`}`);
   const answer = await Promise.race([once(child, 'message').then(([message]) => message as Answer), ended]);
@@ -64,11 +68,11 @@ export async function startMailCatcher(options: MailCatcherOptions): Promise<Mai
   if ('failure' in answer) throw explain(answer.failure, options);
 
   let stopping: Promise<void> | undefined;
-  void ended.then((how) => stopping ?? onExit?.(`The mail catcher (process ${child.pid}) ${how}`));
+  void ended.then((how) => stopping ?? onExit?.(`The mail catcher (process ${pid}) ${how}`));
   return {
     smtpUrl: `smtp://127.0.0.1:${answer.smtpPort}`,
     webUrl: `http://127.0.0.1:${answer.webPort}`,
-    pid: child.pid!,
+    pid,
     stop: () => (stopping ??= stop(child, ended)),
   };
 }

@@ -27,7 +27,7 @@ export async function runOneProcess({ port, brokerPort, faults }: Wiring): Promi
     const handle = rooms.get(subscriber)?.handle;
     return handle && 'deliver' in handle ? handle.deliver(event) : { status: 404 };
   };
-  const broker = createBroker({ manifests: await readManifests('broker'), deliver, ...(faults && { faults }) });
+  const broker = createBroker({ manifests: readManifests('broker'), deliver, ...(faults && { faults }) });
   const ingress = await serveBroker(broker, { port: brokerPort, host: '127.0.0.1' });
   connectBroker(async (event) => {
     const { status } = await broker.ingest(event);

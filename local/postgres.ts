@@ -42,7 +42,9 @@ export async function startPostgres({ dataDir, port, onExit, log }: PostgresOpti
   await endLeftover(folder);
 
   let stopping: Promise<void> | undefined;
-  const say = (line: string) => stopping ?? log?.(line);
+  const say = (line: string) => {
+    if (!stopping) log?.(line);
+  };
   const start = (at: number) => launch({ program: programs.postgres, account, folder, port: at, log: say });
   const [server, at] = await onFreePort(start, port, folder);
   void server.ended.then((lastWords) => {
@@ -61,7 +63,7 @@ async function madeFolder(dataDir: string): Promise<string> {
     await mkdir(dataDir, { recursive: true });
     return await realpath(dataDir);
   } catch (trouble) {
-    throw explain(trouble, dataDir);
+    throw explain(trouble as Error, dataDir);
   }
 }
 

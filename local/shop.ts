@@ -67,7 +67,7 @@ async function start(options: Options, stops: (() => Promise<void>)[]): Promise<
   await migrate(databaseUrl);
   await ensureAdmin(databaseUrl, adminEmail, adminPassword);
   const running = await startFunctions(options);
-  stops.push(running.stop);
+  stops.push(() => running.stop());
   const everyMinute = setInterval(() => void running.sweep().catch(() => undefined), 60_000);
   stops.push(async () => clearInterval(everyMinute));
 

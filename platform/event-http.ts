@@ -39,6 +39,7 @@ export function readEvent(headers: IncomingHttpHeaders, body: unknown): CloudEve
   try {
     const event = HTTP.toEvent({ headers: shown(headers), body: textOf(body) });
     if (Array.isArray(event)) throw new TypeError('batch mode is not taken');
+    if (event.specversion !== '1.0') throw new TypeError(`version ${event.specversion} is not known`);
     (event as CloudEvent).validate();
     return event;
   } catch (error) {
@@ -68,7 +69,8 @@ function shown(headers: IncomingHttpHeaders): IncomingHttpHeaders {
   return restored;
 }
 
-const textOf = (body: unknown): string => (Buffer.isBuffer(body) ? body.toString() : String(body ?? ''));
+const textOf = (body: unknown): string =>
+  Buffer.isBuffer(body) ? body.toString() : typeof body === 'string' ? body : '';
 
 /** An event as the headers and body of an HTTP message, binary mode. */
 export function writeEvent(event: CloudEventV1<unknown>): { headers: Record<string, string>; body: string } {

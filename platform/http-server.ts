@@ -18,7 +18,10 @@ export async function serveHttp(app: RequestListener, where: { port: number; hos
 /** Takes nothing new, finishes what is in flight, and after 20 seconds gives up on the rest. */
 export async function closed(server: Server | undefined): Promise<void> {
   if (!server?.listening) return;
-  const timer = setTimeout(() => server.closeAllConnections(), 20_000);
+  const giveUp = setTimeout(() => server.closeAllConnections(), 20_000);
+  // a connection that becomes idle after the server has closed would otherwise stay for its keep-alive time
+  const idle = setInterval(() => server.closeIdleConnections(), 20);
   await new Promise((resolve) => server.close(resolve));
-  clearTimeout(timer);
+  clearTimeout(giveUp);
+  clearInterval(idle);
 }

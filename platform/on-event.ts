@@ -73,7 +73,9 @@ export function onEvents(...cases: Case[]): EventHandle {
 
 /** A room that takes any event as it is, verified or not: the dead letter sink and the ping. */
 export function onAnyEvent(step: (event: CloudEventV1<unknown>) => Promise<void>): EventHandle {
-  return eventHandle([], readAnyEvent, async (event) => void (await step(event)));
+  return eventHandle([], readAnyEvent, async (event) => {
+    await step(event);
+  });
 }
 
 function eventHandle(

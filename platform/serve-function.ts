@@ -33,15 +33,15 @@ export async function serveFunction(name: string): Promise<void> {
 
 async function serveStorefront(app: Express): Promise<void> {
   connectFunctions(callOverHttp());
-  const { server, stop } = await serveHttp(app, { port: PORT, ...(HOST && { host: HOST }) });
+  const http = await serveHttp(app, { port: PORT, ...(HOST && { host: HOST }) });
   // the local shop keeps the public port open while the storefront is replaced, and hands its connections over
   process.on('message', (_message, socket) => {
     if (!(socket instanceof Socket)) return;
-    server.emit('connection', socket);
+    http.server.emit('connection', socket);
     socket.resume();
   });
   const end = async () => {
-    await stop();
+    await http.stop();
     await backgroundDone(10_000);
     await closeDatabase();
     process.exit(0);

@@ -22,7 +22,7 @@ const placeOrder = batch<Draft, Order>({
   key: keyOf,
   run: async (drafts) => {
     const orders = await decideOnce(drafts, keyOf, keyOf, insertOrders, findOrders);
-    return Promise.all(drafts.map((draft) => orders.get(keyOf(draft)) ?? whyNot(draft)));
+    return Promise.all(drafts.map(async (draft) => orders.get(keyOf(draft)) ?? whyNot(draft)));
   },
 });
 

@@ -1,4 +1,4 @@
-import { importJWK, SignJWT, type JWK } from 'jose';
+import { importJWK, SignJWT } from 'jose';
 import { uuidv7 } from 'uuidv7';
 import { z } from 'zod';
 import { settings } from '#platform/settings.ts';
@@ -16,7 +16,7 @@ const privateKey = z.object({
 const { TOKEN_PRIVATE_KEY } = settings({
   TOKEN_PRIVATE_KEY: z.string().transform((text, context) => {
     try {
-      return privateKey.parse(JSON.parse(text)) as JWK & { kid: string };
+      return privateKey.parse(JSON.parse(text));
     } catch {
       context.addIssue('must be a private Ed25519 JSON Web Key');
       return z.NEVER;

@@ -12,6 +12,7 @@ import { connection, row, rows, useDatabase, waitingForLock } from '#local/testi
 import { customer, order } from '#local/testing/people.ts';
 import { backgroundDone } from '#platform/background.ts';
 import { continueChain, type ShopEvent } from '#platform/event.ts';
+import type { EventHandle } from '#platform/on-event.ts';
 import { signed } from '#platform/signature.ts';
 
 useDatabase();
@@ -35,8 +36,8 @@ const server = new SMTPServer({
     });
   },
 });
-let room: typeof import('./index.ts');
-let outgoing: typeof import('./outgoing.ts');
+let room: { handle: EventHandle };
+let outgoing: { sendDue: () => Promise<void> };
 
 beforeAll(async () => {
   const listening = server.listen(0, '127.0.0.1');

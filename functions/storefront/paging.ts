@@ -22,7 +22,7 @@ export function pageRequest<Key>(request: Request, key: z.ZodType<Key>): PageReq
   const wanted = z.coerce.number().int().min(1).max(100).safeParse(limit);
   if (!wanted.success) throw new Problem('malformed_request', 'limit must be a whole number from 1 to 100.');
   if (cursor === undefined) return { after: null, limit: wanted.data };
-  const after = key.safeParse(decoded(String(cursor)));
+  const after = key.safeParse(decoded(cursor));
   if (!after.success) throw new Problem('bad_cursor', 'Take nextCursor of the page before, or begin without one.');
   return { after: after.data, limit: wanted.data };
 }
@@ -36,7 +36,8 @@ export function page<Row>(rows: Row[], { limit }: { limit: number }, keyOf: (row
 
 const encoded = (key: unknown) => Buffer.from(JSON.stringify(key)).toString('base64url');
 
-function decoded(cursor: string): unknown {
+function decoded(cursor: unknown): unknown {
+  if (typeof cursor !== 'string') return undefined;
   try {
     return JSON.parse(Buffer.from(cursor, 'base64url').toString());
   } catch {

@@ -57,7 +57,7 @@ export function reads(): Router {
   router.get('/notifications', async (request, response) => {
     const wanted = pageRequest(request, z.uuid());
     const { orderId } = request.query;
-    const ofOrder = orderId === undefined ? null : idOf(String(orderId));
+    const ofOrder = orderId === undefined ? null : idOf(orderId);
     const notifications = await query.findNotifications(callerOf(response).id, ofOrder, wanted);
     response.json(page(notifications, wanted, ({ id }) => id));
   });
@@ -68,7 +68,7 @@ export function reads(): Router {
 }
 
 // what is not an id cannot be found either
-const idOf = (text: string): string => (z.uuid().safeParse(text).success ? text : notFound('order'));
+const idOf = (given: unknown): string => z.uuid().safeParse(given).data ?? notFound('order');
 
 function notFound(what: string): never {
   throw new Problem('not_found', `There is no such ${what}.`);

@@ -12,30 +12,26 @@ export interface Moment {
 
 /** What happened to an order, in order, from the times that its rows keep. */
 export function timeline({ order, charge, notifications }: Story): Moment[] {
-  const correlationId = `${order.id}.placed`;
+  const chain = `${order.id}.placed`;
   const money = { total: order.total, currency: order.currency };
   const moments: Moment[] = [];
-  const add = (
-    at: Date | null | undefined,
-    type: string,
-    by: string,
-    id: string,
-    detail = {},
-    chain = correlationId,
-  ) => {
-    if (at) moments.push({ at, type, function: by, id, correlationId: chain, detail });
+  const add = (at: Date | null | undefined, moment: Omit<Moment, 'at' | 'correlationId'>, correlationId = chain) => {
+    if (at) moments.push({ at, ...moment, correlationId });
   };
-  add(order.createdAt, 'shop.order.placed.v1', 'create-order', correlationId, money);
+  add(order.createdAt, { type: 'shop.order.placed.v1', function: 'create-order', id: chain, detail: money });
   if (charge) {
     const { outcome, reason, amount, currency } = charge;
     const detail = outcome === 'succeeded' ? { amount, currency } : { amount, currency, reason };
-    add(charge.decidedAt, `shop.charge.${outcome}.v1`, 'charge-account', `${order.id}.${outcome}`, detail);
+    const id = `${order.id}.${outcome}`;
+    add(charge.decidedAt, { type: `shop.charge.${outcome}.v1`, function: 'charge-account', id, detail });
   }
-  add(order.paidAt, 'shop.order.paid.v1', 'settle-order', `${order.id}.paid`, money);
-  add(order.rejectedAt, 'shop.order.rejected.v1', 'settle-order', `${order.id}.rejected`, { reason: order.reason });
-  for (const { id, template, createdAt, sentAt, correlationId: chain } of notifications) {
-    add(createdAt, 'notification.queued', 'send-notification', id, { template }, chain);
-    add(sentAt, 'notification.sent', 'send-notification', id, { template }, chain);
+  const settled = { function: 'settle-order', detail: { ...money, reason: order.reason } };
+  add(order.paidAt, { ...settled, type: 'shop.order.paid.v1', id: `${order.id}.paid` });
+  add(order.rejectedAt, { ...settled, type: 'shop.order.rejected.v1', id: `${order.id}.rejected` });
+  for (const { id, template, createdAt, sentAt, correlationId } of notifications) {
+    const told = { function: 'send-notification', id, detail: { template } };
+    add(createdAt, { ...told, type: 'notification.queued' }, correlationId);
+    add(sentAt, { ...told, type: 'notification.sent' }, correlationId);
   }
   return moments.toSorted((a, b) => a.at.getTime() - b.at.getTime());
 }

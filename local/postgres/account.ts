@@ -1,7 +1,8 @@
 import { execFile, spawn } from 'node:child_process';
-import type { ChildProcess, SpawnOptions } from 'node:child_process';
+import type { ChildProcessByStdio } from 'node:child_process';
 import { chown, readFile, realpath, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
@@ -23,13 +24,16 @@ export async function chooseAccount(paths: string[]): Promise<Account> {
   return { user, prefix: [] };
 }
 
+/** A program that says what it has to say on its error output. */
+export type Program = ChildProcessByStdio<null, null, Readable>;
+
 /** Starts a program under the account, with an environment in which nothing but our arguments steers Postgres. */
-export function spawnAs(account: Account, program: string, args: string[], options: SpawnOptions): ChildProcess {
+export function spawnAs(account: Account, program: string, args: string[], detached = false): Program {
   const [command = program, ...rest] = [...account.prefix, program, ...args];
   // TZ spares initdb its search for the time zone; LC_ALL keeps messages in the English that we look for
   const env = { PATH: process.env['PATH'], LC_ALL: 'C', TZ: 'UTC' };
   const identity = account.prefix.length === 0 ? account.user : {};
-  return spawn(command, rest, { ...options, env, ...identity });
+  return spawn(command, rest, { detached, env, ...identity, stdio: ['ignore', 'ignore', 'pipe'] });
 }
 
 /** Makes the account the owner of a file or folder. */

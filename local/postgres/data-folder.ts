@@ -23,7 +23,7 @@ export async function openDataFolder(dataDir: string, programs: Programs, accoun
   try {
     if (!(await exists(join(folder, 'PG_VERSION')))) await create(dataDir, folder, passwordFile, programs, account);
   } catch (trouble) {
-    throw explain(trouble, dataDir);
+    throw explain(trouble as Error, dataDir);
   }
   const password = await readFile(passwordFile, 'utf8').catch((cause: unknown) => {
     throw new Error(`${passwordFile} cannot be read: put it back, or remove ${folder} to begin anew.`, { cause });
@@ -52,9 +52,9 @@ async function initdb(folder: string, passwordFile: string, programs: Programs, 
     ...['--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8'],
     '--no-instructions',
   ];
-  const child = spawnAs(account, programs.initdb, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = spawnAs(account, programs.initdb, args);
   // 'close' comes after all output was read; a program that cannot be started rejects here
-  const [said, [code, signal]] = await Promise.all([text(child.stderr!), once(child, 'close')]);
+  const [said, [code, signal]] = await Promise.all([text(child.stderr), once(child, 'close')]);
   if (code !== 0) throw new Error(said || `initdb ended with ${signal ?? code}`);
 }
 

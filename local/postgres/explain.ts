@@ -1,6 +1,6 @@
 const reasons: [pattern: RegExp, sentence: (folder: string) => string][] = [
   [
-    /ENOSPC|No space left on device|EDQUOT|quota exceeded/i,
+    /ENOSPC|No space left on device|could not extend file|EDQUOT|quota exceeded/i,
     (folder) => `The disk that holds ${folder} is full: free some space and start again.`,
   ],
   [
@@ -21,8 +21,8 @@ const reasons: [pattern: RegExp, sentence: (folder: string) => string][] = [
 ];
 
 /** One sentence an operator understands, from what Postgres or the system said. The whole of it is the error's cause. */
-export function explain(trouble: unknown, folder: string): Error {
-  const said = trouble instanceof Error ? trouble.message : String(trouble).trim();
+export function explain(trouble: string | Error, folder: string): Error {
+  const said = (typeof trouble === 'string' ? trouble : trouble.message).trim();
   const sentence = reasons.find(([pattern]) => pattern.test(said))?.[1](folder);
   const last = /(?:FATAL|PANIC|error): +(.*)/.exec(said)?.[1] ?? said.split('\n').at(-1);
   return new Error(sentence ?? `Postgres did not start in ${folder}: ${last || 'it gave no reason'}.`, {

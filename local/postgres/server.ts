@@ -1,10 +1,9 @@
 import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { spawnAs } from '#local/postgres/account.ts';
-import type { Account } from '#local/postgres/account.ts';
+import type { Account, Program } from '#local/postgres/account.ts';
 import { serverSettings } from '#local/postgres/settings.ts';
 
 /** A server that accepts connections. */
@@ -31,16 +30,15 @@ export async function launch({ program, account, folder, port, log }: Options): 
   // the owner tells a later start whether this server is a leftover
   const settings = [...serverSettings, `port=${port}`, `shop.owner=${process.pid}`].flatMap((each) => ['-c', each]);
   // a process group of its own: Ctrl-C in a terminal must not end it before the functions have ended
-  const child = spawnAs(account, program, ['-D', folder, ...settings], {
-    detached: true,
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  const dismissGuard = child.pid ? guard(child.pid) : () => {};
+  const child = spawnAs(account, program, ['-D', folder, ...settings], true);
+  const { pid } = child;
   const said: string[] = [];
-  const ended = lastWords(child, said).finally(dismissGuard);
+  const ended = lastWords(child, said);
+  if (pid === undefined) return ended; // it could not be started
+  child.once('exit', guard(pid));
   const ready = new Promise<'ready'>((resolve) => {
     let accepting = false;
-    createInterface({ input: child.stderr! }).on('line', (line) => {
+    createInterface({ input: child.stderr }).on('line', (line) => {
       if (accepting) log(line);
       said.push(line);
       if (said.length > 20) said.shift();
@@ -52,11 +50,11 @@ export async function launch({ program, account, folder, port, log }: Options): 
   });
   const first = await Promise.race([ready, ended]);
   if (first !== 'ready') return first;
-  return { pid: child.pid!, ended, stop: () => stop(child, ended) };
+  return { pid, ended, stop: () => stop(child, ended) };
 }
 
 /** How the process ended, then the last lines that it said. */
-async function lastWords(child: ChildProcess, said: string[]): Promise<string> {
+async function lastWords(child: Program, said: string[]): Promise<string> {
   const closed = new Promise((resolve) => child.once('close', resolve));
   try {
     const [code, signal] = await once(child, 'exit');
@@ -68,7 +66,7 @@ async function lastWords(child: ChildProcess, said: string[]): Promise<string> {
   }
 }
 
-async function stop(child: ChildProcess, ended: Promise<string>): Promise<void> {
+async function stop(child: Program, ended: Promise<string>): Promise<void> {
   child.kill('SIGINT'); // fast shutdown: connections are cut, everything is written
   const patience = setTimeout(() => child.kill('SIGQUIT'), 5_000);
   await ended;

@@ -8,8 +8,8 @@ export interface Mail {
   notificationId: string;
   to: string;
   subject: string;
-  /** Headers and body; lines that were broken on the way are whole again. */
-  source: string;
+  /** What can be read in it. */
+  text: string;
 }
 
 /** A mail server of the test: it outlives the shop that is killed, and can be down itself. */
@@ -69,14 +69,12 @@ function listener(mails: Mail[]): SMTPServer {
   return server;
 }
 
-/** Reads a mail from what a mail server was given. */
-export function readMail(raw: string, to: string): Mail {
+function readMail(raw: string, to: string): Mail {
   // folded headers (RFC 5322, section 2.2.3) and soft line breaks (RFC 2045, section 6.7)
-  const source = raw.replaceAll(/\r\n[ \t]+/g, ' ').replaceAll(/=\r\n/g, '');
-  return {
-    notificationId: /^Message-ID: <([^@>]+)/im.exec(source)?.[1] ?? '',
-    to,
-    subject: /^Subject: (.*?)\r?$/im.exec(source)?.[1] ?? '',
-    source,
-  };
+  const text = raw.replaceAll(/\r\n[ \t]+/g, ' ').replaceAll(/=\r\n/g, '');
+  const header = (name: string) => new RegExp(`^${name}: (.*?)\\r?$`, 'im').exec(text)?.[1] ?? '';
+  return { notificationId: notificationOf(header('Message-ID')), to, subject: header('Subject'), text };
 }
+
+/** `<id@domain>` → `id`. */
+export const notificationOf = (messageId: string): string => /^<([^@>]+)@/.exec(messageId)?.[1] ?? messageId;

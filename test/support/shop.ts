@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { descendants, functionOf, inspect, killNow } from './processes.ts';
 import { freePort } from './ports.ts';
-import { openMailbox, readMail, type Mail, type Mailbox } from './mailbox.ts';
+import { notificationOf, openMailbox, type Mail, type Mailbox } from './mailbox.ts';
 import { until } from './until.ts';
 
 export interface ShopOptions {
@@ -30,7 +30,7 @@ export interface ShopSecrets {
 }
 
 /** What the tests have done to a shop, so that the invariants know what to expect. */
-export interface Record {
+export interface Story {
   /** Orders that were answered with 2xx. */
   accepted: Set<string>;
   /** Ids of events that a test sent broken: these may be parked. */
@@ -51,7 +51,7 @@ export interface Shop {
   readonly databaseUrl: string;
   readonly secrets: ShopSecrets;
   readonly pid: number;
-  readonly record: Record;
+  readonly story: Story;
   /** The test's mail server; throws if the mails go to the catcher. */
   readonly mailbox: Mailbox;
   /** Every mail that has arrived so far. */
@@ -95,7 +95,7 @@ export async function startShop({
   const mailbox = mailCatcher ? undefined : await openMailbox(smtpPort);
   const mailUrl = mailCatcher ? `http://127.0.0.1:${mailPort}` : undefined;
   const url = `http://127.0.0.1:${port}`;
-  const record: Record = { accepted: new Set(), broken: new Set(), kills: 0 };
+  const story: Story = { accepted: new Set(), broken: new Set(), kills: 0 };
 
   let said = '';
   let child: ChildProcess | undefined;
@@ -130,17 +130,20 @@ export async function startShop({
     pool.on('error', () => undefined); // it may be killed
   }
 
+  const postmaster = () => {
+    const lines = readFileSync(path.join(dataDir, 'postgres', 'postmaster.pid'), 'utf8').split('\n');
+    return { pid: Number(lines[0]), port: Number(lines[3]) };
+  };
   const databaseUrl = () => {
-    const [, , , postgresPort] = readFileSync(path.join(dataDir, 'postgres', 'postmaster.pid'), 'utf8').split('\n');
     const password = readFileSync(path.join(dataDir, 'postgres.password'), 'utf8').trim();
-    return `postgres://postgres:${password}@127.0.0.1:${postgresPort}/postgres`;
+    return `postgres://postgres:${password}@127.0.0.1:${postmaster().port}/postgres`;
   };
 
   const pid = () => child?.pid ?? 0;
 
   function pidOf(name: string): number | undefined {
+    if (name === 'postgres') return inspect(postmaster().pid)?.pid;
     const isIt = (one: { pid: number; command: string }) => {
-      if (name === 'postgres') return / -D .*shop\.owner=/.test(one.command) && !one.command.startsWith('setpriv');
       if (name === 'broker' || name === 'mail-catcher') return one.command.includes(`/${name}`);
       return one.command.includes('start.ts') && functionOf(one.pid) === name;
     };
@@ -154,12 +157,11 @@ export async function startShop({
   }
 
   async function killAll(): Promise<void> {
-    record.kills += 1;
-    const root = pid();
-    if (root === 0) return;
+    story.kills += 1;
+    if (!child || ended(child)) return;
     // held, so that it replaces nothing while the list is made
-    if (child && !ended(child)) child.kill('SIGSTOP');
-    const all = [...descendants(root).map((one) => one.pid), root];
+    child.kill('SIGSTOP');
+    const all = [...descendants(pid()).map((one) => one.pid), pid()];
     all.forEach(killNow);
     await gone(all);
   }
@@ -179,7 +181,7 @@ export async function startShop({
     mailUrl,
     dataDir,
     secrets,
-    record,
+    story,
     get databaseUrl() {
       return databaseUrl();
     },
@@ -199,15 +201,15 @@ export async function startShop({
     kill: (name) => {
       const victim = pidOf(name);
       if (victim === undefined) throw new Error(`there is no process of ${name}`);
-      if (name === 'postgres' || name === 'send-notification') record.kills += 1;
+      if (name === 'postgres' || name === 'send-notification') story.kills += 1;
       killNow(victim);
     },
     killAll,
     killParent: async () => {
-      record.kills += 1;
+      story.kills += 1;
       const children = descendants(pid()).map((one) => one.pid);
       killNow(pid());
-      await gone([pid(), ...children]);
+      await gone([pid(), ...children]).finally(() => children.forEach(killNow));
     },
     restart: launch,
     stop: async () => {
@@ -250,21 +252,26 @@ function writeSecrets(dataDir: string): ShopSecrets {
 }
 
 /** Takes the shop down when the test's process goes, however that goes: a shell waits for the end of a pipe from it. */
-function endWithTest({ pid }: ChildProcess): void {
-  const shell = spawn('/bin/sh', ['-c', 'read -r _; kill -9 "$1" 2> /dev/null', 'shop-guard', String(pid)], {
+function endWithTest(shop: ChildProcess): void {
+  const shell = spawn('/bin/sh', ['-c', 'read -r _; kill -9 "$1"', 'shop-guard', String(shop.pid)], {
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],
   });
-  shell.unref();
+  shop.once('exit', () => shell.kill('SIGKILL'));
 }
 
 async function mailsIn(mailUrl: string): Promise<Mail[]> {
   const answer = await fetch(`${mailUrl}/api/email`);
-  const mails = (await answer.json()) as { id: string; to: { address: string }[] }[];
-  return Promise.all(
-    mails.map(async ({ id, to }) => {
-      const source = await fetch(`${mailUrl}/api/email/${id}/source`);
-      return readMail(await source.text(), to[0]?.address ?? '');
-    }),
-  );
+  const caught = (await answer.json()) as {
+    subject: string;
+    text: string;
+    to: { address: string }[];
+    headers: { 'message-id': string };
+  }[];
+  return caught.map(({ subject, text, to, headers }) => ({
+    notificationId: notificationOf(headers['message-id']),
+    to: to[0]?.address ?? '',
+    subject,
+    text,
+  }));
 }

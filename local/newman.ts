@@ -1,0 +1,290 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import newman, { type NewmanRunSummary } from 'newman';
+import type { CollectionDefinition, Item, ItemGroup, VariableScopeDefinition } from 'postman-collection';
+import { z } from 'zod';
+import { runningShop } from '#local/lock.ts';
+import { settings } from '#platform/settings.ts';
+
+const help = `Runs the Postman collection (postman/) against the shop that runs on this machine, or against another one.
+
+  npm run newman                                      the whole collection
+  npm run newman -- --folder "What the shop refuses"  one folder of it
+  npm run newman -- --iterations 5                    five times, each with new customers
+  npm run newman -- --help                            this text
+
+Settings (environment): DATA_DIR .data, where a shop on this machine is found. For another one: BASE_URL, HOST_HEADER
+(the public name, where BASE_URL is only the address of an ingress), MAIL_URL (its mail catcher; without one the mails
+themselves are not looked at), ADMIN_EMAIL, ADMIN_PASSWORD. REPORT: "xml" (JUnit) or "json" writes a report to
+reports/, a path that ends in one of them writes it there.
+`;
+
+/** A shop to run the collection against. */
+export interface Target {
+  baseUrl: string;
+  /** Sent as `Host`, where `baseUrl` is the address of an ingress. */
+  host?: string | undefined;
+  /** The mail catcher's. Without it, the requests that look into it are left out. */
+  mailUrl?: string | undefined;
+  adminEmail: string;
+  adminPassword: string;
+}
+
+export interface CollectionRun {
+  target: Target;
+  /** Only the folder with this name. */
+  folder?: string | undefined;
+  /** How many times, one after the other; once if it is not given. */
+  iterations?: number | undefined;
+  /** Where to write a report: JUnit if it ends in `.xml`, JSON otherwise. */
+  report?: string | undefined;
+  /** Is given each line of the progress and of the failures. */
+  say?: ((line: string) => void) | undefined;
+}
+
+export interface Failure {
+  /** Folders, request and check, as in `Bob cannot see what Alice has › Bob lists his orders › he has none`. */
+  where: string;
+  message: string;
+}
+
+export interface CollectionResult {
+  /** Checks that held. */
+  passed: number;
+  /** Checks that did not hold, requests without an answer and scripts that broke off. */
+  failed: number;
+  failures: Failure[];
+  /** Requests that were left out because there is no `mailUrl`. */
+  skipped: number;
+  requests: Step[];
+}
+
+/** A request of the collection with what became of it. */
+interface Step {
+  folders: string[];
+  name: string;
+  iteration: number;
+  /** How many times it was sent: more than once if it waited, 0 if it was left out. */
+  times: number;
+  ms: number;
+  /** The status of the last answer. */
+  status: number | null;
+  checks: { name: string; passed: boolean }[];
+  failed: boolean;
+}
+
+/** Runs the collection. Throws one sentence if it cannot be run; checks that fail are in the result. */
+export async function runCollection(run: CollectionRun): Promise<CollectionResult> {
+  const { target, say = () => undefined, report } = run;
+  const hide = hider(target.adminPassword);
+  const steps: Step[] = [];
+  const summary = await runNewman(run, (step) => {
+    steps.push(step);
+    sayStep(step, steps.at(-2), (line) => say(hide(line)));
+  });
+  const { stats, failures } = summary.run;
+  const total = (name: 'assertions' | 'requests' | 'scripts') => stats[name].total ?? 0;
+  const failed = (name: 'assertions' | 'requests' | 'scripts') => stats[name].failed ?? 0;
+  const result = {
+    passed: total('assertions') - failed('assertions'),
+    failed: failed('assertions') + failed('requests') + failed('scripts'),
+    failures: failures.map(({ source, error, at }) => ({
+      where: [...(source ? pathOf(source) : []), error.test ?? at].join(' › '),
+      message: hide(error.message),
+    })),
+    skipped: steps.filter(({ times }) => times === 0).length,
+    requests: steps,
+  };
+  sayEnd(result, total('requests'), (line) => say(hide(line)));
+  if (report?.endsWith('.xml')) writeFileSync(report, hide(readFileSync(report, 'utf8')));
+  else if (report) writeReport(report, hide(JSON.stringify({ baseUrl: target.baseUrl, ...result }, null, 2)));
+  return result;
+}
+
+function runNewman(run: CollectionRun, onStep: (step: Step) => void): Promise<NewmanRunSummary> {
+  const { target, folder, iterations = 1, report } = run;
+  const junit = report?.endsWith('.xml');
+  return new Promise((resolve, reject) => {
+    const emitter = newman.run(
+      {
+        collection: readPostman<CollectionDefinition>('shop.postman_collection.json'),
+        environment: readPostman<VariableScopeDefinition>('local.postman_environment.json'),
+        envVar: Object.entries({ host: '', mailUrl: '', ...target }).map(([key, value = '']) => ({ key, value })),
+        folder,
+        iterationCount: iterations,
+        timeoutRequest: 30_000,
+        ...(junit && { reporters: ['junit'], reporter: { junit: { export: report } } }),
+      },
+      (error, summary) => {
+        if (error ?? summary.run.executions.length === 0) {
+          reject(new Error(`The collection cannot be run: ${error?.message ?? 'nothing in it was sent'}.`));
+        } else resolve(summary);
+      },
+    );
+    follow(emitter, onStep);
+  });
+}
+
+const readPostman = <Content>(file: string): Content =>
+  JSON.parse(readFileSync(new URL(`../postman/${file}`, import.meta.url), 'utf8')) as Content;
+
+/** Calls `onStep` for each request when it is over; one that repeats itself, because it waits, is one step. */
+function follow(emitter: NodeJS.EventEmitter, onStep: (step: Step) => void): void {
+  let step: Step | undefined;
+  let current = '';
+  let beganAt = 0;
+  const end = () => step && onStep(step);
+  emitter.on('beforeItem', (_: unknown, { item, cursor }: { item: Item; cursor: { iteration: number } }) => {
+    const key = `${cursor.iteration} ${item.id}`;
+    if (key === current) return;
+    end();
+    current = key;
+    beganAt = performance.now();
+    const [name = '', ...folders] = pathOf(item).toReversed();
+    const { iteration } = cursor;
+    step = { folders: folders.reverse(), name, iteration, times: 0, ms: 0, status: null, checks: [], failed: false };
+  });
+  emitter.on('request', (error: unknown, { response }: { response?: { code: number } }) => {
+    if (!step) return;
+    step.times += 1;
+    step.status = response?.code ?? null;
+    if (error) step.failed = true;
+  });
+  emitter.on('assertion', (error: unknown, { assertion }: { assertion: string }) => {
+    step?.checks.push({ name: assertion, passed: !error });
+    if (step && error) step.failed = true;
+  });
+  emitter.on('script', (error: unknown) => {
+    if (step && error) step.failed = true;
+  });
+  emitter.on('item', () => {
+    if (step) step.ms = Math.round(performance.now() - beganAt);
+  });
+  emitter.on('beforeDone', end);
+}
+
+// the folders that a request is in, and its own name
+function pathOf(item: Item): string[] {
+  const names = [item.name];
+  let parent = item.parent() as ItemGroup<Item> | undefined;
+  while (parent?.parent()) {
+    names.unshift(parent.name);
+    parent = parent.parent() as ItemGroup<Item> | undefined;
+  }
+  return names;
+}
+
+function sayStep(step: Step, previous: Step | undefined, say: (line: string) => void): void {
+  const { folders, name, iteration, times, ms, checks, failed } = step;
+  if (iteration !== previous?.iteration && iteration > 0) say(`\nRun ${iteration + 1}`);
+  const known = iteration === previous?.iteration ? previous.folders : [];
+  const same = folders.findIndex((folder, depth) => folder !== known[depth]);
+  if (same >= 0) {
+    folders.forEach((folder, depth) => depth >= same && say(`${depth === 0 ? '\n' : '  '.repeat(depth)}${folder}`));
+  }
+  const indent = '  '.repeat(folders.length);
+  if (times === 0) {
+    say(`${indent}- ${name} (left out)`);
+    return;
+  }
+  const polls = times > 1 ? `asked ${times} times, ` : '';
+  say(
+    `${indent}${failed ? '✗' : '✓'} ${name} (${checks.length} ${checks.length === 1 ? 'check' : 'checks'}, ${polls}${ms} ms)`,
+  );
+  for (const check of checks) if (!check.passed) say(`${indent}    ✗ ${check.name}`);
+}
+
+function sayEnd(
+  { passed, failed, failures, skipped, requests }: CollectionResult,
+  sent: number,
+  say: (line: string) => void,
+): void {
+  if (failures.length > 0) say('\nFailures');
+  failures.forEach(({ where, message }, index) =>
+    say(`\n${index + 1}. ${where}\n   ${message.replaceAll('\n', '\n   ')}`),
+  );
+  if (skipped > 0) say(`\nWithout a mail catcher (MAIL_URL) ${skipped} requests that look into it were left out.`);
+  const seconds = requests.reduce((sum, { ms }) => sum + ms, 0) / 1_000;
+  say(`\n${sent} requests in ${seconds.toFixed(1)} s`);
+  say(`${passed} passed, ${failed} failed`);
+}
+
+/** Takes the administrator's password, and every token, out of a text. */
+function hider(password: string): (text: string) => string {
+  const secrets = [password, JSON.stringify(password).slice(1, -1)].filter((secret) => secret !== '');
+  return (text) =>
+    secrets
+      .reduce((hidden, secret) => hidden.replaceAll(secret, '(password)'), text)
+      .replace(/\beyJ[\w-]+\.[\w-]+(\.[\w-]*)?/g, '(token)');
+}
+
+function writeReport(file: string, content: string): void {
+  mkdirSync(path.dirname(file), { recursive: true });
+  writeFileSync(file, `${content}\n`);
+}
+
+/** The shop that the settings name, or the one that runs on this machine. */
+function findTarget(): Target {
+  const env = settings({
+    DATA_DIR: z.string().min(1).default('.data'),
+    BASE_URL: z.url({ protocol: /^https?$/ }).optional(),
+    HOST_HEADER: z.string().optional(),
+    MAIL_URL: z.string().optional(),
+    ADMIN_EMAIL: z.string().optional(),
+    ADMIN_PASSWORD: z.string().optional(),
+  });
+  const dataDir = path.resolve(env.DATA_DIR);
+  const shop = env.BASE_URL ? undefined : runningShop(dataDir);
+  const baseUrl = env.BASE_URL ?? shop?.url;
+  if (!baseUrl) {
+    throw new Error(`No shop runs on ${dataDir}. Start one with "npm start", or set BASE_URL to aim at another one.`);
+  }
+  const adminPassword = shop?.adminPassword ?? env.ADMIN_PASSWORD;
+  if (!adminPassword) throw new Error(`Set ADMIN_PASSWORD to the password of the administrator of ${baseUrl}.`);
+  return {
+    baseUrl: baseUrl.replace(/\/+$/, ''),
+    host: env.HOST_HEADER,
+    mailUrl: (env.MAIL_URL ?? shop?.mailUrl ?? undefined)?.replace(/\/+$/, ''),
+    adminEmail: shop?.adminEmail ?? env.ADMIN_EMAIL ?? 'admin@example.com',
+    adminPassword,
+  };
+}
+
+function readArgs(args: string[]): { folder: string | undefined; iterations: number } {
+  const { values } = parseArgs({
+    args,
+    options: { folder: { type: 'string' }, iterations: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
+  });
+  if (values.help) {
+    process.stdout.write(help);
+    process.exit(0);
+  }
+  const iterations = values.iterations ?? '1';
+  if (!/^[1-9]\d{0,5}$/.test(iterations)) throw new Error('--iterations takes a whole number from 1 on.');
+  return { folder: values.folder, iterations: Number(iterations) };
+}
+
+function reportFile(): string | undefined {
+  const { REPORT } = settings({
+    REPORT: z
+      .string()
+      .regex(/(^|\.)(json|xml)$/, 'must end in "json" or "xml"')
+      .optional(),
+  });
+  return REPORT && !REPORT.includes('.') ? path.join('reports', `newman-${process.pid}.${REPORT}`) : REPORT;
+}
+
+if (import.meta.main) {
+  try {
+    const { folder, iterations } = readArgs(process.argv.slice(2));
+    const target = findTarget();
+    const say = (line: string) => process.stdout.write(`${line}\n`);
+    say(`The collection against ${target.baseUrl}${target.host ? ` as ${target.host}` : ''}`);
+    const { failed } = await runCollection({ target, folder, iterations, report: reportFile(), say });
+    process.exitCode = failed > 0 ? 1 : 0;
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n`);
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,72 @@
+import { expect, test } from '@jest/globals';
+import pg from 'pg';
+import { batch } from '#platform/batch.ts';
+
+const sqlError = (code: string) => Object.assign(new pg.DatabaseError('no', 1, 'error'), { code });
+const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
+
+function recorded(
+  run: (items: string[]) => Promise<(string | Error)[]> = async (items) => items.map((i) => i.toUpperCase()),
+) {
+  const batches: string[][] = [];
+  const call = batch<string, string>({
+    key: (item) => item[0] ?? '',
+    run: async (items) => {
+      batches.push(items);
+      await nextTurn();
+      return run(items);
+    },
+    maxItems: 3,
+  });
+  return { batches, call };
+}
+
+test('a call alone is served at once; those that come meanwhile are served together by the next', async () => {
+  const { batches, call } = recorded();
+  expect(await Promise.all(['a', 'b', 'c', 'd'].map(call))).toEqual(['A', 'B', 'C', 'D']);
+  expect(batches).toEqual([['a'], ['b', 'c', 'd']]);
+});
+
+test('two items with one key never share a batch and keep their order; no batch is too large', async () => {
+  const { batches, call } = recorded();
+  await Promise.all(['x', 'a1', 'a2', 'b', 'a3', 'c', 'd'].map(call));
+  expect(batches).toEqual([['x'], ['a1', 'b', 'c'], ['a2', 'd'], ['a3']]);
+});
+
+test('one bad item fails alone', async () => {
+  const { call } = recorded(async (items) => {
+    if (items.includes('bad')) throw sqlError('23514');
+    return items;
+  });
+  const outcomes = await Promise.allSettled(['x', 'a', 'bad', 'c'].map(call));
+  expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled']);
+});
+
+test('an item that is answered with an error fails alone', async () => {
+  const { call } = recorded(async (items) => items.map((item) => (item === 'b' ? new Error('no') : item)));
+  const outcomes = await Promise.allSettled(['x', 'a', 'b'].map(call));
+  expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected']);
+});
+
+test.each(['40001', '40P01'])('a batch that lost to another one (%s) is tried again', async (code) => {
+  let left = 2;
+  const { call, batches } = recorded(async (items) => {
+    if (left-- > 0) throw sqlError(code);
+    return items;
+  });
+  expect(await call('a')).toBe('a');
+  expect(batches).toHaveLength(3);
+});
+
+test('trouble fails every call of the batch once, and the next batch goes on', async () => {
+  let broken = true;
+  const { call, batches } = recorded(async (items) => {
+    if (broken) throw new Error('Connection terminated unexpectedly');
+    return items;
+  });
+  const outcomes = await Promise.allSettled(['x', 'a', 'b'].map(call));
+  expect(outcomes.every(({ status }) => status === 'rejected')).toBe(true);
+  expect(batches).toHaveLength(2);
+  broken = false;
+  expect(await call('a')).toBe('a');
+});

@@ -1,0 +1,189 @@
+import { uuidv7 } from 'uuidv7';
+import { depositSucceeded } from '#events/deposit-succeeded.ts';
+import { userRegistered } from '#events/user-registered.ts';
+import { signToken } from '#functions/log-in/sign-token.ts';
+import { beginChain } from '#platform/event.ts';
+import { call, callUntilAnswered, newKey, type Reply } from './api.ts';
+import type { Shop } from './shop.ts';
+import { until } from './until.ts';
+
+export interface Order {
+  id: string;
+  status: 'pending' | 'paid' | 'rejected';
+  reason: string | null;
+  total: number;
+  currency: string;
+  items: { sku: string; name: string; quantity: number; unitPrice: number }[];
+  createdAt: string;
+  settledAt: string | null;
+}
+
+export interface Account {
+  id: string;
+  balance: number;
+  version: number;
+}
+
+export interface Notification {
+  id: string;
+  orderId: string | null;
+  template: string;
+  to: string;
+  subject: string;
+  status: 'queued' | 'sent' | 'failed';
+}
+
+export interface Page<Row> {
+  data: Row[];
+  nextCursor: string | null;
+}
+
+interface Identity {
+  id: string;
+  email: string;
+  token: string;
+}
+
+/** A customer who is logged in, with what they do most. */
+export interface Customer extends Identity {
+  get<Body>(path: string): Promise<Reply<Body>>;
+  post<Body>(path: string, body: unknown, key?: string): Promise<Reply<Body>>;
+  account(): Promise<Account>;
+  deposit(amount: number): Promise<void>;
+  /** Places an order, again and again until it is answered, and gives it; throws if it was not accepted. */
+  order(sku: string, quantity?: number, key?: string): Promise<Order>;
+  /** The order once it is decided. */
+  decided(orderId: string): Promise<Order>;
+  /** The order's notifications once there are some and all are sent or have failed. */
+  told(orderId: string): Promise<Notification[]>;
+}
+
+/** Registers somebody through the API and logs them in; gives them once their account is open. */
+export async function register(shop: Shop, { prefix = '' } = {}): Promise<Customer> {
+  const email = `${prefix}${uuidv7()}@example.com`;
+  const body = { email, password: 'correct horse battery', name: 'Ann' };
+  const registered = await callUntilAnswered<{ id: string }>(shop, 'POST', '/v1/users', { body });
+  // 409: an earlier attempt was carried out and its answer got lost
+  if (registered.status !== 201 && registered.status !== 409) throw new Error(`registration: ${registered.status}`);
+  const session = await callUntilAnswered<{ token: string }>(shop, 'POST', '/v1/sessions', { body });
+  const { token } = session.body;
+  const me = await callUntilAnswered<{ id: string }>(shop, 'GET', '/v1/users/me', { token });
+  const customer = customerOf(shop, { id: me.body.id, email, token });
+  await until('the account is open', async () => (await customer.get('/v1/accounts/me')).status === 200);
+  return customer;
+}
+
+/** The administrator's token. */
+export async function adminToken(shop: Shop): Promise<string> {
+  const body = { email: 'admin@example.com', password: shop.secrets.adminPassword };
+  return (await callUntilAnswered<{ token: string }>(shop, 'POST', '/v1/sessions', { body })).body.token;
+}
+
+/**
+ * Customers by SQL, because a registration costs a password hash; without a password, and as yet without an account.
+ * They have the tokens that log-in would give them.
+ */
+export async function newCustomers(shop: Shop, count: number, { prefix = '' } = {}): Promise<Customer[]> {
+  const people = Array.from({ length: count }, () => uuidv7()).map((id) => ({ id, email: `${prefix}${id}@example.com` }));
+  await shop.sql(
+    `insert into users.users (id, email, name, password_hash)
+     select id, email, 'Ann', '$argon2id$none'
+       from unnest($1::uuid[], $2::text[]) as person (id, email)`,
+    [people.map(({ id }) => id), people.map(({ email }) => email)],
+  );
+  return Promise.all(
+    people.map(async (person) =>
+      customerOf(shop, { ...person, token: await signToken({ id: person.id, role: 'customer' }) }),
+    ),
+  );
+}
+
+/**
+ * Opens accounts with so much money on them, at once and in one transaction, as create-account and deposit-money would
+ * have left them; the chains of both are open in the outbox, so that the shop still sends the welcome and the receipt.
+ */
+export async function openAccounts(shop: Shop, customers: Customer[], amount: number): Promise<void> {
+  const accounts = customers.map(({ id: userId }) => ({ userId, accountId: uuidv7(), depositId: uuidv7() }));
+  const chains = accounts.flatMap(({ userId, accountId, depositId }) => [
+    beginChain(userRegistered.fact({ userId })),
+    ...(amount > 0
+      ? [beginChain(depositSucceeded.fact({ depositId, accountId, userId, amount, currency: 'usd' }))]
+      : []),
+  ]);
+  await shop.sql(
+    `with opened as (
+       insert into billing.accounts (id, user_id, balance, deposited, version)
+       select account_id, user_id, $4, $4, case when $4 > 0 then 1 else 0 end
+         from unnest($1::uuid[], $2::uuid[]) as account (account_id, user_id)
+     ), deposit as (
+       select * from unnest($1::uuid[], $2::uuid[], $3::uuid[]) as deposit (account_id, user_id, id) where $4::bigint > 0
+     ), deposited as (
+       insert into billing.deposits (id, account_id, user_id, idempotency_key, request_hash, amount, currency, balance_after)
+       select id, account_id, user_id, id, '', $4, 'usd', $4 from deposit
+     ), moved as (
+       insert into billing.transfers
+              (id, kind, debit_account_id, credit_account_id, amount, currency, account_version, balance_after)
+       select id, 'deposit', '00000000-0000-0000-0000-000000000001', account_id, $4, 'usd', 1, $4 from deposit
+     )
+     insert into events.outbox (id, event, due_at)
+     select id, event, clock_timestamp() from unnest($5::text[], $6::json[]) as chain (id, event)`,
+    [
+      accounts.map(({ accountId }) => accountId),
+      accounts.map(({ userId }) => userId),
+      accounts.map(({ depositId }) => depositId),
+      amount,
+      chains.map(({ id }) => id),
+      chains.map((event) => JSON.stringify(event)),
+    ],
+  );
+}
+
+/** Customers with an account and so much money on it. */
+export async function customersWith(shop: Shop, count: number, amount: number): Promise<Customer[]> {
+  const customers = await newCustomers(shop, count);
+  await openAccounts(shop, customers, amount);
+  return customers;
+}
+
+/** One customer with an account and so much money on it. */
+export async function customerWith(shop: Shop, amount: number): Promise<Customer> {
+  const [customer] = await customersWith(shop, 1, amount);
+  if (!customer) throw new Error('no customer');
+  return customer;
+}
+
+function customerOf(shop: Shop, identity: Identity): Customer {
+  const { token } = identity;
+  const get = <Body>(path: string) => call<Body>(shop, 'GET', path, { token });
+  return {
+    ...identity,
+    get,
+    post: (path, body, key = newKey()) =>
+      call(shop, 'POST', path, { token, body, headers: { 'idempotency-key': key } }),
+    account: async () => (await get<Account>('/v1/accounts/me')).body,
+    deposit: async (amount) => {
+      const body = { amount, currency: 'usd' };
+      const headers = { 'idempotency-key': newKey() };
+      const { status } = await callUntilAnswered(shop, 'POST', '/v1/accounts/me/deposits', { token, body, headers });
+      if (status !== 201) throw new Error(`deposit: ${status}`);
+    },
+    order: async (sku, quantity = 1, key = newKey()) => {
+      const body = { items: [{ sku, quantity }] };
+      const headers = { 'idempotency-key': key };
+      const answer = await callUntilAnswered<Order>(shop, 'POST', '/v1/orders', { token, body, headers });
+      if (answer.status !== 202) throw new Error(`order: ${answer.status} ${JSON.stringify(answer.body)}`);
+      shop.story.accepted.add(answer.body.id);
+      return answer.body;
+    },
+    decided: (orderId) =>
+      until(`order ${orderId} is decided`, async () => {
+        const { body } = await get<Order>(`/v1/orders/${orderId}`);
+        return body.status !== 'pending' && body.settledAt !== null && body;
+      }),
+    told: (orderId) =>
+      until(`the customer is told of order ${orderId}`, async () => {
+        const { data } = (await get<Page<Notification>>(`/v1/notifications?orderId=${orderId}`)).body;
+        return data.length > 0 && data.every(({ status }) => status !== 'queued') && data;
+      }),
+  };
+}

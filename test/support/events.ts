@@ -1,0 +1,66 @@
+import { CloudEvent, HTTP, type CloudEventV1 } from 'cloudevents';
+import { beginChain, type EventContract, type EventData, type ShopEvent } from '#platform/event.ts';
+import { signed } from '#platform/signature.ts';
+import type { Customer, Page } from './customers.ts';
+import { call } from './api.ts';
+import type { Shop } from './shop.ts';
+
+/** An event as its producer publishes it: signed with the shop's key, the first of its chain. */
+export function eventOf<Data extends EventData>(contract: EventContract<Data>, data: Data): ShopEvent {
+  return signed(beginChain(contract.fact(data)));
+}
+
+/** The same event with other data under a signature that fits: what a faulty release of the shop would publish. */
+export function resigned(event: ShopEvent, changes: Partial<ShopEvent>): ShopEvent {
+  return signed({ ...event, ...changes });
+}
+
+/** Posts an event to the broker, binary mode (CloudEvents HTTP binding 1.0, section 3.1); gives the status. */
+export async function post({ brokerUrl }: Shop, event: CloudEventV1<unknown>): Promise<number> {
+  const { headers, body } = HTTP.binary(new CloudEvent(event, false));
+  return postRaw({ brokerUrl }, headers as { [name: string]: string }, body as string);
+}
+
+/** Posts whatever to the broker. */
+export async function postRaw(
+  { brokerUrl }: Pick<Shop, 'brokerUrl'>,
+  headers: { [name: string]: string },
+  body: string,
+): Promise<number> {
+  const answer = await fetch(brokerUrl, { method: 'POST', headers, body, signal: AbortSignal.timeout(30_000) });
+  await answer.arrayBuffer();
+  return answer.status;
+}
+
+export interface DeadLetter {
+  id: string;
+  status: string;
+  verified: boolean;
+  reason: string;
+  detail: string;
+  eventId: string;
+  type: string;
+}
+
+/** The newest parked events, as the administrator sees them. */
+export async function deadLetters(shop: Shop, token: string): Promise<DeadLetter[]> {
+  return (await call<Page<DeadLetter>>(shop, 'GET', '/v1/admin/dead-letters?limit=100', { token })).body.data;
+}
+
+/** An order that was accepted and whose event got lost for good: no outbox row, nobody charges it. */
+export async function orderWithoutEvent(shop: Shop, { id: userId }: Customer, total: number): Promise<string> {
+  const [order] = await shop.sql<{ id: string }>(
+    `with placed as (
+       insert into ordering.orders (id, user_id, idempotency_key, request_hash, total, currency)
+       values (gen_random_uuid(), $1, gen_random_uuid(), '', $2, 'usd')
+       returning id, total
+     ), lines as (
+       insert into ordering.order_lines (order_id, line, sku, name, quantity, unit_price)
+       select id, 1, 'sticker', 'Sticker', total, 1 from placed
+     )
+     select id from placed`,
+    [userId, total],
+  );
+  if (!order) throw new Error('no order');
+  return order.id;
+}
