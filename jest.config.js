@@ -7,6 +7,7 @@ export default {
   globalSetup: './local/testing/global-setup.ts',
   globalTeardown: './local/testing/global-teardown.ts',
   setupFiles: ['./local/testing/environment.ts'],
+  reporters: ['default', './local/testing/count-reporter.ts'],
   testTimeout: 20_000,
   coverageProvider: 'v8',
   collectCoverageFrom: ['functions/**/*.ts', 'platform/**/*.ts', 'events/**/*.ts', '!**/*.test.ts'],

@@ -22,7 +22,8 @@ export async function ensureAdmin(databaseUrl: string, email: string, password: 
       insert into users.users (id, email, name, password_hash, role)
       values ($1, $2, 'Administrator', $3, 'admin')
       on conflict (email) do update
-         set password_hash = excluded.password_hash`,
+         set password_hash = excluded.password_hash
+       where users.role = 'admin'`,
       [uuidv7(), email, await hashPassword(password)],
     );
   } finally {

@@ -18,7 +18,11 @@ export async function withEmptyDatabase<Result>(
   const dataDir = await mkdtemp(join(tmpdir(), 'shop-scratch-'));
   try {
     const server = await startPostgres({ dataDir });
-    return await onServer(server.url, use).finally(() => server.stop());
+    try {
+      return await onServer(server.url, use);
+    } finally {
+      await server.stop();
+    }
   } finally {
     await rm(dataDir, { recursive: true, force: true });
   }

@@ -62,6 +62,7 @@ export interface CollectionResult {
 
 /** A request of the collection with what became of it. */
 interface Step {
+  id: string;
   folders: string[];
   name: string;
   iteration: number;
@@ -84,13 +85,14 @@ export async function runCollection(run: CollectionRun): Promise<CollectionResul
     sayStep(step, steps.at(-2), (line) => say(hide(line)));
   });
   const { stats, failures } = summary.run;
+  const where = new Map(steps.map(({ id, folders, name }) => [id, [...folders, name]]));
   const total = (name: 'assertions' | 'requests' | 'scripts') => stats[name].total ?? 0;
   const failed = (name: 'assertions' | 'requests' | 'scripts') => stats[name].failed ?? 0;
   const result = {
     passed: total('assertions') - failed('assertions'),
     failed: failed('assertions') + failed('requests') + failed('scripts'),
     failures: failures.map(({ source, error, at }) => ({
-      where: [...(source ? pathOf(source) : []), error.test ?? at].join(' › '),
+      where: [...(where.get(source?.id ?? '') ?? []), error.test ?? at].join(' › '),
       message: hide(error.message),
     })),
     skipped: steps.filter(({ times }) => times === 0).length,
@@ -141,9 +143,9 @@ function follow(emitter: NodeJS.EventEmitter, onStep: (step: Step) => void): voi
     end();
     current = key;
     beganAt = performance.now();
-    const [name = '', ...folders] = pathOf(item).toReversed();
+    const { id, name } = item;
     const { iteration } = cursor;
-    step = { folders: folders.reverse(), name, iteration, times: 0, ms: 0, status: null, checks: [], failed: false };
+    step = { id, folders: foldersOf(item), name, iteration, times: 0, ms: 0, status: null, checks: [], failed: false };
   });
   emitter.on('request', (error: unknown, { response }: { response?: { code: number } }) => {
     if (!step) return;
@@ -164,16 +166,18 @@ function follow(emitter: NodeJS.EventEmitter, onStep: (step: Step) => void): voi
   emitter.on('beforeDone', end);
 }
 
-// the folders that a request is in, and its own name
-function pathOf(item: Item): string[] {
-  const names = [item.name];
-  let parent = item.parent() as ItemGroup<Item> | undefined;
-  while (parent?.parent()) {
-    names.unshift(parent.name);
-    parent = parent.parent() as ItemGroup<Item> | undefined;
+// the folders that a request is in; the outermost group is the collection
+function foldersOf(item: Item): string[] {
+  const names: string[] = [];
+  let group = item.parent() as ItemGroup<Item> | undefined;
+  for (let outer = parentOf(group); group && outer; outer = parentOf(group)) {
+    names.unshift(group.name);
+    group = outer;
   }
   return names;
 }
+
+const parentOf = (group: ItemGroup<Item> | undefined) => group?.parent() as ItemGroup<Item> | undefined;
 
 function sayStep(step: Step, previous: Step | undefined, say: (line: string) => void): void {
   const { folders, name, iteration, times, ms, checks, failed } = step;
@@ -206,7 +210,7 @@ function sayEnd(
   );
   if (skipped > 0) say(`\nWithout a mail catcher (MAIL_URL) ${skipped} requests that look into it were left out.`);
   const seconds = requests.reduce((sum, { ms }) => sum + ms, 0) / 1_000;
-  say(`\n${sent} requests in ${seconds.toFixed(1)} s`);
+  say(`\n${sent} ${sent === 1 ? 'request' : 'requests'} in ${seconds.toFixed(1)} s`);
   say(`${passed} passed, ${failed} failed`);
 }
 
@@ -276,6 +280,8 @@ function reportFile(): string | undefined {
 }
 
 if (import.meta.main) {
+  // newman 6.2 still reads fs.F_OK, which Node 24 warns of
+  process.noDeprecation = true;
   try {
     const { folder, iterations } = readArgs(process.argv.slice(2));
     const target = findTarget();

@@ -13,10 +13,6 @@ import { writeEvent } from '#platform/event-http.ts';
 export async function runProcesses({ port, brokerPort, onRestart }: Wiring): Promise<Running> {
   const ports = await freePorts(functionNames.length);
   const urls = Object.fromEntries(functionNames.map((name, index) => [name, `http://127.0.0.1:${ports[index]}`]));
-  const door = createServer({ pauseOnConnect: true });
-  door.listen(port, '127.0.0.1');
-  await once(door, 'listening');
-
   const broker = keepAlive({
     name: 'broker',
     command: ['local/broker/main.ts'],
@@ -42,7 +38,9 @@ export async function runProcesses({ port, brokerPort, onRestart }: Wiring): Pro
   );
   const children = await allReady([broker, ...functions]);
   const storefront = children.find(({ name }) => name === 'storefront');
-  door.on('connection', (socket) => storefront?.hand(socket));
+  const door = createServer({ pauseOnConnect: true }, (socket) => storefront?.hand(socket));
+  door.listen(port, '127.0.0.1');
+  await once(door, 'listening');
 
   const named = (name: string) => children.filter((child) => child.name === name);
   const others = children.filter(({ name }) => name !== 'storefront' && name !== 'broker');

@@ -1,46 +1,58 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import type { Options } from '#local/options.ts';
+import type { Postgres } from '#local/postgres.ts';
 
 type Stops = (() => Promise<void>)[];
 
-/** The database: the one from the settings, or one of our own that is started again if it ends. */
+/** The database: the one from the settings, or one of our own. Gives its URL. */
 export async function startDatabase({ databaseUrl, dataDir }: Options, stops: Stops): Promise<string> {
   if (databaseUrl) return databaseUrl;
   const { startPostgres } = await import('#local/postgres.ts');
-  let stopping = false;
-  const onExit = () => void again();
-  let postgres = await startPostgres({ dataDir, onExit });
-  const again = async (): Promise<void> => {
-    if (stopping) return;
-    process.stdout.write('Postgres ended and is started again.\n');
-    postgres = await startPostgres({ dataDir, port: postgres.port, onExit });
-    if (stopping) await postgres.stop();
-  };
-  stops.push(async () => {
-    stopping = true;
-    await postgres.stop();
-  });
+  const postgres = await keepRunning('Postgres', stops, (onExit, last?: Postgres) =>
+    // on the same port, so that connections find it again
+    startPostgres({ dataDir, onExit, ...(last && { port: last.port }) }),
+  );
   return postgres.url;
 }
 
-/** Where mails go: the mail server from the settings, or our own catcher, which is started again if it ends. */
+/** Where mails go: the mail server from the settings, or our own catcher with its page. */
 export async function startMail(
   { smtpUrl, smtpPort, mailPort, dataDir }: Options,
   stops: Stops,
 ): Promise<{ smtpUrl: string; webUrl: string | null }> {
   if (smtpUrl) return { smtpUrl, webUrl: null };
   const { startMailCatcher } = await import('#local/mail-catcher.ts');
+  return keepRunning('The mail catcher', stops, (onExit) =>
+    startMailCatcher({ smtpPort, webPort: mailPort, dataDir, onExit }),
+  );
+}
+
+/** Starts a server, and starts it again whenever it ends by itself, until it is stopped. */
+async function keepRunning<Server extends { stop(): Promise<void> }>(
+  what: string,
+  stops: Stops,
+  start: (onExit: () => void, last?: Server) => Promise<Server>,
+): Promise<Server> {
   let stopping = false;
-  const onExit = () => void again();
-  let catcher = await startMailCatcher({ smtpPort, webPort: mailPort, dataDir, onExit });
-  const again = async (): Promise<void> => {
-    if (stopping) return;
-    process.stdout.write('The mail catcher ended and is started again.\n');
-    catcher = await startMailCatcher({ smtpPort, webPort: mailPort, dataDir, onExit });
-    if (stopping) await catcher.stop();
+  let server: Server;
+  const again = async () => {
+    while (!stopping) {
+      process.stdout.write(`${what} ended and is started again.\n`);
+      try {
+        server = await start(onExit, server);
+        if (stopping) await server.stop();
+        return;
+      } catch (error) {
+        process.stdout.write(`${(error as Error).message}\n`);
+        await wait(1_000);
+      }
+    }
   };
-  stops.push(async () => {
+  const onExit = () => void again();
+  server = await start(onExit);
+  stops.push(() => {
     stopping = true;
-    await catcher.stop();
+    return server.stop();
   });
-  return { smtpUrl: catcher.smtpUrl, webUrl: catcher.webUrl };
+  return server;
 }

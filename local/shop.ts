@@ -1,4 +1,6 @@
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
+import path from 'node:path';
 import { parseFaults } from '#local/broker/faults.ts';
 import { announceShop, forgetShop, runningShop } from '#local/lock.ts';
 import { readOptions, type Options } from '#local/options.ts';
@@ -44,7 +46,7 @@ async function start(options: Options, stops: (() => Promise<void>)[]): Promise<
   const other = runningShop(dataDir);
   if (other) throw new Error(`A shop runs on ${dataDir} already (process ${other.pid}, ${other.url}).`);
   await checkPorts({ PORT: port, BROKER_PORT: brokerPort });
-  if (options.fresh) rmSync(dataDir, { recursive: true, force: true });
+  if (options.fresh) removeData(dataDir);
   const firstTime = !existsSync(dataDir);
   const secrets = localSecrets(dataDir);
   const adminPassword = options.adminPassword ?? secrets.adminPassword;
@@ -83,6 +85,16 @@ The shop is open after ${((performance.now() - began) / 1000).toFixed(1)} s${opt
   data     ${dataDir}  (admin ${adminEmail}, password in shop.json there)
 
 Ctrl-C stops it.`);
+  // the compile cache is written at a clean exit otherwise, and a shop may be killed
+  flushCompileCache();
+}
+
+function removeData(dataDir: string): void {
+  // a setting that points to somewhere else must not cost somebody their files
+  if (existsSync(dataDir) && readdirSync(dataDir).length > 0 && !existsSync(path.join(dataDir, 'secrets.json'))) {
+    throw new Error(`${dataDir} (DATA_DIR) holds no data of a shop, so --fresh does not remove it.`);
+  }
+  rmSync(dataDir, { recursive: true, force: true });
 }
 
 async function startFunctions({ processes, port, brokerPort, brokerFaults }: Options): Promise<Running> {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { uuidv7 } from 'uuidv7';
-import type { z } from 'zod';
+import { z } from 'zod';
 import { databaseProblem } from '#platform/database.ts';
 import type { ShopEvent } from '#platform/event.ts';
 import { isEvent } from '#platform/event-http.ts';
@@ -83,10 +83,14 @@ function readRequest<Body>(schema: z.ZodType<Body>, { headers, body }: Context):
     const errors = parsed.error.issues.map(({ path, message }) => ({ field: path.join('.'), message }));
     throw new Problem('invalid_body', 'See errors for what to correct.', { errors });
   }
+  const requestId = z.uuid().safeParse(headers['x-request-id'] ?? uuidv7());
+  if (!requestId.success) throw new Problem('malformed_request', 'X-Request-Id must be a UUID.');
+  // it travels in events: what is not as the specification says (W3C Trace Context, section 3.2) is left out
+  const traceparent = z.stringFormat('traceparent', /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/);
   return {
     body: parsed.data,
-    requestId: headers['x-request-id']?.toString() ?? uuidv7(),
-    traceparent: headers['traceparent']?.toString(),
+    requestId: requestId.data,
+    traceparent: traceparent.safeParse(headers['traceparent']).data,
   };
 }
 

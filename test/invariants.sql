@@ -136,11 +136,10 @@ with shop (world, sales) as (
 
   union all
   select 'I6 a charge that succeeded has moved the money, and only such a one', 'always',
-         coalesce(c.order_id, m.order_id)::text, format('%s, %s transfers', c.outcome, coalesce(m.charges, 0))
+         coalesce(c.order_id, m.order_id)::text, format('%s, %s transfers', coalesce(c.outcome, 'undecided'), coalesce(m.charges, 0))
     from billing.charges c
     full join of_order m on m.order_id = c.order_id
-   where (c.outcome = 'succeeded') is distinct from (m.charges > 0)
-     and not (c.outcome = 'declined' and m.order_id is null)
+   where (coalesce(c.outcome, 'none') = 'succeeded') <> (coalesce(m.charges, 0) > 0)
 
   union all
   select 'I6 a paid order was charged', 'always', o.id::text, o.status

@@ -8,7 +8,10 @@ export interface Customer {
 }
 
 /** A customer, with an account and so much money on it; `balance: null` leaves the account out. */
-export async function customer({ balance = 0, currency = 'usd' }: { balance?: number | null; currency?: string } = {}): Promise<Customer> {
+export async function customer({
+  balance = 0,
+  currency = 'usd',
+}: { balance?: number | null; currency?: string } = {}): Promise<Customer> {
   const userId = uuidv7();
   const email = `${userId}@example.com`;
   await rows(`insert into users.users (id, email, name, password_hash) values ($1, $2, 'Ann', '$argon2id$test')`, [

@@ -84,7 +84,10 @@ export async function adminToken(shop: Shop): Promise<string> {
  * They have the tokens that log-in would give them.
  */
 export async function newCustomers(shop: Shop, count: number, { prefix = '' } = {}): Promise<Customer[]> {
-  const people = Array.from({ length: count }, () => uuidv7()).map((id) => ({ id, email: `${prefix}${id}@example.com` }));
+  const people = Array.from({ length: count }, () => uuidv7()).map((id) => ({
+    id,
+    email: `${prefix}${id}@example.com`,
+  }));
   await shop.sql(
     `insert into users.users (id, email, name, password_hash)
      select id, email, 'Ann', '$argon2id$none'

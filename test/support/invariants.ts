@@ -89,11 +89,14 @@ export function mailViolations(notifications: SentMail[], mails: Mail[], kills: 
   });
   const ofNotifications = notifications.flatMap(({ id, status, recipient }) => {
     const its = received.get(id) ?? [];
-    if (its.some(({ to }) => to !== recipient)) return violation('a mail goes to its recipient', 'always', id, recipient);
+    if (its.some(({ to }) => to !== recipient))
+      return violation('a mail goes to its recipient', 'always', id, recipient);
     if (its.length > 1 + kills) return violation('one mail a notification', 'always', id, `${its.length} mails`);
     if (status === 'queued') return violation('every mail is sent', 'at rest', id, recipient);
-    if (status === 'sent' && its.length === 0) return violation('what is marked as sent arrives', 'at rest', id, recipient);
-    if (status === 'failed' && its.length > 0) return violation('what has failed did not arrive', 'always', id, recipient);
+    if (status === 'sent' && its.length === 0)
+      return violation('what is marked as sent arrives', 'at rest', id, recipient);
+    if (status === 'failed' && its.length > 0)
+      return violation('what has failed did not arrive', 'always', id, recipient);
     return [];
   });
   const ofMails = mails.flatMap(({ notificationId, subject }) =>

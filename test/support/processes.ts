@@ -12,7 +12,7 @@ export interface Process {
 export function descendants(root: number): Process[] {
   const all = readdirSync('/proc').flatMap((name) => (/^\d+$/.test(name) ? (inspect(Number(name)) ?? []) : []));
   const found: Process[] = [];
-  for (let level = [root]; level.length > 0; ) {
+  for (let level = [root]; level.length > 0;) {
     const children = all.filter(({ parent }) => level.includes(parent));
     found.push(...children);
     level = children.map(({ pid }) => pid);

@@ -91,7 +91,12 @@ export async function startShop({
   const dataDir = path.join(folder, 'data');
   mkdirSync(dataDir);
   const secrets = writeSecrets(dataDir);
-  const [port, brokerPort, smtpPort, mailPort] = [await freePort(), await freePort(), await freePort(), await freePort()];
+  const [port, brokerPort, smtpPort, mailPort] = [
+    await freePort(),
+    await freePort(),
+    await freePort(),
+    await freePort(),
+  ];
   const mailbox = mailCatcher ? undefined : await openMailbox(smtpPort);
   const mailUrl = mailCatcher ? `http://127.0.0.1:${mailPort}` : undefined;
   const url = `http://127.0.0.1:${port}`;

@@ -10,7 +10,7 @@ export async function until<Found>(
   withinMs = 60_000,
 ): Promise<Found> {
   const deadline = Date.now() + withinMs;
-  for (let last: unknown = 'no'; ; ) {
+  for (let last: unknown = 'no'; ;) {
     try {
       const found = await ask();
       if (found !== undefined && found !== false) return found;

@@ -1,0 +1,110 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Pool } from 'undici';
+import { uuidv7 } from 'uuidv7';
+import { signToken } from '#functions/log-in/sign-token.ts';
+import { answerBenchmark } from './worker.ts';
+
+/** What the load generator, a process of its own, is asked to do. */
+export type Load =
+  /** These customers send the orders. Each of them knocks once, so that their token has been checked. */
+  | { do: 'begin'; url: string; customers: string[] }
+  /** Closed loop: so many connections, each with one order after the other. */
+  | { do: 'saturate'; connections: number; seconds: number }
+  /** Open loop: an order is sent when its time has come, whether or not earlier ones were answered. */
+  | { do: 'steady'; rate: number; seconds: number };
+
+export interface Sent {
+  accepted: { id: string; /** When it was to be sent, epoch ms. */ at: number; /** Until the 202. */ tookMs: number }[];
+  /** Answers that were no 202, by what they were, with their number. */
+  refused: Record<string, number>;
+  /** What sending cost this process. */
+  cpuMs: number;
+}
+
+const order = JSON.stringify({ items: [{ sku: 'pen', quantity: 1 }] });
+// in both clocks the same: the system's, finer than Date.now()
+const now = () => performance.timeOrigin + performance.now();
+
+let pool: Pool;
+let tokens: string[] = [];
+
+answerBenchmark<Load, Sent>(async (load) => {
+  const sent: Sent = { accepted: [], refused: {}, cpuMs: 0 };
+  const began = process.cpuUsage();
+  switch (load.do) {
+    case 'begin':
+      pool = new Pool(load.url, { connections: 256, pipelining: 1 });
+      tokens = await Promise.all(load.customers.map((id) => signToken({ id, role: 'customer' })));
+      await knock();
+      break;
+    case 'saturate':
+      await saturate(load, sent);
+      break;
+    case 'steady':
+      await steady(load, sent);
+      break;
+    default:
+      load satisfies never;
+  }
+  const { user, system } = process.cpuUsage(began);
+  sent.cpuMs = (user + system) / 1_000;
+  return sent;
+});
+
+async function saturate({ connections, seconds }: { connections: number; seconds: number }, sent: Sent): Promise<void> {
+  const until = now() + seconds * 1_000;
+  const customer = async () => {
+    while (now() < until) await place(now(), sent);
+  };
+  await Promise.all(Array.from({ length: connections }, customer));
+}
+
+async function steady({ rate, seconds }: { rate: number; seconds: number }, sent: Sent): Promise<void> {
+  const first = now() + 50;
+  const answers: Promise<void>[] = [];
+  for (let index = 0; index < rate * seconds; index += 1) {
+    const at = first + (index * 1_000) / rate;
+    const early = at - now();
+    // timers are whole milliseconds: up to one too late, which counts as latency
+    if (early > 0) await sleep(Math.ceil(early));
+    answers.push(place(at, sent));
+  }
+  await Promise.all(answers);
+}
+
+/** Sends an order of a customer, any of them; its latency counts from `at`. */
+async function place(at: number, { accepted, refused }: Sent): Promise<void> {
+  try {
+    const { status, text } = await post(tokens[Math.floor(Math.random() * tokens.length)] ?? '', order);
+    if (status === 202) accepted.push({ id: (JSON.parse(text) as { id: string }).id, at, tookMs: now() - at });
+    else count(refused, `${status} ${text.slice(0, 200)}`);
+  } catch (error) {
+    count(refused, String(error));
+  }
+}
+
+/** An order of nothing: refused after the token was checked, by the storefront and by create-order. */
+async function knock(): Promise<void> {
+  const waiting = [...tokens];
+  const visitor = async () => {
+    for (let token = waiting.pop(); token !== undefined; token = waiting.pop()) {
+      const { status, text } = await post(token, '{"items":[]}');
+      if (status !== 422) throw new Error(`an order of nothing was answered by ${status} ${text}`);
+    }
+  };
+  await Promise.all(Array.from({ length: 32 }, visitor));
+}
+
+async function post(token: string, body: string): Promise<{ status: number; text: string }> {
+  const answer = await pool.request({
+    method: 'POST',
+    path: '/v1/orders',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${token}`, 'idempotency-key': uuidv7() },
+    body,
+  });
+  return { status: answer.statusCode, text: await answer.body.text() };
+}
+
+function count(refused: Record<string, number>, what: string): void {
+  refused[what] = (refused[what] ?? 0) + 1;
+}

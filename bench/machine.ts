@@ -1,0 +1,74 @@
+import { closeSync, fdatasyncSync, openSync, rmSync, writeSync } from 'node:fs';
+import { cpus, freemem, loadavg, tmpdir, totalmem } from 'node:os';
+import path from 'node:path';
+import type { Sql } from './customers.ts';
+
+export interface Machine {
+  cores: number;
+  model: string;
+  memoryGb: number;
+  freeMemoryGb: number;
+  /** Runnable processes, over the last minute and the last five. */
+  load: [number, number];
+  node: string;
+  platform: string;
+  /** Writes of 8 KB that were made durable one after the other, where the shop keeps its data. */
+  fsyncsPerSecond: number;
+}
+
+/** What the figures were measured on. */
+export function lookAtMachine(): Machine {
+  const gb = (bytes: number) => Math.round(bytes / 2 ** 30);
+  const [oneMinute = 0, fiveMinutes = 0] = loadavg();
+  return {
+    cores: cpus().length,
+    model: cpus()[0]?.model ?? 'unknown',
+    memoryGb: gb(totalmem()),
+    freeMemoryGb: gb(freemem()),
+    load: [oneMinute, fiveMinutes],
+    node: process.version,
+    platform: `${process.platform} ${process.arch}`,
+    fsyncsPerSecond: fsyncRate(path.join(tmpdir(), `shop-bench-fsync-${process.pid}`)),
+  };
+}
+
+function fsyncRate(file: string): number {
+  const page = Buffer.alloc(8_192, 1);
+  const fd = openSync(file, 'w');
+  try {
+    const began = performance.now();
+    let times = 0;
+    for (; performance.now() - began < 500; times += 1) {
+      writeSync(fd, page, 0, page.length, 0);
+      fdatasyncSync(fd);
+    }
+    return Math.round((times / (performance.now() - began)) * 1_000);
+  } finally {
+    closeSync(fd);
+    rmSync(file);
+  }
+}
+
+/** Settings by name, as the server tells them to the shop's own user. */
+export type PostgresSettings = Record<string, string>;
+
+const told = [
+  ...['server_version', 'fsync', 'synchronous_commit', 'full_page_writes', 'wal_sync_method', 'wal_level'],
+  ...['shared_buffers', 'max_wal_size', 'checkpoint_timeout', 'wal_buffers', 'commit_delay', 'max_connections'],
+  ...['jit', 'autovacuum', 'autovacuum_naptime', 'data_checksums'],
+];
+
+export async function readSettings(sql: Sql): Promise<PostgresSettings> {
+  const rows = await sql<{ name: string; value: string }>(
+    'select name, current_setting(name) as value from unnest($1::text[]) as name',
+    [told],
+  );
+  return Object.fromEntries(rows.map(({ name, value }) => [name, value]));
+}
+
+/** Why figures from this server would mean nothing: it confirms what a power cut takes away. */
+export function whyNot({ fsync, synchronous_commit: commit }: PostgresSettings): string | undefined {
+  const off = [...(fsync === 'on' ? [] : ['fsync']), ...(commit === 'off' ? ['synchronous_commit'] : [])];
+  if (off.length === 0) return undefined;
+  return `Postgres has ${off.join(' and ')} switched off, so it loses what it has confirmed: nothing is measured.`;
+}

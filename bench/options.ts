@@ -1,0 +1,63 @@
+import { parseArgs } from 'node:util';
+
+const help = `Measures the shop on this machine, beside the same SQL without HTTP and events (the yardstick).
+
+  npm run bench                      one process, then every function in a process of its own; 6 minutes or so
+  npm run bench -- --quick           one process, two repetitions, one rate; under 2 minutes
+  npm run bench -- --processes       only with every function in a process of its own; also with --quick
+  npm run bench -- --seconds 10      how long each saturation lasts (8, with --quick 5)
+  npm run bench -- --repetitions 5   how often everything is measured (3, with --quick 2)
+  npm run bench -- --help            this text
+
+The table goes to standard output, the progress to standard error, everything to reports/bench.json.
+Ends with 1 if fsync or synchronous_commit is off, if an order was refused or lost, or if an invariant is violated.
+`;
+
+export type Mode = 'one process' | 'processes';
+
+export interface Options {
+  quick: boolean;
+  modes: Mode[];
+  repetitions: number;
+  /** How long each saturation lasts, with each repetition. */
+  seconds: number;
+  /** Orders a second that are sent in open loop, ascending. */
+  rates: number[];
+}
+
+/** Reads the command line; what is wrong is one sentence and exit 1. */
+export function readOptions(args: string[]): Options {
+  try {
+    const { values } = parseArgs({
+      args,
+      options: {
+        quick: { type: 'boolean', default: false },
+        processes: { type: 'boolean', default: false },
+        seconds: { type: 'string' },
+        repetitions: { type: 'string' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    });
+    if (values.help) {
+      process.stdout.write(help);
+      process.exit(0);
+    }
+    const { quick, processes } = values;
+    return {
+      quick,
+      modes: processes ? ['processes'] : quick ? ['one process'] : ['one process', 'processes'],
+      repetitions: count('repetitions', values.repetitions, quick ? 2 : 3),
+      seconds: count('seconds', values.seconds, quick ? 5 : 8),
+      rates: quick ? [100] : [50, 100, 200, 500],
+    };
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n\n${help}`);
+    return process.exit(1);
+  }
+}
+
+function count(name: string, given: string | undefined, standard: number): number {
+  if (given === undefined) return standard;
+  if (!/^[1-9]\d{0,3}$/.test(given)) throw new Error(`--${name} takes a whole number from 1 to 9999.`);
+  return Number(given);
+}

@@ -1,0 +1,38 @@
+import type { Load, Sent } from './load.ts';
+import { completed, lookUp, mailed } from './orders.ts';
+import type { Shop } from './shop.ts';
+import { latency, type Latency } from './statistics.ts';
+import type { Worker } from './worker.ts';
+
+/** Latencies in ms, each from when the order was to be sent, however late it was (no coordinated omission). */
+export interface Steady {
+  rate: number;
+  /** Until the 202. */
+  accept: Latency;
+  /** Until the notification is written. */
+  endToEnd: Latency;
+  /** Until the row says that the catcher has taken the mail; undefined if some were not sent in time. */
+  mailed: Latency | undefined;
+}
+
+/** Orders at a fixed rate, whether or not earlier ones were answered. */
+export async function steady(
+  { sql }: Shop,
+  load: Worker<Load, Sent>,
+  { rate, seconds }: { rate: number; seconds: number },
+): Promise<{ steady: Steady; accepted: string[] }> {
+  const sent = await load.ask({ do: 'steady', rate, seconds });
+  await completed(sql);
+  await mailed(sql, 5_000);
+  const orders = await lookUp(sql, sent);
+  const mails = orders.flatMap(({ mailedAt, sentAt }) => (mailedAt === null ? [] : [mailedAt - sentAt]));
+  return {
+    steady: {
+      rate,
+      accept: latency(orders.map(({ acceptMs }) => acceptMs)),
+      endToEnd: latency(orders.map(({ toldAt, sentAt }) => toldAt - sentAt)),
+      mailed: mails.length === orders.length ? latency(mails) : undefined,
+    },
+    accepted: sent.accepted.map(({ id }) => id),
+  };
+}

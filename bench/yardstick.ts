@@ -1,0 +1,90 @@
+import { uuidv7 } from 'uuidv7';
+import { orderPaid } from '#events/order-paid.ts';
+import { orderPlaced } from '#events/order-placed.ts';
+import { decideCharges } from '#functions/charge-account/queries.ts';
+import { insertOrders, type Draft } from '#functions/create-order/queries.ts';
+import { recordNotifications, type NewNotification } from '#functions/send-notification/queries.ts';
+import { settleOrders } from '#functions/settle-order/queries.ts';
+import { batch } from '#platform/batch.ts';
+import { beginChain } from '#platform/event.ts';
+import { latency, type Latency } from './statistics.ts';
+import { answerBenchmark } from './worker.ts';
+
+/** The rooms' own statements for `inFlight` orders at a time, without HTTP, tokens, events or mails. */
+export interface Drive {
+  /** `single`: a statement, and so a commit, is for one order. `batched`: for all that wait, as in the rooms. */
+  how: 'single' | 'batched';
+  inFlight: number;
+  seconds: number;
+  customers: string[];
+}
+
+export interface Driven extends Latency {
+  ordersPerSecond: number;
+  statementsPerOrder: number;
+  /** What driving cost this process. */
+  cpuMsPerOrder: number;
+}
+
+type Run<Item> = (items: Item[]) => Promise<object[]>;
+
+let statements = 0;
+
+answerBenchmark<Drive, Driven>(async ({ how, inFlight, seconds, customers }) => {
+  const run = steps(how);
+  const took: number[] = [];
+  const began = performance.now();
+  const cpu = process.cpuUsage();
+  statements = 0;
+  const lane = async () => {
+    while (performance.now() - began < seconds * 1_000) {
+      const at = performance.now();
+      await place(run, customers[Math.floor(Math.random() * customers.length)] ?? '');
+      took.push(performance.now() - at);
+    }
+  };
+  await Promise.all(Array.from({ length: inFlight }, lane));
+  const { user, system } = process.cpuUsage(cpu);
+  return {
+    ordersPerSecond: took.length / ((performance.now() - began) / 1_000),
+    statementsPerOrder: statements / took.length,
+    cpuMsPerOrder: (user + system) / 1_000 / took.length,
+    ...latency(took),
+  };
+});
+
+/** One statement a room, each for one item or for all that wait: with the keys that the rooms batch by. */
+function steps(how: Drive['how']) {
+  const step = <Item>(key: (item: Item) => string, run: Run<Item>) => {
+    const counted: Run<Item> = async (items) => {
+      statements += 1;
+      const rows = await run(items);
+      if (rows.length !== items.length) throw new Error(`${rows.length} rows came back for ${items.length} orders`);
+      return rows;
+    };
+    return how === 'single' ? (item: Item) => counted([item]) : batch<Item, object>({ key, run: counted });
+  };
+  return {
+    create: step<Draft>(({ id }) => id, insertOrders),
+    charge: step(({ userId }: { orderId: string; userId: string }) => userId, decideCharges),
+    settle: step(
+      ({ orderId }) => orderId,
+      (orders: { orderId: string }[]) =>
+        settleOrders(orders.map(({ orderId }) => ({ orderId, status: 'paid', reason: null }))),
+    ),
+    notify: step<NewNotification>(({ fact }) => fact, recordNotifications),
+  };
+}
+
+async function place({ create, charge, settle, notify }: ReturnType<typeof steps>, userId: string): Promise<void> {
+  const orderId = uuidv7();
+  const event = beginChain(orderPlaced.fact({ orderId, userId }));
+  const items = [{ sku: 'pen', quantity: 1 }];
+  await create({ id: orderId, userId, idempotencyKey: orderId, requestHash: Buffer.alloc(32), items, event });
+  await charge({ orderId, userId });
+  await settle({ orderId });
+  const { id: fact, data: detail } = orderPaid.fact({ orderId, userId, total: 100, currency: 'usd' });
+  const subject = `Your order ${orderId} is confirmed`;
+  const mail = { id: uuidv7(), fact, userId, orderId, template: 'order-paid', subject, detail } as const;
+  await notify({ ...mail, correlationId: event.id });
+}

@@ -1,0 +1,47 @@
+import { readdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { compileFilter } from '#local/broker/filters.ts';
+import type { Trigger } from '#local/broker/manifests.ts';
+import { beginChain, type EventContract } from '#platform/event.ts';
+
+/** One kind of event and its way: who produces it and which functions the Triggers hand it to. */
+export interface Hop {
+  /** `order.placed`; other versions than the first say so: `order.placed v2`. */
+  event: string;
+  producer: string;
+  subscribers: string[];
+}
+
+/** The contracts in a folder: every export that is one. */
+export async function readContracts(folder: URL): Promise<EventContract[]> {
+  const files = readdirSync(fileURLToPath(folder)).filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts'));
+  const modules = await Promise.all(
+    files.toSorted().map((name) => import(new URL(name, folder).href) as Promise<Record<string, unknown>>),
+  );
+  return modules.flatMap((module) => Object.values(module)).filter(isContract);
+}
+
+/** What the contracts and the Triggers say together. A Trigger gets an event if its filter lets the sample pass. */
+export function hopsOf(contracts: EventContract[], triggers: Trigger[]): Hop[] {
+  const wanting = triggers.map(({ subscriber, ...filter }) => ({ subscriber, matches: compileFilter(filter) }));
+  return contracts.map((contract) => {
+    const sample = beginChain(contract.fact(contract.sample));
+    const subscribers = wanting.filter(({ matches }) => matches(sample)).map(({ subscriber }) => subscriber);
+    return { event: nameOf(contract.type), producer: contract.producer, subscribers: [...new Set(subscribers)] };
+  });
+}
+
+/** Producers that get no event: the commands, which begin the chains. */
+export function commandsOf(hops: Hop[]): string[] {
+  const called = new Set(hops.flatMap(({ subscribers }) => subscribers));
+  return [...new Set(hops.map(({ producer }) => producer))].filter((name) => !called.has(name));
+}
+
+function nameOf(type: string): string {
+  const [, object, happened, version] = type.split('.');
+  return `${object}.${happened}${version === 'v1' ? '' : ` ${version}`}`;
+}
+
+function isContract(value: unknown): value is EventContract {
+  return typeof value === 'object' && value !== null && 'producer' in value && 'type' in value && 'fact' in value;
+}

@@ -1,0 +1,99 @@
+import { execFile } from 'node:child_process';
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from '@jest/globals';
+import { readManifests, type Trigger } from '#local/broker/manifests.ts';
+import { connection, useDatabase } from '#local/testing/database.ts';
+import { databaseSource, readTables } from './database.ts';
+import { flowSource } from './flow.ts';
+import { hopsOf, readContracts } from './hops.ts';
+import { sequenceSource } from './sequence.ts';
+
+useDatabase();
+
+const { triggers } = readManifests(join(import.meta.dirname, '../broker'));
+const contracts = await readContracts(new URL('../events/', import.meta.url));
+
+const sequenceOf = (some: Trigger[]) => sequenceSource(hopsOf(contracts, some));
+const flowOf = (some: Trigger[]) => flowSource({ hops: hopsOf(contracts, some), deadLetterSinks: [], functions: [] });
+
+test('every Trigger is an arrow in the sequence and in the flow', () => {
+  for (const { event, producer, subscribers } of hopsOf(contracts, triggers)) {
+    for (const subscriber of subscribers) {
+      expect(sequenceOf(triggers)).toContain(`broker -> ${subscriber}: "${event}"`);
+      expect(flowOf(triggers)).toContain(`${producer} -> ${subscriber}: "${event}"`);
+    }
+  }
+});
+
+test('a Trigger that is added shows in the pictures', () => {
+  const [first] = triggers as [Trigger];
+  const added = { ...first, name: 'added', subscriber: 'count-orders', filter: { type: 'shop.order.placed.v1' } };
+  expect(sequenceOf([...triggers, added])).toContain('broker -> count-orders: "order.placed"');
+  expect(flowOf([...triggers, added])).toContain('create-order -> count-orders: "order.placed"');
+});
+
+test('a Trigger that is removed is gone from the pictures, with all that it led to', () => {
+  const fewer = triggers.filter(({ name }) => name !== 'user-registered-create-account');
+  expect(triggers).toHaveLength(fewer.length + 1);
+  expect(sequenceOf(fewer)).not.toContain('broker -> create-account');
+  expect(flowOf(fewer)).not.toContain('register-user -> create-account');
+});
+
+test('an affordable order is charged and confirmed, another one is rejected', () => {
+  const lines = sequenceOf(triggers).split('\n');
+  const group = (title: string) => {
+    const from = lines.findIndex((line) => line.includes(title));
+    const to = lines.indexOf('  }', from);
+    return lines.slice(from, to).flatMap((line) => /^ +(\S+ -> \S+: "[^"]+")/.exec(line)?.[1] ?? []);
+  };
+  expect(group('if charge.succeeded')).toEqual([
+    'charge-account -> broker: "charge.succeeded"',
+    'broker -> settle-order: "charge.succeeded"',
+    'settle-order -> broker: "order.paid"',
+    'broker -> send-notification: "order.paid"',
+    'send-notification -> mail: "confirmation"',
+  ]);
+  expect(group('if charge.declined')).toContain('settle-order -> broker: "order.rejected"');
+});
+
+test('a fact of which nobody said what it follows from is not guessed', () => {
+  const hops = hopsOf(contracts, triggers);
+  const shipped = { event: 'order.shipped', producer: 'settle-order', subscribers: ['send-notification'] };
+  expect(() => sequenceSource([...hops, shipped])).toThrow('say in follows which of them order.shipped follows from');
+});
+
+test('the picture of the database holds its tables, keys and references', async () => {
+  const client = await connection();
+  const before = databaseSource(await readTables(client));
+  expect(before).toContain('"deposits"."account_id" -> "accounts"."id"');
+  expect(before).toContain('"user_id": "uuid → users" {constraint: ["UK"]}');
+  await client.query('create table billing.vouchers (code text primary key, order_id uuid)');
+  expect(databaseSource(await readTables(client))).toContain('"order_id": "uuid null → ordering.orders"');
+});
+
+test('the committed pictures are up to date', async () => {
+  expect(await check()).toEqual({ code: 0, said: '' });
+}, 60_000);
+
+test('a stale picture is named, with exit 1', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'shop-diagrams-'));
+  try {
+    await cp(import.meta.dirname, folder, { recursive: true });
+    await writeFile(join(folder, 'flow.d2'), 'yesterday');
+    const { code, said } = await check('--folder', folder);
+    expect(code).toBe(1);
+    expect(said).toContain('diagrams/flow.d2 is stale: run npm run diagrams');
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}, 60_000);
+
+/** Runs `npm run diagrams -- --check`. */
+const check = (...more: string[]): Promise<{ code: unknown; said: string }> =>
+  new Promise((resolve) => {
+    const args = [join(import.meta.dirname, 'render.ts'), '--check', ...more];
+    const env = { ...process.env, DATABASE_URL: process.env['TEST_POSTGRES_URL'] };
+    execFile(process.execPath, args, { env }, (error, _stdout, said) => resolve({ code: error?.code ?? 0, said }));
+  });

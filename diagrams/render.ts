@@ -1,0 +1,45 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
+import { withMigratedDatabase } from '#database/scratch.ts';
+import { readManifests } from '#local/broker/manifests.ts';
+import { functionNames } from '#local/functions.ts';
+import { draw } from './d2.ts';
+import { databaseSource, readTables } from './database.ts';
+import { flowSource } from './flow.ts';
+import { hopsOf, readContracts } from './hops.ts';
+import { moveRowsTogether, sequenceSource } from './sequence.ts';
+
+/*
+ * npm run diagrams              writes the pictures and their sources
+ * npm run diagrams -- --check   says which of the committed ones are stale, with exit 1
+ */
+const { values } = parseArgs({
+  options: {
+    check: { type: 'boolean', default: false },
+    folder: { type: 'string', default: import.meta.dirname },
+  },
+});
+
+const { broker, triggers } = readManifests(fileURLToPath(new URL('../broker', import.meta.url)));
+const hops = hopsOf(await readContracts(new URL('../events/', import.meta.url)), triggers);
+const sinks = [broker, ...triggers].flatMap(({ delivery }) => delivery.deadLetterSink ?? []);
+
+const sources = {
+  flow: flowSource({ hops, deadLetterSinks: [...new Set(sinks)], functions: functionNames }),
+  sequence: sequenceSource(hops),
+  database: databaseSource(await withMigratedDatabase(readTables)),
+};
+for (const [name, source] of Object.entries(sources)) {
+  await keep(`${name}.d2`, source);
+  await keep(`${name}.svg`, await draw(source, name === 'sequence' ? moveRowsTogether : undefined));
+}
+process.exit();
+
+async function keep(name: string, text: string): Promise<void> {
+  const file = new URL(name, pathToFileURL(`${values.folder}/`));
+  if (!values.check) return writeFile(file, text);
+  if ((await readFile(file, 'utf8').catch(() => '')) === text) return;
+  process.stderr.write(`diagrams/${name} is stale: run npm run diagrams and commit it.\n`);
+  process.exitCode = 1;
+}

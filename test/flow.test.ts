@@ -1,0 +1,29 @@
+import { afterAll, afterEach, beforeAll, describe, jest } from '@jest/globals';
+import { eventTests } from './flow/events.ts';
+import { orderTests } from './flow/orders.ts';
+import { outageTests } from './flow/outages.ts';
+import { requestTests } from './flow/requests.ts';
+import { expectSound } from './support/invariants.ts';
+import { startShop, type Shop } from './support/shop.ts';
+
+// The whole shop as a customer meets it, in both ways to run it: what a function proves alone, is proved here of all.
+
+jest.setTimeout(120_000);
+
+describe.each([
+  { mode: 'all functions in one process', processes: false },
+  { mode: 'each function a process of its own', processes: true },
+])('$mode', ({ processes }) => {
+  let shop: Shop;
+  beforeAll(async () => {
+    shop = await startShop({ processes });
+  });
+  afterEach(() => expectSound(shop));
+  afterAll(() => shop?.stop());
+
+  const theShop = () => shop;
+  describe('orders', () => orderTests(theShop));
+  describe('events', () => eventTests(theShop));
+  describe('requests', () => requestTests(theShop));
+  describe('outages', () => outageTests(theShop, { processes }));
+});

@@ -1,0 +1,143 @@
+import { expect, test } from '@jest/globals';
+import { chargeSucceeded } from '#events/charge-succeeded.ts';
+import { orderPlaced } from '#events/order-placed.ts';
+import { userRegistered } from '#events/user-registered.ts';
+import { adminToken, customerWith, newCustomers, openAccounts, type Customer } from '../support/customers.ts';
+import { deadLetters, eventOf, orderWithoutEvent, post, postRaw, resigned } from '../support/events.ts';
+import type { Shop } from '../support/shop.ts';
+import { until } from '../support/until.ts';
+
+/** What comes through the broker: repeated, early, broken, forged. */
+export function eventTests(shop: () => Shop): void {
+  const parked = async (eventId: string) => {
+    const token = await adminToken(shop());
+    return until(`${eventId} is parked`, async () =>
+      (await deadLetters(shop(), token)).find((letter) => letter.eventId === eventId),
+    );
+  };
+  const statusOf = async (orderId: string) =>
+    (await shop().sql<{ status: string }>('select status from ordering.orders where id = $1', [orderId]))[0]?.status;
+  const newCustomer = async () => (await newCustomers(shop(), 1))[0] as Customer;
+  const published = (orderId: string) =>
+    until(`order.placed of ${orderId} was published again`, async () => {
+      const chain = await shop().sql<{ attempts: number }>('select attempts from events.outbox where id = $1', [
+        `${orderId}.placed`,
+      ]);
+      return (chain[0]?.attempts ?? 0) > 0;
+    });
+
+  test('the same order.placed delivered five times more is charged once and told once', async () => {
+    const customer = await customerWith(shop(), 1_000);
+    const { id: orderId } = await customer.order('pen');
+    const event = eventOf(orderPlaced, { orderId, userId: customer.id });
+    expect(await Promise.all([1, 2, 3, 4].map(() => post(shop(), event)))).toEqual([202, 202, 202, 202]);
+    expect(await customer.decided(orderId)).toMatchObject({ status: 'paid' });
+    expect(await post(shop(), event)).toBe(202);
+    expect(await customer.account()).toMatchObject({ balance: 900, version: 2 });
+    expect(await customer.told(orderId)).toHaveLength(1);
+  });
+
+  test('user.registered again after a deposit leaves the account as it is', async () => {
+    const customer = await customerWith(shop(), 1_000);
+    const before = await customer.account();
+    expect(await post(shop(), eventOf(userRegistered, { userId: customer.id }))).toBe(202);
+    expect(await customer.account()).toEqual(before);
+  });
+
+  test('an order placed before its account is open waits, and is paid once it is', async () => {
+    const customer = await newCustomer();
+    const { id } = await customer.order('desk');
+    await published(id);
+    expect(await statusOf(id)).toBe('pending');
+    await openAccounts(shop(), [customer], 80_000);
+    expect(await customer.decided(id)).toMatchObject({ status: 'paid' });
+  });
+
+  test('an order whose account is not open after ten minutes is declined', async () => {
+    const customer = await newCustomer();
+    const { id } = await customer.order('pen');
+    await published(id);
+    await shop().sql(`update ordering.orders set created_at = created_at - interval '11 minutes' where id = $1`, [id]);
+    expect(await customer.decided(id)).toMatchObject({ status: 'rejected', reason: 'account_not_found' });
+    expect(await customer.told(id)).toMatchObject([{ template: 'order-rejected' }]);
+  });
+
+  test('an event of ours with unreadable data is parked at once, with its error, and its chain ends', async () => {
+    const customer = await customerWith(shop(), 1_000);
+    const orderId = await orderWithoutEvent(shop(), customer, 100);
+    const event = eventOf(orderPlaced, { orderId, userId: customer.id });
+    const broken = resigned(event, { data: { orderId: 'none', userId: customer.id } });
+    shop().story.broken.add(broken.id);
+    await shop().sql('insert into events.outbox (id, event) values ($1, $2)', [broken.id, JSON.stringify(broken)]);
+    expect(await post(shop(), broken)).toBe(202);
+    expect(await parked(broken.id)).toMatchObject({
+      status: 'parked',
+      verified: true,
+      reason: 'refused',
+      type: event.type,
+    });
+    expect((await parked(broken.id)).detail).toContain('orderId');
+    expect(await shop().sql('select id from events.outbox where id = $1', [broken.id])).toEqual([]);
+
+    expect(await post(shop(), event)).toBe(202); // as it should have been
+    expect(await customer.decided(orderId)).toMatchObject({ status: 'paid' });
+  });
+
+  test('a body that is not JSON is parked as unverified', async () => {
+    const customer = await newCustomer();
+    const event = eventOf(orderPlaced, { orderId: customer.id, userId: customer.id });
+    shop().story.broken.add(event.id);
+    const attributes = Object.entries(event).filter(([name]) => name !== 'data' && name !== 'datacontenttype');
+    const headers = Object.fromEntries(attributes.map(([name, value]) => [`ce-${name}`, String(value)]));
+    expect(await postRaw(shop(), { ...headers, 'content-type': 'application/json' }, '{"orderId": ')).toBe(202);
+    expect(await parked(event.id)).toMatchObject({ verified: false, reason: 'unverified' });
+  });
+
+  test('a type that nobody knows is ignored', async () => {
+    const event = eventOf(userRegistered, userRegistered.sample);
+    const before = await shop().sql('select id from events.dead_letters');
+    expect(await post(shop(), resigned(event, { type: 'shop.user.promoted.v1' }))).toBe(202);
+    expect(await post(shop(), resigned(event, { type: 'shop.user.registered.v2' }))).toBe(202);
+    expect(await shop().sql('select id from events.dead_letters')).toEqual(before);
+  });
+
+  test('fields and attributes that were added are accepted', async () => {
+    const customer = await newCustomer();
+    const event = eventOf(userRegistered, { userId: customer.id });
+    const added = resigned(event, { data: { userId: customer.id, channel: 'web' }, region: 'eu' });
+    expect(await post(shop(), added)).toBe(202);
+    expect(await until('the account is open', async () => (await customer.account()).balance === 0)).toBe(true);
+  });
+
+  test('an order.placed that is unsigned, altered or signed by a stranger charges nobody and is parked', async () => {
+    const [customer, thief] = [await customerWith(shop(), 1_000), await customerWith(shop(), 1_000)];
+    const orderId = await orderWithoutEvent(shop(), customer, 100);
+    const event = eventOf(orderPlaced, { orderId, userId: customer.id });
+    const { signature: _, ...unsigned } = event as typeof event & { signature: string };
+    const altered = { ...eventOf(orderPlaced, { orderId, userId: thief.id }), data: event.data };
+    const forged = { ...event, signature: 'stranger.MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI' };
+    shop().story.broken.add(event.id);
+    for (const bad of [unsigned, altered, forged]) expect(await post(shop(), bad)).toBe(202);
+    expect(await parked(event.id)).toMatchObject({ verified: false, reason: 'unverified', times: 3 });
+    expect(await statusOf(orderId)).toBe('pending');
+    expect(await customer.account()).toMatchObject({ balance: 1_000, version: 1 });
+
+    expect(await post(shop(), event)).toBe(202); // the real one is not held up by it
+    expect(await customer.decided(orderId)).toMatchObject({ status: 'paid' });
+  });
+
+  test('a forged charge.succeeded pays for nothing', async () => {
+    const customer = await newCustomer();
+    const { id: orderId } = await customer.order('desk');
+    const account = { accountId: customer.id, amount: 80_000, currency: 'usd' };
+    const event = eventOf(chargeSucceeded, { orderId, userId: customer.id, ...account });
+    const forged = { ...event, correlationid: `${orderId}.placed`, signature: 'stranger.none' };
+    shop().story.broken.add(event.id);
+    expect(await post(shop(), forged)).toBe(202);
+    await parked(event.id);
+    await published(orderId); // its chain was not ended by it either
+    expect(await statusOf(orderId)).toBe('pending');
+    await openAccounts(shop(), [customer], 0);
+    expect(await customer.decided(orderId)).toMatchObject({ status: 'rejected', reason: 'insufficient_funds' });
+  });
+}
