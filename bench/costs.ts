@@ -71,7 +71,9 @@ export async function readCounters(sql: Sql, shopPid: number): Promise<Counters>
 /** CPU time of a process, with that of its children that have ended: proc(5), utime to cstime. */
 function cpuMsOf(pid: number): number {
   try {
-    const afterName = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ');
+    const afterName = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /s, '')
+      .split(' ');
     return afterName.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) * msPerTick;
   } catch {
     return 0; // it has ended meanwhile; from then on its parent counts it

@@ -88,14 +88,14 @@ function box(schema: string, all: Table[]): string[] {
   const tables = all.filter((table) => table.schema === schema);
   const inside = [
     ...tables.flatMap((table) => [
-      `${table.name} {`,
+      `${quoted(table.name)} {`,
       '  class: table',
       ...table.columns.map((column) => `  ${line(table, column, all)}`),
       '}',
     ]),
     ...tables.flatMap((table) => table.columns.flatMap((column) => foreignKeys(table, column))),
   ];
-  return [`${schema} {`, '  direction: right', '  class: schema', ...inside.map((text) => `  ${text}`), '}'];
+  return [`${quoted(schema)} {`, '  direction: right', '  class: schema', ...inside.map((text) => `  ${text}`), '}'];
 }
 
 function line(table: Table, column: Column, all: Table[]): string {

@@ -69,7 +69,7 @@ test('the picture of the database holds its tables, keys and references', async 
   const before = databaseSource(await readTables(client));
   expect(before).toContain('"deposits"."account_id" -> "accounts"."id"');
   expect(before).toContain('"user_id": "uuid → users" {constraint: ["UK"]}');
-  await client.query('create table billing.vouchers (code text primary key, order_id uuid)');
+  await client.query('create table billing.vouchers (code text primary key, order_id uuid, label text, width text)');
   expect(databaseSource(await readTables(client))).toContain('"order_id": "uuid null → ordering.orders"');
 });
 

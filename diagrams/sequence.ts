@@ -8,7 +8,7 @@ export function sequenceSource(hops: Hop[]): string {
   const order = Object.keys(commands);
   const place = (name: string) => (order.includes(name) ? order.indexOf(name) : order.length);
   const panels = commandsOf(hops)
-    .toSorted((a, b) => place(a) - place(b) || a.localeCompare(b))
+    .toSorted((a, b) => place(a) - place(b))
     .map((command) => panel(command, hops));
   return [header, classes(24), 'grid-columns: 1', 'grid-gap: 24', 'style.fill: "#FFFFFF"', ...panels, ''].join('\n');
 }

@@ -2,11 +2,9 @@ import { createHash } from 'node:crypto';
 import { uuidv7 } from 'uuidv7';
 import { z } from 'zod';
 import { databaseProblem } from '#platform/database.ts';
-import type { ShopEvent } from '#platform/event.ts';
 import { isEvent } from '#platform/event-http.ts';
 import { log } from '#platform/log.ts';
 import type { Answer, Context } from '#platform/on-event.ts';
-import { publish } from '#platform/outbox.ts';
 import { Problem, problemAnswer, toProblem } from '#platform/problem.ts';
 import { authenticate, type Caller } from '#platform/token.ts';
 
@@ -34,8 +32,6 @@ export interface Reply {
   status: number;
   body: unknown;
   headers?: Record<string, string>;
-  /** The first event of a chain whose outbox row is committed; published after the answer. */
-  publish?: ShopEvent | undefined;
 }
 
 /** A room that anybody may call through the storefront. `body` says what it accepts. */
@@ -66,8 +62,7 @@ function requestHandle(answer: (context: Context) => Promise<Reply>): RequestHan
       if (context.method !== 'POST' || isEvent(context.headers)) {
         throw new Problem('malformed_request', 'This function is called by POST with a JSON body.');
       }
-      const { status, body, headers, publish: event } = await answer(context);
-      if (event) publish(event);
+      const { status, body, headers } = await answer(context);
       return { statusCode: status, headers: { 'content-type': 'application/json', ...headers }, body };
     } catch (error) {
       const problem = toProblem(databaseProblem(error));

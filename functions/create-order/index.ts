@@ -4,6 +4,7 @@ import { orderPlaced } from '#events/order-placed.ts';
 import { batch, decideOnce } from '#platform/batch.ts';
 import { beginChain } from '#platform/event.ts';
 import { onCommand } from '#platform/on-request.ts';
+import { publish } from '#platform/outbox.ts';
 import { Problem } from '#platform/problem.ts';
 import { findOrders, findPrices, insertOrders, type Draft, type Order } from './queries.ts';
 
@@ -34,12 +35,8 @@ export const handle = onCommand(newOrder, async ({ body, caller, idempotencyKey,
   if (!order.requestHash.equals(requestHash)) {
     throw new Problem('idempotency_key_reused', 'Take a new key for a new order.');
   }
-  return {
-    status: 202,
-    headers: { location: `/v1/orders/${order.id}` },
-    body: answer(order),
-    publish: order.id === id ? event : undefined,
-  };
+  if (order.id === id) publish(event);
+  return { status: 202, headers: { location: `/v1/orders/${order.id}` }, body: answer(order) };
 });
 
 // the answer to a repeat is the answer of the first time, so it does not tell what has become of the order

@@ -4,6 +4,7 @@ import { depositSucceeded } from '#events/deposit-succeeded.ts';
 import { beginChain } from '#platform/event.ts';
 import { currency } from '#platform/money.ts';
 import { onCommand, type Command } from '#platform/on-request.ts';
+import { publish } from '#platform/outbox.ts';
 import { Problem } from '#platform/problem.ts';
 import { findAccount, findDeposit, insertDeposit, type Deposit } from './queries.ts';
 
@@ -27,7 +28,10 @@ export const handle = onCommand(newDeposit, async (command) => {
   const fact = depositSucceeded.fact({ depositId: uuidv7(), accountId: account.id, userId: caller.id, ...body });
   const event = beginChain(fact, traceparent);
   const deposit = await insertDeposit(command, event);
-  if (deposit) return { status: 201, body: answer(deposit), publish: event };
+  if (deposit) {
+    publish(event);
+    return { status: 201, body: answer(deposit) };
+  }
   // lost to a parallel request with the same key, or over the limit
   const other = await findDeposit(caller.id, command.idempotencyKey);
   if (other) return { status: 201, body: sameAnswer(other, command) };

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { userRegistered } from '#events/user-registered.ts';
 import { beginChain } from '#platform/event.ts';
 import { onRequest } from '#platform/on-request.ts';
+import { publish } from '#platform/outbox.ts';
 import { hashPassword } from '#platform/password.ts';
 import { Problem } from '#platform/problem.ts';
 import { findOwn, insertUser } from './queries.ts';
@@ -24,6 +25,7 @@ export const handle = onRequest(newUser, async ({ body, requestId, traceparent }
   const added = await insertUser({ ...body, id: requestId, passwordHash }, event);
   // no row: the address is taken, or this very request was carried out before and its answer got lost
   const user = added ?? (await findOwn(requestId, body.email));
+  if (added) publish(event);
   if (!user) throw new Problem('email_taken', 'Log in, or register with another e-mail address.');
-  return { status: 201, body: user, publish: added && event };
+  return { status: 201, body: user };
 });

@@ -114,22 +114,28 @@ export async function openAccounts(shop: Shop, customers: Customer[], amount: nu
       : []),
   ]);
   await shop.sql(
-    `with opened as (
+    `with account as (
+       select * from unnest($1::uuid[], $2::uuid[], $3::uuid[]) as account (id, user_id, deposit_id)
+     ), opened as (
        insert into billing.accounts (id, user_id, balance, deposited, version)
-       select account_id, user_id, $4, $4, case when $4 > 0 then 1 else 0 end
-         from unnest($1::uuid[], $2::uuid[]) as account (account_id, user_id)
-     ), deposit as (
-       select * from unnest($1::uuid[], $2::uuid[], $3::uuid[]) as deposit (account_id, user_id, id) where $4::bigint > 0
+       select id, user_id, $4::bigint, $4::bigint, case when $4::bigint > 0 then 1 else 0 end
+         from account
      ), deposited as (
-       insert into billing.deposits (id, account_id, user_id, idempotency_key, request_hash, amount, currency, balance_after)
-       select id, account_id, user_id, id, '', $4, 'usd', $4 from deposit
+       insert into billing.deposits
+              (id, account_id, user_id, idempotency_key, request_hash, amount, currency, balance_after)
+       select deposit_id, id, user_id, deposit_id, '', $4::bigint, 'usd', $4::bigint
+         from account
+        where $4::bigint > 0
      ), moved as (
        insert into billing.transfers
               (id, kind, debit_account_id, credit_account_id, amount, currency, account_version, balance_after)
-       select id, 'deposit', '00000000-0000-0000-0000-000000000001', account_id, $4, 'usd', 1, $4 from deposit
+       select deposit_id, 'deposit', '00000000-0000-0000-0000-000000000001', id, $4::bigint, 'usd', 1, $4::bigint
+         from account
+        where $4::bigint > 0
      )
      insert into events.outbox (id, event, due_at)
-     select id, event, clock_timestamp() from unnest($5::text[], $6::json[]) as chain (id, event)`,
+     select id, event, clock_timestamp()
+       from unnest($5::text[], $6::json[]) as chain (id, event)`,
     [
       accounts.map(({ accountId }) => accountId),
       accounts.map(({ userId }) => userId),

@@ -1,0 +1,58 @@
+import './keys.ts';
+import { lookAtMachine, type PostgresSettings } from './machine.ts';
+import { measure, Refusal, type Measured, type Session } from './measure.ts';
+import { readOptions } from './options.ts';
+import { aboutMachine, aboutPostgres, inWords, notes, writeJson } from './report.ts';
+
+const options = readOptions(process.argv.slice(2));
+const began = performance.now();
+const print = (text: string) => process.stdout.write(`${text}\n`);
+const say = (line: string) =>
+  process.stderr.write(`${((performance.now() - began) / 1_000).toFixed(0).padStart(4)} s  ${line}\n`);
+
+const stops: (() => Promise<void> | void)[] = [];
+let interrupted = false;
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void interrupt());
+
+async function interrupt(): Promise<void> {
+  if (interrupted) return;
+  interrupted = true;
+  say('Stopping: everything that was started is ended.');
+  await Promise.allSettled(stops.toReversed().map(async (stop) => stop()));
+  process.exit(130);
+}
+
+const machine = lookAtMachine();
+print(aboutMachine(machine));
+
+let postgres: PostgresSettings | undefined;
+const session: Session = {
+  say: (line) => {
+    if (!interrupted) say(line);
+  },
+  onStop: (stop) => stops.push(stop),
+  onSettings: (settings) => {
+    if (!postgres) print(aboutPostgres(settings));
+    postgres = settings;
+  },
+};
+
+try {
+  const modes: Measured[] = [];
+  for (const mode of options.modes) {
+    modes.push(await measure(mode, options, session));
+    stops.length = 0;
+  }
+  if (!interrupted) finish(modes);
+} catch (error) {
+  if (!(error instanceof Refusal)) throw error;
+  process.stderr.write(`${error.message}\n`);
+  process.exitCode = 1;
+}
+
+function finish(modes: Measured[]): void {
+  for (const measured of modes) print(inWords(measured));
+  print(notes);
+  print(`written to ${writeJson({ options, machine, postgres, modes })}`);
+  if (modes.some(({ failure }) => failure !== undefined)) process.exitCode = 1;
+}

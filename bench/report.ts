@@ -1,0 +1,105 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { Machine, PostgresSettings } from './machine.ts';
+import type { Measured } from './measure.ts';
+import type { Options } from './options.ts';
+import { median } from './statistics.ts';
+import { tableOf, type Line, type Row } from './table.ts';
+
+const columns = [46, 10, 20, 8, 8, 8] as const;
+
+/** The table of one mode, as text. */
+export function inWords(measured: Measured): string {
+  const { mode, failure, repetitions } = measured;
+  const title = mode === 'one process' ? 'npm start: all functions in one process' : 'each function in its own process';
+  const head = line(['', 'median', 'range', 'must', 'goal', '']);
+  const lines = tableOf(measured).flatMap(inLine);
+  const end = failure === undefined ? `${repetitions.length} repetitions, every invariant holds` : `FAILED: ${failure}`;
+  return ['', title, '', head, ...lines, '', end, ''].join('\n');
+}
+
+function inLine(entry: Line): string[] {
+  if (typeof entry === 'string') return entry.startsWith(' ') ? [`  ${entry}`] : ['', entry];
+  const { label, values, digits = 0, must, goal } = entry;
+  if (values.length === 0) return [];
+  const text = (value: number | undefined) => (value === undefined ? '' : format(value, digits));
+  const range = values.length > 1 ? `${text(Math.min(...values))} – ${text(Math.max(...values))}` : '';
+  const bound = (value: number | undefined) => (value === undefined ? '' : String(value));
+  return [line([`  ${label}`, text(median(values)), range, bound(must), bound(goal), verdict(entry)])];
+}
+
+const line = (cells: string[]): string =>
+  cells
+    .map((cell, index) => (index === 0 || index === 5 ? cell.padEnd(columns[index]!) : cell.padStart(columns[index]!)))
+    .join('  ')
+    .trimEnd();
+
+const format = (value: number, digits: number) =>
+  value.toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits });
+
+/** Which of its bounds the median keeps. */
+export function verdict({ values, must, goal, better }: Row): '' | 'goal' | 'must' | 'MISSED' {
+  if (must === undefined || goal === undefined || values.length === 0) return '';
+  const keeps = (bound: number) => (better === 'more' ? median(values) >= bound : median(values) <= bound);
+  if (keeps(goal)) return 'goal';
+  return keeps(must) ? 'must' : 'MISSED';
+}
+
+export const aboutMachine = (machine: Machine): string =>
+  [
+    `machine    ${machine.cores} cores, ${machine.model}, ${machine.memoryGb} GB (${machine.freeMemoryGb} free), ${machine.platform}`,
+    `load       ${machine.load.map((value) => value.toFixed(2)).join(' and ')} (1 and 5 minutes)${
+      machine.load[0] > machine.cores / 4
+        ? ': other programs are at work, the figures are lower than they could be'
+        : ''
+    }`,
+    `node       ${machine.node}`,
+    `disk       ${machine.fsyncsPerSecond} fdatasync of 8 KB a second`,
+    '',
+  ].join('\n');
+
+export const aboutPostgres = ({ server_version: version, ...others }: PostgresSettings): string =>
+  [
+    `postgres   ${version}, as the server says:`,
+    ...inRows(Object.entries(others).map(([name, value]) => `${name}=${value}`)).map((row) => `           ${row}`),
+    '',
+  ].join('\n');
+
+function inRows(words: string[]): string[] {
+  const rows: string[] = [];
+  for (const word of words) {
+    const last = rows.at(-1);
+    if (last !== undefined && last.length + word.length < 90) rows[rows.length - 1] = `${last}, ${word}`;
+    else rows.push(word);
+  }
+  return rows;
+}
+
+export const notes = `how to read it
+  orders/s        orders decided and told, until the last notification row; tokens, limits, signatures and retries are on
+  end to end      until the notification row is written, just before its commit: one fsync earlier than it is durable
+  mail taken      until the row says so (sent_at): the catcher keeps the time of a mail only to the second
+  commits         counted by transaction ids; pg_stat_database beside it counts reads too and is up to a second late
+  yardstick       create, charge, settle, notify: the rooms' own statements from a process of its own, on a database
+                  beside the shop's. pgbench itself is not part of the embedded Postgres and was left out
+  each customer   has an account and a deposit; the token of each was checked once before
+`;
+
+/** Everything that was measured, for machines. */
+export function writeJson(all: {
+  options: Options;
+  machine: Machine;
+  postgres: PostgresSettings | undefined;
+  modes: Measured[];
+}): string {
+  const file = fileURLToPath(new URL('../reports/bench.json', import.meta.url));
+  const tables = all.modes.map((measured) => ({
+    mode: measured.mode,
+    rows: tableOf(measured).flatMap((entry) =>
+      typeof entry === 'string' ? [] : [{ ...entry, median: median(entry.values), verdict: verdict(entry) }],
+    ),
+  }));
+  mkdirSync(fileURLToPath(new URL('../reports', import.meta.url)), { recursive: true });
+  writeFileSync(file, `${JSON.stringify({ at: new Date().toISOString(), ...all, tables }, null, 2)}\n`);
+  return file;
+}

@@ -1,0 +1,177 @@
+import type { Saturation } from './saturation.ts';
+import type { Measured } from './measure.ts';
+import { groups } from './costs.ts';
+import { median } from './statistics.ts';
+import type { Latency } from './statistics.ts';
+
+/** A figure with a value a repetition, and what it is meant to be (PERFORMANCE 2). */
+export interface Row {
+  label: string;
+  values: number[];
+  digits?: number;
+  must?: number;
+  goal?: number;
+  /** Less is better, unless it is 'more'. */
+  better?: 'more';
+}
+
+/** A line of the table: a figure, or a heading or remark. */
+export type Line = Row | string;
+
+const isGiven = <Value>(value: Value | undefined): value is Value => value !== undefined;
+
+/** The table of one mode. */
+export function tableOf(measured: Measured): Line[] {
+  const { starts, repetitions, mode } = measured;
+  const one = mode === 'one process';
+  const of = (value: (saturation: Saturation) => number) => repetitions.map(({ saturation }) => value(saturation));
+  const ofSingle = repetitions.map(({ single }) => single);
+  const ofBatched = repetitions.map(({ batched }) => batched);
+  const share = (yardstick: { ordersPerSecond: number }[]) =>
+    repetitions.map(
+      ({ saturation }, index) => saturation.ordersPerSecond / (yardstick[index]?.ordersPerSecond ?? Number.NaN),
+    );
+  return [
+    'start, ms',
+    { label: 'first start → /healthz', values: starts.map(({ first }) => first.healthyMs) },
+    {
+      label: 'first start → first order accepted',
+      values: starts.map(({ first }) => first.firstOrderMs),
+      ...(one && { must: 5_000, goal: 3_000 }),
+    },
+    { label: 'later start → /healthz', values: starts.map(({ later }) => later.healthyMs) },
+    {
+      label: 'later start → first order accepted',
+      values: starts.map(({ later }) => later.firstOrderMs),
+      ...(one && { must: 2_000, goal: 1_000 }),
+    },
+
+    'saturation, 32 connections, closed loop',
+    {
+      label: 'orders/s to completion',
+      values: of(({ ordersPerSecond }) => ordersPerSecond),
+      ...(one ? { must: 2_000, goal: 4_000 } : { must: 400, goal: 650 }),
+      better: 'more',
+    },
+    ...latencyRows('accept (202)', of, ({ accept }) => accept),
+    { label: 'mails/s', values: of(({ mails }) => mails.perSecond), better: 'more' },
+    { label: 'last mail after the last notification, ms', values: of(({ mails }) => mails.afterMs) },
+    ...mailRemarks(repetitions.map(({ saturation }) => saturation)),
+
+    'the same SQL without HTTP, events and mails (the yardstick)',
+    { label: 'one order a statement, orders/s', values: ofSingle.map(({ ordersPerSecond }) => ordersPerSecond) },
+    { label: 'batched as the rooms do, orders/s', values: ofBatched.map(({ ordersPerSecond }) => ordersPerSecond) },
+    { label: '  statements an order', values: ofBatched.map((one) => one.statementsPerOrder), digits: 2 },
+    { label: '  an order, p50 ms', values: ofBatched.map(({ p50 }) => p50), digits: 1 },
+    { label: '  an order, p99 ms', values: ofBatched.map(({ p99 }) => p99), digits: 1 },
+    { label: 'shop / one order a statement', values: share(ofSingle), digits: 2, better: 'more' },
+    { label: 'shop / batched', values: share(ofBatched), digits: 2, better: 'more' },
+
+    'what an order costs at saturation',
+    {
+      label: 'CPU ms, all but the load generator',
+      values: of(({ cost }) => cost.totalCpuMs),
+      digits: 2,
+      ...(one && { must: 0.8, goal: 0.45 }),
+    },
+    ...groups.map((group) => ({ label: `  ${group}`, values: of(({ cost }) => cost.cpuMs[group]), digits: 2 })),
+    { label: 'the same until its mail is sent', values: of((s) => s.costWithMails.totalCpuMs), digits: 2 },
+    ...groups.map((group) => ({ label: `  ${group}`, values: of((s) => s.costWithMails.cpuMs[group]), digits: 2 })),
+    { label: 'CPU ms of the load generator', values: of(({ generatorCpuMs }) => generatorCpuMs), digits: 2 },
+    {
+      label: 'commits that wrote',
+      values: of(({ cost }) => cost.writes),
+      digits: 2,
+      ...(one && { must: 4, goal: 1 }),
+    },
+    { label: 'all commits, with the reads', values: of(({ cost }) => cost.commits), digits: 2 },
+    { label: 'WAL bytes', values: of(({ cost }) => cost.walBytes) },
+    { label: 'cores taken by other programs', values: of(({ strangersCores }) => strangersCores), digits: 2 },
+
+    'fixed rates, open loop, from the intended time, ms',
+    ...ratesOf(measured).flatMap((rate) => rowsOfRate(measured, rate)),
+    ...(measured.tooFast.length > 0
+      ? [`  not in every repetition, because 80 % of the saturation is below: ${measured.tooFast.join(', ')}/s`]
+      : []),
+
+    'memory, MB',
+    ...memoryRows(measured),
+  ];
+}
+
+function latencyRows(
+  label: string,
+  of: (value: (saturation: Saturation) => number) => number[],
+  which: (saturation: Saturation) => Latency,
+): Row[] {
+  return [
+    { label: `${label}, p50 ms`, values: of((saturation) => which(saturation).p50), digits: 1 },
+    { label: `${label}, p99 ms`, values: of((saturation) => which(saturation).p99), digits: 1 },
+  ];
+}
+
+function mailRemarks(saturations: Saturation[]): string[] {
+  const queued = saturations.map(({ mails }) => mails.queued);
+  const caught = saturations.map(({ mails, orders }) =>
+    mails.caught === undefined ? 'cannot tell' : `${mails.caught} of ${orders}`,
+  );
+  return [
+    `  in the catcher: ${caught.join('; ')}`,
+    ...(queued.some((count) => count > 0) ? [`  not sent when the wait was over: ${queued.join(', ')}`] : []),
+  ];
+}
+
+const ratesOf = ({ repetitions }: Measured): number[] => [
+  ...new Set(repetitions.flatMap(({ steady }) => steady.map(({ rate }) => rate))),
+];
+
+function rowsOfRate({ repetitions, mode }: Measured, rate: number): Row[] {
+  const found = repetitions.flatMap(({ steady }) => steady.filter((one) => one.rate === rate));
+  const judged = mode === 'one process' && rate === 100;
+  const mailed = found.map((one) => one.mailed).filter(isGiven);
+  return [
+    { label: `${rate}/s: accept p50`, values: found.map(({ accept }) => accept.p50), digits: 1 },
+    {
+      label: `${rate}/s: accept p99`,
+      values: found.map(({ accept }) => accept.p99),
+      digits: 1,
+      ...(judged && { must: 12, goal: 8 }),
+    },
+    {
+      label: `${rate}/s: end to end p50`,
+      values: found.map(({ endToEnd }) => endToEnd.p50),
+      digits: 1,
+      ...(judged && { must: 5, goal: 3 }),
+    },
+    {
+      label: `${rate}/s: end to end p99`,
+      values: found.map(({ endToEnd }) => endToEnd.p99),
+      digits: 1,
+      ...(judged && { must: 15, goal: 10 }),
+    },
+    {
+      label: `${rate}/s: mail taken by the catcher p99`,
+      values: mailed.map(({ p99 }) => p99),
+      digits: 1,
+      ...(judged && { must: 60, goal: 40 }),
+    },
+  ];
+}
+
+function memoryRows({ mode, memoryAtStart, repetitions }: Measured): Row[] {
+  const underLoad = { label: 'functions under load, at most', values: repetitions.map((r) => r.saturation.maxMb) };
+  const atStart = (name: string) => memoryAtStart.filter((one) => one.name === name).map(({ mb }) => mb);
+  if (mode === 'one process') {
+    return [
+      { label: 'the process of all functions at start', values: atStart('shop') },
+      { ...underLoad, must: 250, goal: 180 },
+    ];
+  }
+  const functions = memoryAtStart.filter(({ name }) => name !== 'shop').map(({ mb }) => mb);
+  return [
+    { label: 'a function at start, the median one', values: [median(functions)] },
+    { label: 'a function at start, the largest', values: [Math.max(...functions)], must: 100, goal: 80 },
+    { label: 'the process that starts them', values: atStart('shop') },
+    { ...underLoad, label: 'a function under load, at most' },
+  ];
+}
