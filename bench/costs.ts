@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { descendants, functionOf, inspect } from '../test/support/processes.ts';
-import type { Sql } from './customers.ts';
+import type { Shop } from './shop.ts';
 
 /** Whose work a process of the shop does. In one process the broker is among the functions. */
 export type Group = 'functions' | 'postgres' | 'broker' | 'catcher';
@@ -49,15 +49,15 @@ function ownGroup(command: string): Group {
   return command.includes('mail-catcher-main') ? 'catcher' : 'functions';
 }
 
-export async function readCounters(sql: Sql, shopPid: number): Promise<Counters> {
-  const [row] = await sql<{ wal: string; xid: string; commits: string }>(
+export async function readCounters(shop: Shop): Promise<Counters> {
+  const [row] = await shop.sql<{ wal: string; xid: string; commits: string }>(
     `
     select pg_current_wal_insert_lsn() - '0/0' as wal,
            pg_snapshot_xmax(pg_current_snapshot()) as xid,
            (select sum(xact_commit) from pg_stat_database) as commits`,
   );
   const cpuMs: Counters['cpuMs'] = { functions: 0, postgres: 0, broker: 0, catcher: 0 };
-  for (const { pid, group } of processesOf(shopPid)) cpuMs[group] += cpuMsOf(pid);
+  for (const { pid, group } of processesOf(shop.pid)) cpuMs[group] += cpuMsOf(pid);
   return {
     cpuMs,
     machineMs: machineMs(),

@@ -1,7 +1,5 @@
 import { uuidv7 } from 'uuidv7';
-
-/** Rows of a query against one database. */
-export type Sql = <Row extends object>(text: string, values?: unknown[]) => Promise<Row[]>;
+import type { Database } from './shop.ts';
 
 /** Ids of new customers, who are in no database yet. */
 export const newCustomers = (count: number): string[] => Array.from({ length: count }, () => uuidv7());
@@ -13,8 +11,8 @@ const deposit = 100_000_000;
  * Brings customers into a database as registration, create-account and deposit-money leave them: each with an account,
  * a deposit, its transfer, and both mails sent. By SQL, because a registration costs 36 ms for the password alone.
  */
-export async function seed(sql: Sql, userIds: string[]): Promise<void> {
-  await sql(
+export async function seed(database: Database, userIds: string[]): Promise<void> {
+  await database.sql(
     `
     with person as (
       select *
@@ -52,6 +50,6 @@ export async function seed(sql: Sql, userIds: string[]): Promise<void> {
     [userIds, newCustomers(userIds.length), newCustomers(userIds.length), deposit],
   );
   // as it is in a shop that has had these customers for more than a minute; the tables of orders stay without statistics
-  await sql('vacuum analyze users.users, billing.accounts, billing.deposits, billing.transfers');
-  await sql('vacuum analyze notifying.notifications');
+  await database.sql('vacuum analyze users.users, billing.accounts, billing.deposits, billing.transfers');
+  await database.sql('vacuum analyze notifying.notifications');
 }

@@ -1,7 +1,7 @@
 import { closeSync, fdatasyncSync, openSync, rmSync, writeSync } from 'node:fs';
 import { cpus, freemem, loadavg, tmpdir, totalmem } from 'node:os';
 import path from 'node:path';
-import type { Sql } from './customers.ts';
+import type { Database } from './shop.ts';
 
 export interface Machine {
   cores: number;
@@ -58,8 +58,8 @@ const told = [
   ...['jit', 'autovacuum', 'autovacuum_naptime', 'data_checksums'],
 ];
 
-export async function readSettings(sql: Sql): Promise<PostgresSettings> {
-  const rows = await sql<{ name: string; value: string }>(
+export async function readSettings(database: Database): Promise<PostgresSettings> {
+  const rows = await database.sql<{ name: string; value: string }>(
     'select name, current_setting(name) as value from unnest($1::text[]) as name',
     [told],
   );

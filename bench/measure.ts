@@ -73,7 +73,7 @@ async function start(measured: Measured, customer: string, options: Options, ses
       continue;
     }
     measured.memoryAtStart = memoryOfFunctions(shop.pid).filter(({ name }) => name !== 'other');
-    const settings = await readSettings(shop.sql);
+    const settings = await readSettings(shop);
     session.onSettings(settings);
     const reason = whyNot(settings);
     if (!reason) return shop;
@@ -93,19 +93,19 @@ async function measureRunning(
   const patienceMs = quick ? 15_000 : 75_000;
   say('10,000 customers, and the warm-up');
   const beside = await databaseBeside(shop);
-  await Promise.all([seed(shop.sql, customers), seed(beside.sql, customers)]);
+  await Promise.all([seed(shop, customers), seed(beside, customers)]);
   const load = startWorker<Load, Sent>('load.ts');
   const yardstick = startWorker<Drive, Driven>('yardstick.ts', {
     DATABASE_URL: beside.url,
     DATABASE_POOL: String(connections),
   });
-  session.onStop(load.end);
-  session.onStop(yardstick.end);
+  session.onStop(() => load.end());
+  session.onStop(() => yardstick.end());
   try {
     await load.ask({ do: 'begin', url: shop.url, customers });
     const accepted = (await load.ask({ do: 'saturate', connections, seconds: 3 })).accepted.map(({ id }) => id);
-    await completed(shop.sql);
-    await mailed(shop.sql, patienceMs);
+    await completed(shop);
+    await mailed(shop, patienceMs);
     for (const how of ['single', 'batched'] as const) {
       await yardstick.ask({ how, inFlight: connections, seconds: 1, customers });
     }
@@ -125,8 +125,8 @@ async function measureRunning(
       const steadies = await atRates(saturated.saturation.ordersPerSecond);
       measured.repetitions.push({ saturation: saturated.saturation, single, batched, steady: steadies });
       say(`invariants ${of}`);
-      await checkSound(shop.sql, accepted);
-      await checkSound(beside.sql, []);
+      await checkSound(shop, accepted);
+      await checkSound(beside, []);
     }
 
     async function atRates(capacity: number): Promise<Steady[]> {

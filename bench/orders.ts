@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Sql } from './customers.ts';
 import type { Sent } from './load.ts';
+import type { Database } from './shop.ts';
 
 /** How the orders of one load went, in epoch ms of the machine's clock. */
 export interface Told {
@@ -13,18 +13,18 @@ export interface Told {
 }
 
 /** Waits until no chain is open; every order then is decided and its notification committed. */
-export async function completed(sql: Sql, withinMs = 60_000): Promise<void> {
+export async function completed(database: Database, withinMs = 60_000): Promise<void> {
   for (const deadline = Date.now() + withinMs; ; await sleep(25)) {
-    const [outbox] = await sql<{ open: number }>('select count(*) as open from events.outbox');
+    const [outbox] = await database.sql<{ open: number }>('select count(*) as open from events.outbox');
     if (outbox?.open === 0) return;
     if (Date.now() > deadline) throw new Error(`${outbox?.open} orders have not ended after ${withinMs / 1_000} s.`);
   }
 }
 
 /** Waits until no mail is queued; after the time gives how many still are. */
-export async function mailed(sql: Sql, withinMs: number): Promise<number> {
+export async function mailed(database: Database, withinMs: number): Promise<number> {
   for (const deadline = Date.now() + withinMs; ; await sleep(50)) {
-    const [queue] = await sql<{ queued: number }>(
+    const [queue] = await database.sql<{ queued: number }>(
       'select count(*) as queued from notifying.notifications where due_at is not null',
     );
     if (!queue?.queued || Date.now() > deadline) return queue?.queued ?? 0;
@@ -32,9 +32,9 @@ export async function mailed(sql: Sql, withinMs: number): Promise<number> {
 }
 
 /** What the database says of the orders that a load has sent. Throws if one of them was refused or has got lost. */
-export async function lookUp(sql: Sql, { accepted, refused }: Sent): Promise<Told[]> {
+export async function lookUp(database: Database, { accepted, refused }: Sent): Promise<Told[]> {
   if (Object.keys(refused).length > 0) throw new Error(`Orders were refused: ${JSON.stringify(refused)}`);
-  const rows = await sql<{ id: string; told_at: number; mailed_at: number | null }>(
+  const rows = await database.sql<{ id: string; told_at: number; mailed_at: number | null }>(
     `
     select order_id as id, extract(epoch from created_at)::float8 * 1000 as told_at,
            extract(epoch from sent_at)::float8 * 1000 as mailed_at

@@ -57,17 +57,17 @@ export async function saturate(
   { connections, seconds, patienceMs }: Options,
 ): Promise<{ saturation: Saturation; accepted: string[] }> {
   await emptyCatcher(shop.mailUrl);
-  const before = await readCounters(shop.sql, shop.pid);
+  const before = await readCounters(shop);
   const { result: sent, maxMb } = await watchingMemory(shop.pid, async () => {
     const answer = await load.ask({ do: 'saturate', connections, seconds });
-    await completed(shop.sql);
+    await completed(shop);
     return answer;
   });
-  const done = await readCounters(shop.sql, shop.pid);
-  const queued = await mailed(shop.sql, patienceMs);
-  const drained = await readCounters(shop.sql, shop.pid);
+  const done = await readCounters(shop);
+  const queued = await mailed(shop, patienceMs);
+  const drained = await readCounters(shop);
 
-  const orders = await lookUp(shop.sql, sent);
+  const orders = await lookUp(shop, sent);
   const count = orders.length;
   const firstSentAt = least(orders.map(({ sentAt }) => sentAt));
   const lastToldAt = most(orders.map(({ toldAt }) => toldAt));

@@ -5,10 +5,14 @@ import { migrate } from '#database/migrate.ts';
 import { signToken } from '#functions/log-in/sign-token.ts';
 import { descendants, inspect } from '../test/support/processes.ts';
 import { startShop, type Shop } from '../test/support/shop.ts';
-import type { Sql } from './customers.ts';
 import type { Mode } from './options.ts';
 
 export type { Shop } from '../test/support/shop.ts';
+
+/** Where rows are asked for. */
+export interface Database {
+  sql<Row extends object>(text: string, values?: unknown[]): Promise<Row[]>;
+}
 
 /** From the start of its process, in ms. */
 export interface Start {
@@ -67,7 +71,7 @@ async function end({ pid }: Shop): Promise<void> {
 }
 
 /** A database beside the shop's, on the same server and with the same schema, for the yardstick. */
-export async function databaseBeside(shop: Shop): Promise<{ url: string; sql: Sql; close: () => Promise<void> }> {
+export async function databaseBeside(shop: Shop): Promise<Database & { url: string; close(): Promise<void> }> {
   await shop.sql('create database yardstick template template0');
   const url = new URL(shop.databaseUrl);
   url.pathname = '/yardstick';

@@ -17,14 +17,14 @@ export interface Steady {
 
 /** Orders at a fixed rate, whether or not earlier ones were answered. */
 export async function steady(
-  { sql }: Shop,
+  shop: Shop,
   load: Worker<Load, Sent>,
   { rate, seconds }: { rate: number; seconds: number },
 ): Promise<{ steady: Steady; accepted: string[] }> {
   const sent = await load.ask({ do: 'steady', rate, seconds });
-  await completed(sql);
-  await mailed(sql, 5_000);
-  const orders = await lookUp(sql, sent);
+  await completed(shop);
+  await mailed(shop, 5_000);
+  const orders = await lookUp(shop, sent);
   const mails = orders.flatMap(({ mailedAt, sentAt }) => (mailedAt === null ? [] : [mailedAt - sentAt]));
   return {
     steady: {

@@ -57,15 +57,3 @@ export async function republishDue(): Promise<number> {
 
 /** Every process that publishes looks for what is due, at its start and every half second. */
 export const relay = repeat(500, 'the look into the outbox', republishDue);
-
-const close = statement<{ id: string }>(
-  'outbox.close',
-  `
-  delete from events.outbox
-   where id = any ($1::text[])`,
-);
-
-/** Ends chains by their correlation ids: their first events are not published again. */
-export async function closeChains(correlationIds: string[]): Promise<void> {
-  await many(close, [correlationIds]);
-}

@@ -5,9 +5,8 @@ import { orderRejected } from '#events/order-rejected.ts';
 import { batch, decideOnce } from '#platform/batch.ts';
 import type { Fact, ShopEvent } from '#platform/event.ts';
 import { onEvents, when } from '#platform/on-event.ts';
-import { closeChains } from '#platform/outbox.ts';
 import { Problem } from '#platform/problem.ts';
-import { findOrders, settleOrders, type Order, type Settlement } from './queries.ts';
+import { endChain, findOrders, settleOrders, type Order, type Settlement } from './queries.ts';
 
 const orderOf = ({ orderId }: { orderId: string }) => orderId;
 
@@ -42,5 +41,5 @@ async function superseded({ orderId, status }: Order, event: ShopEvent): Promise
   if (status === 'paid' || status === 'rejected') {
     throw new Problem('bad_event', `Order ${orderId} is ${status}, which contradicts ${event.type}.`);
   }
-  await closeChains([event.correlationid]);
+  await endChain(event.correlationid);
 }

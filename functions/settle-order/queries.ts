@@ -60,3 +60,13 @@ const find = statement<Order>(
 
 /** The orders as they are. */
 export const findOrders = (settlements: Settlement[]) => many(find, [settlements.map(({ orderId }) => orderId)]);
+
+const end = statement<{ id: string }>(
+  'settle-order.end',
+  `
+  delete from events.outbox
+   where id = $1::text`,
+);
+
+/** Ends a chain by its correlation id: its first event is not published again. */
+export const endChain = (correlationId: string) => many(end, [correlationId]);
