@@ -8,7 +8,7 @@ import { saturate, type Saturation } from './saturation.ts';
 import { databaseBeside, startTwice, type Shop, type Starts } from './shop.ts';
 import { checkSound } from './sound.ts';
 import { steady, type Steady } from './steady.ts';
-import { startWorker, type Worker } from './worker.ts';
+import { startWorker } from './worker.ts';
 import type { Drive, Driven } from './yardstick.ts';
 
 /** What was measured of one mode; lists have an entry a repetition. */
@@ -66,7 +66,7 @@ async function start(measured: Measured, customer: string, options: Options, ses
   const times = options.quick ? 1 : options.repetitions;
   for (let time = 1; ; time += 1) {
     session.say(`${measured.mode}: start ${time}/${times}, on an empty folder and again`);
-    const { shop, starts } = await startTwice(measured.mode, customer, session.onStop);
+    const { shop, starts } = await startTwice(measured.mode, customer, (stop) => session.onStop(stop));
     measured.starts.push(starts);
     if (time < times) {
       await shop.stop();

@@ -6,7 +6,8 @@ import type { Options } from './options.ts';
 import { median } from './statistics.ts';
 import { tableOf, type Line, type Row } from './table.ts';
 
-const columns = [46, 10, 20, 8, 8, 8] as const;
+/** Of the columns: label, median, range, must, goal, verdict. */
+const widths = [46, 10, 20, 8, 8, 8];
 
 /** The table of one mode, as text. */
 export function inWords(measured: Measured): string {
@@ -30,7 +31,10 @@ function inLine(entry: Line): string[] {
 
 const line = (cells: string[]): string =>
   cells
-    .map((cell, index) => (index === 0 || index === 5 ? cell.padEnd(columns[index]!) : cell.padStart(columns[index]!)))
+    .map((cell, index) => {
+      const width = widths[index] ?? 0;
+      return index === 0 || index === 5 ? cell.padEnd(width) : cell.padStart(width);
+    })
     .join('  ')
     .trimEnd();
 

@@ -107,6 +107,7 @@ export async function runCollection(run: CollectionRun): Promise<CollectionResul
 function runNewman(run: CollectionRun, onStep: (step: Step) => void): Promise<NewmanRunSummary> {
   const { target, folder, iterations = 1, report } = run;
   const junit = report?.endsWith('.xml');
+  spareLoopback();
   return new Promise((resolve, reject) => {
     const emitter = newman.run(
       {
@@ -126,6 +127,12 @@ function runNewman(run: CollectionRun, onStep: (step: Step) => void): Promise<Ne
     );
     follow(emitter, onStep);
   });
+}
+
+// newman sends even what stays on this machine through the proxy of HTTP_PROXY
+function spareLoopback(): void {
+  const spared = process.env['NO_PROXY'] || process.env['no_proxy'] || '127.0.0.1';
+  if (spared !== '*') process.env['NO_PROXY'] = `${spared},127.0.0.1,localhost`;
 }
 
 const readPostman = <Content>(file: string): Content =>
@@ -183,19 +190,17 @@ function sayStep(step: Step, previous: Step | undefined, say: (line: string) => 
   const { folders, name, iteration, times, ms, checks, failed } = step;
   if (iteration !== previous?.iteration && iteration > 0) say(`\nRun ${iteration + 1}`);
   const known = iteration === previous?.iteration ? previous.folders : [];
-  const same = folders.findIndex((folder, depth) => folder !== known[depth]);
-  if (same >= 0) {
-    folders.forEach((folder, depth) => depth >= same && say(`${depth === 0 ? '\n' : '  '.repeat(depth)}${folder}`));
-  }
+  const entered = folders.findIndex((folder, depth) => folder !== known[depth]);
+  if (entered === 0) say('');
+  for (let depth = entered; depth >= 0 && depth < folders.length; depth += 1)
+    say(`${'  '.repeat(depth)}${folders[depth]}`);
   const indent = '  '.repeat(folders.length);
   if (times === 0) {
     say(`${indent}- ${name} (left out)`);
     return;
   }
-  const polls = times > 1 ? `asked ${times} times, ` : '';
-  say(
-    `${indent}${failed ? '✗' : '✓'} ${name} (${checks.length} ${checks.length === 1 ? 'check' : 'checks'}, ${polls}${ms} ms)`,
-  );
+  const asked = times > 1 ? `asked ${times} times, ` : '';
+  say(`${indent}${failed ? '✗' : '✓'} ${name} (${counted(checks.length, 'check')}, ${asked}${ms} ms)`);
   for (const check of checks) if (!check.passed) say(`${indent}    ✗ ${check.name}`);
 }
 
@@ -208,11 +213,13 @@ function sayEnd(
   failures.forEach(({ where, message }, index) =>
     say(`\n${index + 1}. ${where}\n   ${message.replaceAll('\n', '\n   ')}`),
   );
-  if (skipped > 0) say(`\nWithout a mail catcher (MAIL_URL) ${skipped} requests that look into it were left out.`);
+  if (skipped > 0) say(`\nWithout a mail catcher (MAIL_URL) the requests that look into it were left out: ${skipped}.`);
   const seconds = requests.reduce((sum, { ms }) => sum + ms, 0) / 1_000;
-  say(`\n${sent} ${sent === 1 ? 'request' : 'requests'} in ${seconds.toFixed(1)} s`);
+  say(`\n${counted(sent, 'request')} in ${seconds.toFixed(1)} s`);
   say(`${passed} passed, ${failed} failed`);
 }
+
+const counted = (count: number, what: string) => `${count} ${what}${count === 1 ? '' : 's'}`;
 
 /** Takes the administrator's password, and every token, out of a text. */
 function hider(password: string): (text: string) => string {

@@ -20,7 +20,8 @@ export function localSecrets(dataDir: string): Secrets {
   return made;
 }
 
-function newSecrets(): Secrets {
+/** New keys and a new password, each from the system's random numbers. */
+export function newSecrets(): Secrets {
   const { privateKey } = generateKeyPairSync('ed25519');
   const { d, x } = privateKey.export({ format: 'jwk' });
   const kid = randomBytes(4).toString('hex');

@@ -75,7 +75,6 @@ function guard(server: Server): void {
 
 async function listeningOn(host: string | undefined, start: () => Promise<Server>): Promise<Server> {
   if (!host) return start();
-  // oxlint-disable-next-line typescript/unbound-method -- called with the server as its receiver below
   const { listen } = net.Server.prototype;
   // the runtime has no setting for it
   net.Server.prototype.listen = function (this: net.Server, options: net.ListenOptions, ...rest: unknown[]) {

@@ -22,7 +22,7 @@ export function readEvent(headers: IncomingHttpHeaders, body: Buffer): CloudEven
 /** Writes an event in binary mode. */
 export function writeEvent(event: CloudEventV1<unknown>): { headers: Record<string, string>; body: string | Buffer } {
   const { data, data_base64: base64, ...attributes } = event;
-  const { headers } = HTTP.binary({ ...attributes, data: undefined } as CloudEventV1<undefined>);
+  const { headers } = HTTP.binary({ ...attributes, data: undefined });
   return {
     headers: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value)])),
     body: writeData(event.datacontenttype, base64 === undefined ? data : Buffer.from(base64, 'base64')),
@@ -42,7 +42,7 @@ function readBinary(headers: IncomingHttpHeaders, body: Buffer): CloudEventV1<un
   const named = Object.entries(headers).filter(([name]) => name.startsWith('ce-'));
   const attributes = Object.fromEntries(named.map(([name, value]) => [name.slice('ce-'.length), value]));
   assertValid(attributes);
-  const read = HTTP.toEvent({ headers: headers as Record<string, string>, body: undefined });
+  const read = HTTP.toEvent({ headers: headers, body: undefined });
   return plain(read, attributes, readData(headers['content-type'], body));
 }
 

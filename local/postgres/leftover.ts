@@ -22,7 +22,7 @@ export async function endLeftover(folder: string): Promise<void> {
   const found = await inspect(pid);
   if (!found) return; // Postgres itself clears a file whose process is gone
   if (!`${found.command} `.includes(`postgres -D ${folder} `)) {
-    // after a restart of the machine the number may be somebody else's; Postgres would then refuse to start
+    // after a restart of the machine the number may be somebody else's, or it is a zombie: Postgres would refuse to start
     return rm(pidFile, { force: true });
   }
   const owner = Number(/shop\.owner=(\d+)/.exec(found.command)?.[1]);
@@ -31,23 +31,31 @@ export async function endLeftover(folder: string): Promise<void> {
 }
 
 async function end(pid: number, folder: string): Promise<void> {
-  process.kill(pid, 'SIGINT'); // fast shutdown: the next start needs no recovery
+  signal(pid, 'SIGINT'); // fast shutdown: the next start needs no recovery
   if (await goneWithin(pid, 5_000)) return;
-  process.kill(pid, 'SIGQUIT');
+  signal(pid, 'SIGQUIT');
   if (await goneWithin(pid, 5_000)) return;
   throw new Error(`A former Postgres (process ${pid}) still runs on ${folder} and does not end: end it by hand.`);
+}
+
+function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch {
+    // it has just gone by itself; if it may not be signalled, the waiting tells
+  }
 }
 
 async function goneWithin(pid: number, timeoutMs: number): Promise<boolean> {
   const deadline = Date.now() + timeoutMs;
   while (Date.now() < deadline) {
-    if (!(await inspect(pid))) return true;
+    if (!(await inspect(pid))?.command) return true;
     await sleep(10);
   }
   return false;
 }
 
-/** A living process; a zombie, which has no command any more, is none. Small Linux images have no `ps`. */
+/** What runs under a number. A zombie has no command any more. Small Linux images have no `ps`. */
 async function inspect(pid: number): Promise<Process | undefined> {
   try {
     if (process.platform === 'linux') {
@@ -55,7 +63,6 @@ async function inspect(pid: number): Promise<Process | undefined> {
         readFile(`/proc/${pid}/cmdline`, 'utf8'),
         readFile(`/proc/${pid}/status`, 'utf8'),
       ]);
-      if (!command) return undefined;
       return { parent: Number(/^PPid:\s*(\d+)$/m.exec(status)?.[1]), command: command.replaceAll('\0', ' ').trim() };
     }
     const { stdout } = await run('ps', ['-ww', '-o', 'ppid=,args=', '-p', String(pid)]);

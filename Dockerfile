@@ -1,0 +1,20 @@
+# One image for every function: Knative sets K_SERVICE, and start.ts serves the function of that name.
+ARG NODE_IMAGE=node:24-slim
+FROM ${NODE_IMAGE}
+USER 0
+WORKDIR /shop
+ENV NODE_ENV=production NODE_COMPILE_CACHE=/shop/.compile-cache
+COPY package.json package-lock.json .npmrc ./
+# the base image has its own Node; the one from npm is for machines without
+RUN npm ci --omit=dev --no-audit --no-fund && rm -rf node_modules/node-linux-* node_modules/.bin/node
+COPY start.ts ./
+COPY events events
+COPY platform platform
+COPY database database
+COPY functions functions
+# every function is loaded once, so that none has to be parsed at its start
+RUN node database/fill-compile-cache.ts
+# numeric, because Pod Security wants to see that it is not root
+USER 1000
+EXPOSE 8080
+CMD ["node", "start.ts"]

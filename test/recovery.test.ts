@@ -1,0 +1,128 @@
+import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { customersWith, register, type Customer } from './support/customers.ts';
+import { expectSound } from './support/invariants.ts';
+import { decidedAndTold, hurryMails, outcomes, placeOrders } from './support/load.ts';
+import { startShop, type Shop } from './support/shop.ts';
+import { report, until } from './support/until.ts';
+
+// Whatever dies, every order that was accepted is decided once, charged at most once and told once.
+
+jest.setTimeout(240_000);
+
+const modes = [
+  { mode: 'all functions in one process', processes: false },
+  { mode: 'each function a process of its own', processes: true },
+];
+
+describe.each(modes)('$mode', ({ processes }) => {
+  let shop: Shop;
+  beforeAll(async () => {
+    shop = await startShop({ processes });
+  });
+  afterEach(() => expectSound(shop));
+  afterAll(() => shop?.stop());
+
+  test('everything is killed in the middle of 300 orders and started again', async () => {
+    // of each customer's 15 orders of 100 exactly ten can be paid
+    const customers = await customersWith(shop, 20, 1_000);
+    const placing = placeOrders(customers, 15);
+    await until('a hundred orders are answered', () => placing.answered() >= 100);
+    await shop.killAll();
+    const before = [...shop.story.accepted];
+    const restarted = Date.now();
+    await shop.restart();
+    const openMs = Date.now() - restarted;
+    const early = await decidedAndTold(shop, before, restarted);
+    const orders = await placing.done;
+    const late = await decidedAndTold(shop, orders, restarted);
+    expect(orders).toHaveLength(300);
+    expect(await outcomes(shop, orders)).toEqual({ paid: 200, rejected: 100 });
+    const mails = await hurryMails(shop);
+    report(
+      `killed with ${before.length} of 300 accepted: open again after ${seconds(openMs)}, those decided after ` +
+        `${seconds(early.decidedMs)} and told after ${seconds(early.toldMs)}, all 300 after ${seconds(late.toldMs)}; ` +
+        `${mails} mails had to wait their minute`,
+    );
+  });
+
+  test('Postgres is killed under load', async () => {
+    const customers = await customersWith(shop, 20, 1_000);
+    const placing = placeOrders(customers, 10);
+    await until('fifty orders are answered', () => placing.answered() >= 50);
+    shop.kill('postgres');
+    const killed = Date.now();
+    const orders = await placing.done;
+    const { decidedMs, toldMs } = await decidedAndTold(shop, orders, killed);
+    expect(await outcomes(shop, orders)).toEqual({ paid: 200 });
+    await hurryMails(shop);
+    report(
+      `200 orders were decided ${seconds(decidedMs)} and told ${seconds(toldMs)} after Postgres was killed in their middle`,
+    );
+  });
+
+  if (processes) childrenTests(() => shop);
+});
+
+/** What is only there to be killed when each function is a process of its own. */
+function childrenTests(shop: () => Shop): void {
+  const killed = [
+    ...['storefront', 'register-user', 'log-in', 'deposit-money', 'create-account', 'create-order'],
+    ...['charge-account', 'settle-order', 'send-notification', 'park-event', 'sweep', 'broker'],
+  ];
+
+  test('each process in turn is killed under load', async () => {
+    for (const name of killed) {
+      const before = shop().pidOf(name);
+      const customers = await customersWith(shop(), 5, 500);
+      const placing = placeOrders(customers, 5);
+      const newcomer = register(shop()).then(async (customer: Customer) => {
+        await customer.deposit(500);
+        return (await customer.order('pen')).id;
+      });
+      await until('a few orders are answered', () => placing.answered() >= 5);
+      shop().kill(name);
+      const began = Date.now();
+      const orders = [...(await placing.done), await newcomer];
+      const { decidedMs, toldMs } = await decidedAndTold(shop(), orders, began);
+      expect({ name, ...(await outcomes(shop(), orders)) }).toEqual({ name, paid: 26 });
+      await until(`${name} was replaced`, () => ![undefined, before].includes(shop().pidOf(name)));
+      report(`${name.padEnd(17)} killed: 26 orders decided after ${seconds(decidedMs)}, told after ${seconds(toldMs)}`);
+    }
+    await hurryMails(shop());
+  });
+
+  test('only the shop’s own process is killed: its children end by themselves, and it can be started again', async () => {
+    const customers = await customersWith(shop(), 5, 500);
+    const placing = placeOrders(customers, 5);
+    await until('a few orders are answered', () => placing.answered() >= 5);
+    const began = Date.now();
+    await shop().killParent();
+    report(`its children had ended after ${seconds(Date.now() - began)}`);
+    await shop().restart();
+    const orders = await placing.done;
+    await decidedAndTold(shop(), orders, began);
+    expect(await outcomes(shop(), orders)).toEqual({ paid: 25 });
+    await hurryMails(shop());
+  });
+}
+
+describe.each(modes)('a broker that loses one event in five, $mode', ({ processes }) => {
+  let shop: Shop;
+  beforeAll(async () => {
+    // the mails of one of them go to the shop's own catcher
+    shop = await startShop({ processes, brokerFaults: 'drop=0.2,seed=7', mailCatcher: !processes });
+  });
+  afterAll(() => shop?.stop());
+
+  test('every one of 300 orders is decided and told within a minute', async () => {
+    const customers = await customersWith(shop, 20, 1_000);
+    const began = Date.now();
+    const orders = await placeOrders(customers, 15).done;
+    const { decidedMs, toldMs } = await decidedAndTold(shop, orders, began, 60_000);
+    expect(await outcomes(shop, orders)).toEqual({ paid: 200, rejected: 100 });
+    report(`300 orders were decided after ${seconds(decidedMs)} and told after ${seconds(toldMs)}`);
+    await expectSound(shop);
+  });
+});
+
+const seconds = (ms: number) => `${(ms / 1_000).toFixed(1)} s`;

@@ -1,0 +1,80 @@
+import { newKey } from './api.ts';
+import type { Customer } from './customers.ts';
+import type { Shop } from './shop.ts';
+import { until } from './until.ts';
+
+/** Orders that are being placed. */
+export interface Placing {
+  /** How many were answered so far. */
+  answered(): number;
+  /** Resolves with the ids of all orders when all were accepted. */
+  done: Promise<string[]>;
+}
+
+/**
+ * Every customer orders so many pens, a few at a time, each until it is answered: what got no answer is asked again
+ * with the same key, so exactly so many orders come of it.
+ */
+export function placeOrders(customers: Customer[], ordersEach: number, atATime = 20): Placing {
+  const keys = Array.from({ length: ordersEach }, () =>
+    customers.map((customer) => ({ customer, key: newKey() })),
+  ).flat();
+  const ids: string[] = [];
+  const queue = keys.values();
+  const one = async () => {
+    for (const { customer, key } of queue) ids.push((await customer.order('pen', 1, key)).id);
+  };
+  const all = Promise.all(Array.from({ length: atATime }, one));
+  // a failure is reported by whoever awaits `done`, not as unhandled before
+  all.catch(() => undefined);
+  return { answered: () => ids.length, done: all.then(() => ids) };
+}
+
+/** How long it took, in milliseconds from `since`, until each of these orders was decided, and until each was told. */
+export async function decidedAndTold(
+  shop: Shop,
+  orderIds: string[],
+  since: number,
+  withinMs = 90_000,
+): Promise<{ decidedMs: number; toldMs: number }> {
+  const none = (what: string, sql: string) =>
+    until(what, async () => (await shop.sql<{ open: number }>(sql, [orderIds]))[0]?.open === 0, withinMs);
+  await none(
+    'every order is decided',
+    `select count(*) as open
+       from unnest($1::uuid[]) as wanted (id)
+       left join ordering.orders o on o.id = wanted.id
+      where coalesce(o.status, 'pending') = 'pending'`,
+  );
+  const decidedMs = Date.now() - since;
+  await none(
+    'every customer is told',
+    `select count(*) as open
+       from unnest($1::uuid[]) as wanted (id)
+      where not exists (select from notifying.notifications n where n.order_id = wanted.id)`,
+  );
+  return { decidedMs, toldMs: Date.now() - since };
+}
+
+/**
+ * Lets the mails that a killed sender had in its hands come due now. By themselves they do so a minute after their
+ * notification, so that no living sender is overtaken; no test waits for that minute. Gives their number.
+ */
+export async function hurryMails(shop: Shop): Promise<number> {
+  const left = await shop.sql(
+    `update notifying.notifications
+        set due_at = clock_timestamp()
+      where status = 'queued'
+     returning id`,
+  );
+  return left.length;
+}
+
+/** How many of these orders are in each state. */
+export async function outcomes(shop: Shop, orderIds: string[]): Promise<Record<string, number>> {
+  const rows = await shop.sql<{ status: string; orders: number }>(
+    'select status, count(*) as orders from ordering.orders where id = any ($1::uuid[]) group by status',
+    [orderIds],
+  );
+  return Object.fromEntries(rows.map(({ status, orders }) => [status, orders]));
+}
