@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@j
 import { customersWith, register, type Customer } from './support/customers.ts';
 import { expectSound } from './support/invariants.ts';
 import { decidedAndTold, hurryMails, outcomes, placeOrders } from './support/load.ts';
+import { inspect } from './support/processes.ts';
 import { startShop, type Shop } from './support/shop.ts';
 import { report, until } from './support/until.ts';
 
@@ -60,6 +61,24 @@ describe.each(modes)('$mode', ({ processes }) => {
     );
   });
 
+  test('only the shop’s own process is killed and started again at once: its children end by themselves', async () => {
+    const customers = await customersWith(shop, 20, 1_000);
+    const placing = placeOrders(customers, 5);
+    await until('fifty orders are answered', () => placing.answered() >= 50);
+    const killed = Date.now();
+    const children = await shop.killParent();
+    await shop.restart();
+    const openMs = Date.now() - killed;
+    const orders = await placing.done;
+    const { toldMs } = await decidedAndTold(shop, orders, killed);
+    expect(await outcomes(shop, orders)).toEqual({ paid: 100 });
+    await until('its children have ended', () => !children.some((pid) => inspect(pid)), 15_000);
+    await hurryMails(shop);
+    report(
+      `open again ${seconds(openMs)} after only its parent was killed, all 100 orders told after ${seconds(toldMs)}`,
+    );
+  });
+
   if (processes) childrenTests(() => shop);
 });
 
@@ -88,20 +107,6 @@ function childrenTests(shop: () => Shop): void {
       await until(`${name} was replaced`, () => ![undefined, before].includes(shop().pidOf(name)));
       report(`${name.padEnd(17)} killed: 26 orders decided after ${seconds(decidedMs)}, told after ${seconds(toldMs)}`);
     }
-    await hurryMails(shop());
-  });
-
-  test('only the shop’s own process is killed: its children end by themselves, and it can be started again', async () => {
-    const customers = await customersWith(shop(), 5, 500);
-    const placing = placeOrders(customers, 5);
-    await until('a few orders are answered', () => placing.answered() >= 5);
-    const began = Date.now();
-    await shop().killParent();
-    report(`its children had ended after ${seconds(Date.now() - began)}`);
-    await shop().restart();
-    const orders = await placing.done;
-    await decidedAndTold(shop(), orders, began);
-    expect(await outcomes(shop(), orders)).toEqual({ paid: 25 });
     await hurryMails(shop());
   });
 }

@@ -64,8 +64,8 @@ export interface Shop {
   kill(name: string): void;
   /** kill -9 of everything at once: the shop, its functions, broker, catcher and Postgres. */
   killAll(): Promise<void>;
-  /** kill -9 of the shop's own process alone; resolves when all its children have ended by themselves. */
-  killParent(): Promise<void>;
+  /** kill -9 of the shop's own process alone; gives its children, who should end by themselves. */
+  killParent(): Promise<number[]>;
   /** Starts it again on the same data and ports. */
   restart(): Promise<void>;
   /** Ends it as Ctrl-C does. Throws if it does not end cleanly, or leaves a process behind. */
@@ -214,7 +214,8 @@ export async function startShop({
       story.kills += 1;
       const children = descendants(pid()).map((one) => one.pid);
       killNow(pid());
-      await gone([pid(), ...children]).finally(() => children.forEach(killNow));
+      await gone([pid()]);
+      return children;
     },
     restart: launch,
     stop: async () => {
