@@ -13,7 +13,7 @@ COPY platform platform
 COPY database database
 COPY functions functions
 # every function is loaded once, so that none has to be parsed at its start
-RUN node database/fill-compile-cache.ts
+RUN node platform/fill-compile-cache.ts
 # numeric, because Pod Security wants to see that it is not root
 USER 1000
 EXPOSE 8080

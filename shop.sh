@@ -248,8 +248,8 @@ explain() { # NAMESPACE: why it is not ready – events and last words of its po
   {
     kubectl -n "$1" get ksvc,broker,trigger,pod 2>/dev/null | grep -v -e ' True ' -e Running -e Completed || true
     kubectl -n "$1" get events --field-selector type=Warning --sort-by=.lastTimestamp 2>/dev/null | tail -n 10
-    for pod in $(kubectl -n "$1" get pods --field-selector status.phase!=Running,status.phase!=Succeeded -o name); do
-      echo "--- $pod"
+    for pod in $(kubectl -n "$1" get pods --no-headers 2>/dev/null | awk '$3 != "Completed" { split($2, n, "/"); if (n[1] != n[2]) print $1 }'); do
+      echo "--- last words of $pod"
       kubectl -n "$1" logs "$pod" --all-containers --tail=10 2>/dev/null || true
     done
   } >&2

@@ -28,6 +28,7 @@ describe.each(modes)('$mode', ({ processes }) => {
     const customers = await customersWith(shop, 20, 1_000);
     const placing = placeOrders(customers, 15);
     await until('a hundred orders are answered', () => placing.answered() >= 100);
+    const killed = Date.now();
     await shop.killAll();
     const before = [...shop.story.accepted];
     const restarted = Date.now();
@@ -38,7 +39,7 @@ describe.each(modes)('$mode', ({ processes }) => {
     const late = await decidedAndTold(shop, orders, restarted);
     expect(orders).toHaveLength(300);
     expect(await outcomes(shop, orders)).toEqual({ paid: 200, rejected: 100 });
-    const mails = await hurryMails(shop);
+    const mails = await hurryMails(shop, killed);
     report(
       `killed with ${before.length} of 300 accepted: open again after ${seconds(openMs)}, those decided after ` +
         `${seconds(early.decidedMs)} and told after ${seconds(early.toldMs)}, all 300 after ${seconds(late.toldMs)}; ` +
@@ -55,7 +56,7 @@ describe.each(modes)('$mode', ({ processes }) => {
     const orders = await placing.done;
     const { decidedMs, toldMs } = await decidedAndTold(shop, orders, killed);
     expect(await outcomes(shop, orders)).toEqual({ paid: 200 });
-    await hurryMails(shop);
+    await hurryMails(shop, killed);
     report(
       `200 orders were decided ${seconds(decidedMs)} and told ${seconds(toldMs)} after Postgres was killed in their middle`,
     );
@@ -73,7 +74,7 @@ describe.each(modes)('$mode', ({ processes }) => {
     const { toldMs } = await decidedAndTold(shop, orders, killed);
     expect(await outcomes(shop, orders)).toEqual({ paid: 100 });
     await until('its children have ended', () => !children.some((pid) => inspect(pid)), 15_000);
-    await hurryMails(shop);
+    await hurryMails(shop, killed);
     report(
       `open again ${seconds(openMs)} after only its parent was killed, all 100 orders told after ${seconds(toldMs)}`,
     );
@@ -103,11 +104,11 @@ function childrenTests(shop: () => Shop): void {
       const began = Date.now();
       const orders = [...(await placing.done), await newcomer];
       const { decidedMs, toldMs } = await decidedAndTold(shop(), orders, began);
+      if (name === 'send-notification') await hurryMails(shop(), began);
       expect({ name, ...(await outcomes(shop(), orders)) }).toEqual({ name, paid: 26 });
       await until(`${name} was replaced`, () => ![undefined, before].includes(shop().pidOf(name)));
       report(`${name.padEnd(17)} killed: 26 orders decided after ${seconds(decidedMs)}, told after ${seconds(toldMs)}`);
     }
-    await hurryMails(shop());
   });
 }
 

@@ -21,7 +21,7 @@ export async function until<Found>(
     if (Date.now() > deadline) {
       throw new Error(`Not within ${withinMs} ms: ${what} (the last answer was: ${String(last)})`, { cause: last });
     }
-    await pause(25);
+    await pause(40);
   }
 }
 
