@@ -26,7 +26,7 @@ afterAll(async () => {
   await rm(dataDir, { recursive: true, force: true });
 });
 
-test('a mail that was sent can be read', async () => {
+test('a mail that was sent can be read, by tests and on a page', async () => {
   await send(catcher.smtpUrl, 'ann@example.org');
   await send(catcher.smtpUrl, 'bob@example.org');
   expect(await mailsTo('ann@example.org')).toMatchObject([
@@ -40,6 +40,8 @@ test('a mail that was sent can be read', async () => {
   const byId = `headers.message-id=${encodeURIComponent('<bob@example.org.paid@shop>')}`;
   expect(await get(`${catcher.webUrl}/api/email?${byId}`)).toHaveLength(1);
   expect(await get(`${catcher.webUrl}/api/email/summary?search=bob@`)).toMatchObject({ total: 1, storeTotal: 2 });
+  const page = await fetch(catcher.webUrl, { headers: { accept: 'text/html' } });
+  expect(await page.text()).toContain('<title>MailDev</title>');
 });
 
 test('it gives way to the shop, and a stray signal does not end it', async () => {

@@ -33,6 +33,9 @@ interface Failure {
 /** What its process says once, when it has started or has not. */
 type Answer = { smtpPort: number; webPort: number } | { failure: Failure };
 
+// left to itself it grew to 480 MB over 60,000 mails; with these it stays at 180 MB, for a tenth more work a mail
+const smallHeap = ['--max-old-space-size=256', '--max-semi-space-size=4'];
+
 /**
  * Starts maildev 3.0 in a process of its own, on the loopback, and gives it once it takes mails (about a second).
  * It goes when this process goes. Throws one sentence when a port is in use or the folder cannot be written.
@@ -52,7 +55,7 @@ export async function startMailCatcher(options: MailCatcherOptions): Promise<Mai
   const child = fork(
     new URL('mail-catcher-main.ts', import.meta.url),
     [String(smtpPort), String(webPort), join(dataDir, 'mail')],
-    { execArgv: [], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] },
+    { execArgv: smallHeap, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] },
   );
   const { pid } = child;
   if (pid === undefined)

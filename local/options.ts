@@ -14,7 +14,7 @@ Settings (environment): PORT 8080, BROKER_PORT 8090, SMTP_PORT 1025, MAIL_PORT 1
 DATABASE_URL and SMTP_URL to use servers that exist, ADMIN_EMAIL, ADMIN_PASSWORD, LOG_LEVEL, RATE_LIMIT_*.
 `;
 
-const port = (standard: number) => wholeNumber(0, 65_535).default(standard);
+const port = (standard: number) => wholeNumber(1, 65_535).default(standard);
 
 export interface Options {
   processes: boolean;

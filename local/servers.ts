@@ -2,10 +2,11 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { Options } from '#local/options.ts';
 import type { Postgres } from '#local/postgres.ts';
 
-type Stops = (() => Promise<void>)[];
+/** Ends something that was started. */
+export type Stop = () => Promise<void>;
 
 /** The database: the one from the settings, or one of our own. Gives its URL. */
-export async function startDatabase({ databaseUrl, dataDir }: Options, stops: Stops): Promise<string> {
+export async function startDatabase({ databaseUrl, dataDir }: Options, stops: Stop[]): Promise<string> {
   if (databaseUrl) return databaseUrl;
   const { startPostgres } = await import('#local/postgres.ts');
   const postgres = await keepRunning('Postgres', stops, (onExit, last?: Postgres) =>
@@ -15,22 +16,26 @@ export async function startDatabase({ databaseUrl, dataDir }: Options, stops: St
   return postgres.url;
 }
 
-/** Where mails go: the mail server from the settings, or our own catcher with its page. */
+/** Where mails go: the mail server from the settings, or our own catcher. */
+export const smtpUrlOf = ({ smtpUrl, smtpPort }: Options): string => smtpUrl ?? `smtp://127.0.0.1:${smtpPort}`;
+
+/** Starts the mail catcher, unless the settings have a mail server. Gives the address of its page. */
 export async function startMail(
   { smtpUrl, smtpPort, mailPort, dataDir }: Options,
-  stops: Stops,
-): Promise<{ smtpUrl: string; webUrl: string | null }> {
-  if (smtpUrl) return { smtpUrl, webUrl: null };
+  stops: Stop[],
+): Promise<string | null> {
+  if (smtpUrl) return null;
   const { startMailCatcher } = await import('#local/mail-catcher.ts');
-  return keepRunning('The mail catcher', stops, (onExit) =>
+  const catcher = await keepRunning('The mail catcher', stops, (onExit) =>
     startMailCatcher({ smtpPort, webPort: mailPort, dataDir, onExit }),
   );
+  return catcher.webUrl;
 }
 
 /** Starts a server, and starts it again whenever it ends by itself, until it is stopped. */
 async function keepRunning<Server extends { stop(): Promise<void> }>(
   what: string,
-  stops: Stops,
+  stops: Stop[],
   start: (onExit: () => void, last?: Server) => Promise<Server>,
 ): Promise<Server> {
   let stopping = false;

@@ -6,17 +6,24 @@ import { announceShop, forgetShop, runningShop } from '#local/lock.ts';
 import { readOptions, type Options } from '#local/options.ts';
 import { checkPorts, inWords } from '#local/ports.ts';
 import { localSecrets } from '#local/secrets.ts';
-import { startDatabase, startMail } from '#local/servers.ts';
+import { smtpUrlOf, startDatabase, startMail, type Stop } from '#local/servers.ts';
 import type { Running } from '#local/wiring.ts';
+
+/** What has to be ended: the functions first, because they need the servers to finish. */
+interface Stops {
+  functions: Stop[];
+  servers: Stop[];
+}
 
 const say = (line: string) => process.stdout.write(`${line}\n`);
 
 /** Runs the whole shop on this machine until Ctrl-C or SIGTERM. */
 export async function runShop(args: string[]): Promise<void> {
   const options = readOptions(args);
-  const stops: (() => Promise<void>)[] = [];
+  const stops: Stops = { functions: [], servers: [] };
   const end = async (code: number) => {
-    for (const stop of stops.splice(0).reverse()) {
+    // what is in flight needs the servers until it has finished
+    for (const stop of [...stops.functions.toReversed(), ...stops.servers]) {
       await stop().catch((error: unknown) => {
         say(inWords(error));
         code = 1;
@@ -40,14 +47,14 @@ export async function runShop(args: string[]): Promise<void> {
   await end(0);
 }
 
-async function start(options: Options, stops: (() => Promise<void>)[]): Promise<void> {
+async function start(options: Options, stops: Stops): Promise<void> {
   const { port, brokerPort, dataDir, adminEmail } = options;
   const began = performance.now();
   const other = runningShop(dataDir);
   if (other) throw new Error(`A shop runs on ${dataDir} already (process ${other.pid}, ${other.url}).`);
   await checkPorts({ PORT: port, BROKER_PORT: brokerPort });
   if (options.fresh) removeData(dataDir);
-  const firstTime = !existsSync(dataDir);
+  if (!existsSync(dataDir)) say('First start: making a database …');
   const secrets = localSecrets(dataDir);
   const adminPassword = options.adminPassword ?? secrets.adminPassword;
   Object.assign(process.env, {
@@ -56,37 +63,42 @@ async function start(options: Options, stops: (() => Promise<void>)[]): Promise<
     TOKEN_PRIVATE_KEY: secrets.TOKEN_PRIVATE_KEY,
     TOKEN_PUBLIC_KEYS: secrets.TOKEN_PUBLIC_KEYS,
     BROKER_URL: `http://127.0.0.1:${brokerPort}/shop/default`,
+    SMTP_URL: smtpUrlOf(options),
     DATA_DIR: dataDir,
   });
-  if (firstTime) say('First start: making a database …');
-  const [databaseUrl, mail] = await Promise.all([startDatabase(options, stops), startMail(options, stops)]);
-  Object.assign(process.env, { DATABASE_URL: databaseUrl, SMTP_URL: mail.smtpUrl });
-
-  const [{ migrate }, { ensureAdmin }] = await Promise.all([
-    import('#database/migrate.ts'),
-    import('#database/admin.ts'),
-  ]);
-  await migrate(databaseUrl);
-  await ensureAdmin(databaseUrl, adminEmail, adminPassword);
-  const running = await startFunctions(options);
-  stops.push(() => running.stop());
-  const everyMinute = setInterval(() => void running.sweep().catch(() => undefined), 60_000);
-  stops.push(async () => clearInterval(everyMinute));
+  // the first order does not wait for the mail catcher, which takes the longest
+  const [mailUrl] = await Promise.all([startMail(options, stops.servers), openShop(options, adminPassword, stops)]);
 
   const url = `http://127.0.0.1:${port}`;
-  announceShop(dataDir, { pid: process.pid, url, mailUrl: mail.webUrl, adminEmail, adminPassword });
-  stops.push(async () => forgetShop(dataDir));
+  announceShop(dataDir, { pid: process.pid, url, mailUrl, adminEmail, adminPassword });
+  stops.functions.push(async () => forgetShop(dataDir));
+  const seconds = ((performance.now() - began) / 1000).toFixed(1);
   say(`
-The shop is open after ${((performance.now() - began) / 1000).toFixed(1)} s${options.processes ? ', each function in a process of its own' : ''}.
+The shop is open after ${seconds} s${options.processes ? ', each function in a process of its own' : ''}.
 
   API      ${url}/v1
-  mails    ${mail.webUrl ?? `sent to ${mail.smtpUrl}`}
+  mails    ${mailUrl ?? `sent to ${smtpUrlOf(options)}`}
   broker   ${process.env['BROKER_URL']}
   data     ${dataDir}  (admin ${adminEmail}, password in shop.json there)
 
 Ctrl-C stops it.`);
   // the compile cache is written at a clean exit otherwise, and a shop may be killed
   flushCompileCache();
+}
+
+async function openShop(options: Options, adminPassword: string, stops: Stops): Promise<void> {
+  const databaseUrl = await startDatabase(options, stops.servers);
+  process.env['DATABASE_URL'] = databaseUrl;
+  const [{ migrate }, { ensureAdmin }] = await Promise.all([
+    import('#database/migrate.ts'),
+    import('#database/admin.ts'),
+  ]);
+  await migrate(databaseUrl);
+  await ensureAdmin(databaseUrl, options.adminEmail, adminPassword);
+  const running = await startFunctions(options);
+  stops.functions.push(() => running.stop());
+  const everyMinute = setInterval(() => void running.sweep().catch(() => undefined), 60_000);
+  stops.functions.push(async () => clearInterval(everyMinute));
 }
 
 function removeData(dataDir: string): void {

@@ -28,8 +28,8 @@ describe.each(modes)('$mode', ({ processes }) => {
     const customers = await customersWith(shop, 20, 1_000);
     const placing = placeOrders(customers, 15);
     await until('a hundred orders are answered', () => placing.answered() >= 100);
-    const killed = Date.now();
     await shop.killAll();
+    const killed = Date.now();
     const before = [...shop.story.accepted];
     const restarted = Date.now();
     await shop.restart();

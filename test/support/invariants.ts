@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Mail } from './mailbox.ts';
 import type { Shop } from './shop.ts';
-import { until } from './until.ts';
+import { patienceMs, until } from './until.ts';
 
 export interface Violation {
   name: string;
@@ -46,7 +46,7 @@ export async function violations(shop: Shop): Promise<Violation[]> {
  * Waits until the shop is at rest and every invariant holds. What must hold in every moment is looked at all the
  * time, and fails at once.
  */
-export async function expectSound(shop: Shop, withinMs = 90_000): Promise<void> {
+export async function expectSound(shop: Shop, withinMs = patienceMs): Promise<void> {
   let found: Violation[] = [];
   try {
     await until(

@@ -1,7 +1,7 @@
 import { newKey } from './api.ts';
 import type { Customer } from './customers.ts';
 import type { Shop } from './shop.ts';
-import { until } from './until.ts';
+import { patienceMs, until } from './until.ts';
 
 /** Orders that are being placed. */
 export interface Placing {
@@ -35,7 +35,7 @@ export async function decidedAndTold(
   shop: Shop,
   orderIds: string[],
   since: number,
-  withinMs = 90_000,
+  withinMs = patienceMs,
 ): Promise<{ decidedMs: number; toldMs: number }> {
   const none = (what: string, sql: string) =>
     until(what, async () => (await shop.sql<{ open: number }>(sql, [orderIds]))[0]?.open === 0, withinMs);
@@ -67,7 +67,8 @@ export async function hurryMails(shop: Shop, killedAtMs: number): Promise<number
       where status = 'queued'
         and created_at < to_timestamp($1::float8 / 1000)
      returning id`,
-    [killedAtMs],
+    // what the database had begun for a killed sender, it may have finished a moment later
+    [killedAtMs + 200],
   );
   return left.length;
 }

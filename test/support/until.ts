@@ -1,5 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 
+/** How long a test waits, if it does not say. Mutants wait shorter: most of what they await never comes. */
+export const patienceMs = Number(process.env['TEST_PATIENCE_MS'] ?? 90_000);
+
 /**
  * Asks again and again until the answer is neither undefined nor false, and gives it. An error counts as "not yet":
  * what is asked may be down on purpose. After the deadline it throws with what was awaited and what came last.
@@ -7,7 +10,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 export async function until<Found>(
   what: string,
   ask: () => Promise<Found | undefined | false> | Found | undefined | false,
-  withinMs = 60_000,
+  withinMs = patienceMs,
 ): Promise<Found> {
   const deadline = Date.now() + withinMs;
   for (let last: unknown = 'no'; ;) {
