@@ -1,0 +1,140 @@
+import { globSync, readFileSync } from 'node:fs';
+import { describe, expect, test } from '@jest/globals';
+import { parse, parseAllDocuments } from 'yaml';
+import { z } from 'zod';
+import { functionNames } from '#local/functions.ts';
+
+interface Manifest {
+  apiVersion: string;
+  kind: string;
+  metadata: { name: string; namespace?: string };
+}
+
+const files = globSync('{broker,knative}/**/*.yaml').filter((file) => !file.endsWith('kustomization.yaml'));
+const manifests = files.flatMap((file) =>
+  parseAllDocuments(readFileSync(file, 'utf8')).map((document) => {
+    const manifest = document.toJS() as Manifest;
+    return { file, what: `${manifest.kind} ${manifest.metadata.name}`, manifest };
+  }),
+);
+
+/** The published schema of a kind: Kubernetes' own, Knative's or CloudNativePG's. */
+async function schemaOf({ apiVersion, kind }: Manifest) {
+  const group = apiVersion.split('/')[0] ?? '';
+  const library = group.endsWith('knative.dev')
+    ? '@kubernetes-models/knative/'
+    : group.endsWith('cnpg.io')
+      ? '@kubernetes-models/cloudnative-pg/'
+      : 'kubernetes-models/';
+  const { [kind]: Model } = (await import(`${library}${apiVersion}/${kind}`)) as Record<
+    string,
+    new (manifest: Manifest) => { validate(): void }
+  >;
+  if (!Model) throw new Error(`there is no schema of ${apiVersion} ${kind}`);
+  return Model;
+}
+
+test.each(manifests)('$file: $what is valid', async ({ manifest }) => {
+  const Model = await schemaOf(manifest);
+  new Model(manifest).validate();
+});
+
+test('a manifest that is not valid is found', async () => {
+  const trigger = {
+    apiVersion: 'eventing.knative.dev/v1',
+    kind: 'Trigger',
+    metadata: { name: 'x' },
+    spec: { filter: 1 },
+  };
+  const Model = await schemaOf(trigger);
+  expect(() => new Model(trigger).validate()).toThrow('filter');
+});
+
+test('everything lives in the namespace of the shop', () => {
+  const clusterWide = new Set(['Namespace', 'ClusterDomainClaim']);
+  const elsewhere = manifests.filter(
+    ({ manifest: { kind, metadata } }) => !clusterWide.has(kind) && metadata.namespace !== 'shop',
+  );
+  expect(elsewhere.map(({ file }) => file)).toEqual([]);
+});
+
+test('no secret is in a file: they are made at install', () => {
+  expect(manifests.filter(({ manifest }) => manifest.kind === 'Secret')).toEqual([]);
+  // a made secret has figures in it; a reference to one has not
+  const literal = /(password|secret|key|token)\w*:\s*['"]?(?=[\w-]*\d)[\w-]{16,}/i;
+  for (const file of [...files, ...globSync('functions/*/func.yaml')]) {
+    expect(readFileSync(file, 'utf8')).not.toMatch(literal);
+  }
+});
+
+describe('every container satisfies Pod Security "restricted"', () => {
+  const pods = manifests.flatMap(({ what, manifest }) => {
+    const { template } = (manifest as { spec?: { template?: { spec?: PodSpec } } }).spec ?? {};
+    return template?.spec ? [{ what, pod: template.spec }] : [];
+  });
+  test.each(pods)('$what', ({ pod }) => {
+    expect(pod.securityContext).toMatchObject({ runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } });
+    for (const { securityContext } of pod.containers) {
+      expect(securityContext).toMatchObject({
+        allowPrivilegeEscalation: false,
+        readOnlyRootFilesystem: true,
+        capabilities: { drop: ['ALL'] },
+      });
+    }
+  });
+});
+
+interface PodSpec {
+  securityContext: object;
+  containers: { securityContext: object }[];
+}
+
+// func.yaml as func 0.50 reads it (specVersion 0.36.0), as far as the shop uses it; an unknown field is an error
+const scale = z.strictObject({
+  min: z.int().min(0),
+  max: z.int().min(1),
+  metric: z.literal('concurrency'),
+  target: z.number().min(1),
+});
+const funcYaml = z.strictObject({
+  specVersion: z.literal('0.36.0'),
+  name: z.string(),
+  runtime: z.literal('node'),
+  created: z.string(),
+  invoke: z.enum(['http', 'cloudevent']),
+  run: z.strictObject({ envs: z.array(z.strictObject({ name: z.string(), value: z.string() })) }),
+  deploy: z.strictObject({
+    labels: z.array(z.strictObject({ key: z.string(), value: z.string() })).optional(),
+    healthEndpoints: z.strictObject({ liveness: z.string(), readiness: z.string() }),
+    options: z.strictObject({
+      scale,
+      resources: z.strictObject({
+        requests: z.strictObject({ cpu: z.string(), memory: z.string() }),
+        limits: z.strictObject({ cpu: z.string(), memory: z.string(), concurrency: z.int() }),
+      }),
+    }),
+  }),
+});
+
+describe.each(functionNames)('functions/%s/func.yaml', (name) => {
+  const read = () => funcYaml.parse(parse(readFileSync(`functions/${name}/func.yaml`, 'utf8')));
+
+  test('is valid, has the name of its folder, and names no image', () => {
+    expect(read().name).toBe(name);
+  });
+
+  test('is reached from inside the cluster only, unless it is the public door', () => {
+    const local = [{ key: 'networking.knative.dev/visibility', value: 'cluster-local' }];
+    expect(read().deploy.labels).toEqual(name === 'storefront' ? undefined : local);
+  });
+
+  test('holds only the secrets that it needs', () => {
+    const secrets = read().run.envs.flatMap(({ value }) => /\{\{ secret:([\w-]+):/.exec(value)?.[1] ?? []);
+    const needed = {
+      'log-in': ['database', 'token-private-key'],
+      storefront: ['database'],
+      'send-notification': ['database', 'event-keys', 'mail'],
+    }[name as string] ?? ['database', 'event-keys'];
+    expect(secrets).toEqual(needed);
+  });
+});
