@@ -21,7 +21,8 @@ Settings (environment):
   NODE_IMAGE       the base image, node:24-slim
   POSTGRES_IMAGE   docker.io/library/postgres:18 (16 to 18)
   MAIL_IMAGE       docker.io/maildev/maildev:3.0.0; "build" makes one from the npm package (knative/mail-catcher)
-  ADMIN_EMAIL, ADMIN_PASSWORD, SMTP_URL   taken over at the first start
+  OVERLAY          the folder in knative/overlays: minikube, existing (with --existing) or scale
+  ADMIN_EMAIL, ADMIN_PASSWORD, SMTP_URL, DATABASE_URL   taken over at the first start
 X
 }
 
@@ -88,7 +89,9 @@ do_start() {
   kubectl -n $namespace get secret event-keys >/dev/null 2>&1 ||
     node_modules/.bin/node knative/make-secrets.ts | kubectl create -f - >/dev/null
 
-  local image mail
+  local image mail overlay=${OVERLAY:-${existing:+existing}}
+  overlay=${overlay:-minikube}
+  [ -d "knative/overlays/$overlay" ] || die "There is no overlay $overlay."
   image=$(build_image shop .)
   say "image $image"
   mail=${MAIL_IMAGE:-}
@@ -96,13 +99,20 @@ do_start() {
 
   say "database and mail catcher"
   apply_overlay "$mail"
-  wait_for "Postgres" rollout status statefulset/postgres --timeout=180s
+  if [ "$overlay" = scale ]; then wait_for "Postgres" wait cluster/postgres --for=condition=Ready --timeout=600s
+  else wait_for "Postgres" rollout status statefulset/postgres --timeout=180s; fi
   migrate "$image"
-  wait_for "the mail catcher" rollout status deployment/mail-catcher --timeout=180s
+  [ "$overlay" = scale ] || wait_for "the mail catcher" rollout status deployment/mail-catcher --timeout=180s
 
   deploy_functions "$image"
   say "broker, Triggers, domain and ping"
-  kubectl apply -f broker -f knative/base/domain.yaml -f knative/base/ping-source.yaml >/dev/null
+  # a broker's class is chosen when it is created
+  [ "$overlay" != scale ] || kubectl apply -f knative/overlays/scale/broker.yaml >/dev/null
+  for file in broker/*.yaml knative/base/domain.yaml knative/base/ping-source.yaml; do
+    [ "$overlay:$file" != scale:broker/broker.yaml ] || continue
+    echo "---"
+    cat "$file"
+  done | kubectl apply -f - >/dev/null
   wait_for "the functions" wait ksvc --all --for=condition=Ready --timeout=180s
   wait_for "the broker" wait broker/default --for=condition=Ready --timeout=120s
   wait_for "the Triggers" wait trigger --all --for=condition=Ready --timeout=120s
@@ -191,8 +201,6 @@ build() { # NAME FOLDER ARGUMENT: builds, pushes, prints the reference by digest
 }
 
 apply_overlay() { # MAIL-IMAGE
-  local overlay=minikube
-  [ -z "$existing" ] || overlay=existing
   {
     printf 'apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n  - %s\nimages:\n' \
       "$(realpath --relative-to="$dir" knative/overlays/$overlay)"
@@ -299,4 +307,5 @@ do_stop() {
   say "The shop is gone."
 }
 
-main "$@"
+# read to the end before it runs, so that an edit in between does no harm
+main "$@"; exit

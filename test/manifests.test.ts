@@ -134,7 +134,7 @@ describe.each(functionNames)('functions/%s/func.yaml', (name) => {
       'log-in': ['database', 'token-private-key'],
       storefront: ['database'],
       'send-notification': ['database', 'event-keys', 'mail'],
-    }[name as string] ?? ['database', 'event-keys'];
+    }[name] ?? ['database', 'event-keys'];
     expect(secrets).toEqual(needed);
   });
 });
