@@ -1,14 +1,14 @@
-import { memoryOfFunctions } from './costs.ts';
+import { memoryOfFunctions, readCounters } from './costs.ts';
 import { newCustomers, seed } from './customers.ts';
 import type { Load, Sent } from './load.ts';
 import { readSettings, whyNot, type PostgresSettings } from './machine.ts';
 import type { Mode, Options } from './options.ts';
-import { completed, mailed } from './orders.ts';
+import { completed, giveUpMails, mailed } from './orders.ts';
 import { saturate, type Saturation } from './saturation.ts';
-import { databaseBeside, startTwice, type Shop, type Starts } from './shop.ts';
+import { databaseBeside, startTwice, type Database, type Shop, type Starts } from './shop.ts';
 import { checkSound } from './sound.ts';
 import { steady, type Steady } from './steady.ts';
-import { startWorker } from './worker.ts';
+import { startWorker, type Worker } from './worker.ts';
 import type { Drive, Driven } from './yardstick.ts';
 
 /** What was measured of one mode; lists have an entry a repetition. */
@@ -26,9 +26,14 @@ export interface Measured {
 
 interface Repetition {
   saturation: Saturation;
-  single: Driven;
-  batched: Driven;
+  single: Yardstick;
+  batched: Yardstick;
   steady: Steady[];
+}
+
+/** What driving the rooms' statements gave, and what it cost the server, an order. */
+export interface Yardstick extends Driven {
+  postgresCpuMs: number;
 }
 
 /** How the benchmark tells of its progress, and what has to be ended if it is interrupted. */
@@ -43,6 +48,10 @@ export interface Session {
 export class Refusal extends Error {}
 
 const connections = 32;
+// for the mails of a saturation; longer than they are kept in memory (send-notification/outgoing.ts)
+const patienceMs = 30_000;
+// Near to what the shop can do a queue grows, and the latency says only for how long the rate was kept up.
+const keptUp = 0.8;
 
 /** Measures the shop in one mode, on a fresh database, alternating with the yardstick. */
 export async function measure(mode: Mode, options: Options, session: Session): Promise<Measured> {
@@ -82,72 +91,90 @@ async function start(measured: Measured, customer: string, options: Options, ses
   }
 }
 
+/** A running shop with what measures it. */
+interface Scene {
+  shop: Shop;
+  beside: Database & { url: string };
+  load: Worker<Load, Sent>;
+  yardstick: Worker<Drive, Driven>;
+  customers: string[];
+  /** Ids of all orders that were accepted, for the invariants. */
+  accepted: string[];
+  say(line: string): void;
+}
+
 async function measureRunning(
   shop: Shop,
   customers: string[],
   measured: Measured,
-  { quick, repetitions, seconds, rates }: Options,
+  options: Options,
   session: Session,
 ): Promise<void> {
-  const say = (line: string) => session.say(`${measured.mode}: ${line}`);
-  const patienceMs = quick ? 15_000 : 75_000;
-  say('10,000 customers, and the warm-up');
   const beside = await databaseBeside(shop);
-  await Promise.all([seed(shop, customers), seed(beside, customers)]);
   const load = startWorker<Load, Sent>('load.ts');
-  const yardstick = startWorker<Drive, Driven>('yardstick.ts', {
-    DATABASE_URL: beside.url,
-    DATABASE_POOL: String(connections),
-  });
+  const env = { DATABASE_URL: beside.url, DATABASE_POOL: String(connections) };
+  const yardstick = startWorker<Drive, Driven>('yardstick.ts', env);
   session.onStop(() => load.end());
   session.onStop(() => yardstick.end());
+  const say = (line: string) => session.say(`${measured.mode}: ${line}`);
+  const scene = { shop, beside, load, yardstick, customers, accepted: [], say };
   try {
-    await load.ask({ do: 'begin', url: shop.url, customers });
-    const accepted = (await load.ask({ do: 'saturate', connections, seconds: 3 })).accepted.map(({ id }) => id);
-    await completed(shop);
-    await mailed(shop, patienceMs);
-    for (const how of ['single', 'batched'] as const) {
-      await yardstick.ask({ how, inFlight: connections, seconds: 1, customers });
-    }
-    for (let time = 1; time <= repetitions; time += 1) {
-      const of = `${time}/${repetitions}`;
-      say(`saturation ${of}, ${connections} connections, ${seconds} s`);
-      const saturated = await saturate(shop, load, { connections, seconds, patienceMs });
-      accepted.push(...saturated.accepted);
-      say(`saturation ${of}: ${Math.round(saturated.saturation.ordersPerSecond)} orders/s`);
-      say(`yardstick ${of}`);
-      const drive = { inFlight: connections, seconds: quick ? 2 : 3, customers };
-      const single = await yardstick.ask({ how: 'single', ...drive });
-      const batched = await yardstick.ask({ how: 'batched', ...drive });
-      say(
-        `yardstick ${of}: ${Math.round(single.ordersPerSecond)} single, ${Math.round(batched.ordersPerSecond)} batched`,
-      );
-      const steadies = await atRates(saturated.saturation.ordersPerSecond);
-      measured.repetitions.push({ saturation: saturated.saturation, single, batched, steady: steadies });
-      say(`invariants ${of}`);
-      await checkSound(shop, accepted);
-      await checkSound(beside, []);
-    }
-
-    async function atRates(capacity: number): Promise<Steady[]> {
-      const found: Steady[] = [];
-      for (const rate of rates) {
-        // near to what it can do, a queue grows, and the latency says only for how long the rate was kept up
-        if (rate > capacity * 0.8) {
-          if (!measured.tooFast.includes(rate)) measured.tooFast.push(rate);
-          continue;
-        }
-        const at = await steady(shop, load, { rate, seconds: rate === 100 ? 6 : 4 });
-        accepted.push(...at.accepted);
-        found.push(at.steady);
-        const { endToEnd } = at.steady;
-        say(`${rate}/s: end to end p50 ${endToEnd.p50.toFixed(1)} ms, p99 ${endToEnd.p99.toFixed(1)} ms`);
-      }
-      return found;
+    await warmUp(scene);
+    for (let time = 1; time <= options.repetitions; time += 1) {
+      await repeat(scene, `${time}/${options.repetitions}`, measured, options);
     }
   } finally {
     load.end();
     yardstick.end();
     await beside.close();
   }
+}
+
+async function warmUp({ shop, beside, load, yardstick, customers, accepted, say }: Scene): Promise<void> {
+  say('10,000 customers, and the warm-up');
+  await Promise.all([seed(shop, customers), seed(beside, customers)]);
+  await load.ask({ do: 'begin', url: shop.url, customers });
+  const sent = await load.ask({ do: 'saturate', connections, seconds: 3 });
+  accepted.push(...sent.accepted.map(({ id }) => id));
+  await completed(shop);
+  if (await mailed(shop, patienceMs)) await giveUpMails(shop);
+  for (const how of ['single', 'batched'] as const) {
+    await yardstick.ask({ how, inFlight: connections, seconds: 1, customers });
+  }
+}
+
+async function repeat(scene: Scene, of: string, measured: Measured, options: Options): Promise<void> {
+  const { shop, beside, load, accepted, say } = scene;
+  const { quick, seconds, rates } = options;
+  say(`saturation ${of}, ${connections} connections, ${seconds} s, and its mails`);
+  const { saturation, accepted: ids } = await saturate(shop, load, { connections, seconds, patienceMs });
+  accepted.push(...ids);
+  say(`saturation ${of}: ${Math.round(saturation.ordersPerSecond)} orders/s`);
+  const single = await drive(scene, 'single', quick ? 2 : 3);
+  const batched = await drive(scene, 'batched', quick ? 2 : 3);
+  say(`yardstick ${of}: ${Math.round(single.ordersPerSecond)} single, ${Math.round(batched.ordersPerSecond)} batched`);
+  const reached = rates.filter((rate) => rate <= saturation.ordersPerSecond * keptUp);
+  measured.tooFast.push(...rates.filter((rate) => !reached.includes(rate) && !measured.tooFast.includes(rate)));
+  measured.repetitions.push({ saturation, single, batched, steady: await atRates(scene, reached) });
+  say(`invariants ${of}`);
+  await checkSound(shop, accepted);
+  await checkSound(beside, []);
+}
+
+async function atRates({ shop, load, accepted, say }: Scene, rates: number[]): Promise<Steady[]> {
+  const found: Steady[] = [];
+  for (const rate of rates) {
+    const { steady: at, accepted: ids } = await steady(shop, load, { rate, seconds: rate === 100 ? 6 : 4 });
+    accepted.push(...ids);
+    found.push(at);
+    say(`${rate}/s: end to end p50 ${at.endToEnd.p50.toFixed(1)} ms, p99 ${at.endToEnd.p99.toFixed(1)} ms`);
+  }
+  return found;
+}
+
+async function drive({ shop, yardstick, customers }: Scene, how: Drive['how'], seconds: number): Promise<Yardstick> {
+  const before = await readCounters(shop);
+  const driven = await yardstick.ask({ how, inFlight: connections, seconds, customers });
+  const { cpuMs } = await readCounters(shop);
+  return { ...driven, postgresCpuMs: (cpuMs.postgres - before.cpuMs.postgres) / driven.orders };
 }

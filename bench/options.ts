@@ -2,10 +2,10 @@ import { parseArgs } from 'node:util';
 
 const help = `Measures the shop on this machine, beside the same SQL without HTTP and events (the yardstick).
 
-  npm run bench                      one process, then every function in a process of its own; 6 minutes or so
+  npm run bench                      one process, then every function in a process of its own; 7 minutes or so
   npm run bench -- --quick           one process, two repetitions, one rate; under 2 minutes
   npm run bench -- --processes       only with every function in a process of its own; also with --quick
-  npm run bench -- --seconds 10      how long each saturation lasts (8, with --quick 5)
+  npm run bench -- --seconds 10      how long each saturation lasts (8, with --quick 4)
   npm run bench -- --repetitions 5   how often everything is measured (3, with --quick 2)
   npm run bench -- --help            this text
 
@@ -47,7 +47,7 @@ export function readOptions(args: string[]): Options {
       quick,
       modes: processes ? ['processes'] : quick ? ['one process'] : ['one process', 'processes'],
       repetitions: count('repetitions', values.repetitions, quick ? 2 : 3),
-      seconds: count('seconds', values.seconds, quick ? 5 : 8),
+      seconds: count('seconds', values.seconds, quick ? 4 : 8),
       rates: quick ? [100] : [50, 100, 200, 500],
     };
   } catch (error) {

@@ -1,7 +1,7 @@
 import { caughtMails, emptyCatcher } from './catcher.ts';
 import { groups, readCounters, watchingMemory, type Counters, type Group } from './costs.ts';
 import type { Load, Sent } from './load.ts';
-import { completed, lookUp, mailed } from './orders.ts';
+import { completed, giveUpMails, lookUp, mailed } from './orders.ts';
 import type { Shop } from './shop.ts';
 import { latency, type Latency } from './statistics.ts';
 import type { Worker } from './worker.ts';
@@ -66,6 +66,7 @@ export async function saturate(
   const done = await readCounters(shop);
   const queued = await mailed(shop, patienceMs);
   const drained = await readCounters(shop);
+  if (queued > 0) await giveUpMails(shop);
 
   const orders = await lookUp(shop, sent);
   const count = orders.length;

@@ -62,6 +62,7 @@ export function tableOf(measured: Measured): Line[] {
     { label: 'one order a statement, orders/s', values: ofSingle.map(({ ordersPerSecond }) => ordersPerSecond) },
     { label: 'batched as the rooms do, orders/s', values: ofBatched.map(({ ordersPerSecond }) => ordersPerSecond) },
     { label: '  statements an order', values: ofBatched.map((one) => one.statementsPerOrder), digits: 2 },
+    { label: '  CPU ms of Postgres', values: ofBatched.map(({ postgresCpuMs }) => postgresCpuMs), digits: 2 },
     { label: '  an order, p50 ms', values: ofBatched.map(({ p50 }) => p50), digits: 1 },
     { label: '  an order, p99 ms', values: ofBatched.map(({ p99 }) => p99), digits: 1 },
     { label: 'shop / one order a statement', values: share(ofSingle), digits: 2, better: 'more' },
@@ -91,7 +92,7 @@ export function tableOf(measured: Measured): Line[] {
     'fixed rates, open loop, from the intended time, ms',
     ...ratesOf(measured).flatMap((rate) => rowsOfRate(measured, rate)),
     ...(measured.tooFast.length > 0
-      ? [`  not in every repetition, because 80 % of the saturation is below: ${measured.tooFast.join(', ')}/s`]
+      ? [`  ${measured.tooFast.join(', ')}/s: not in every repetition, being more than 80 % of the saturation`]
       : []),
 
     'memory, MB',

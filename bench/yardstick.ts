@@ -20,6 +20,7 @@ export interface Drive {
 }
 
 export interface Driven extends Latency {
+  orders: number;
   ordersPerSecond: number;
   statementsPerOrder: number;
   /** What driving cost this process. */
@@ -46,6 +47,7 @@ answerBenchmark<Drive, Driven>(async ({ how, inFlight, seconds, customers }) => 
   await Promise.all(Array.from({ length: inFlight }, lane));
   const { user, system } = process.cpuUsage(cpu);
   return {
+    orders: took.length,
     ordersPerSecond: took.length / ((performance.now() - began) / 1_000),
     statementsPerOrder: statements / took.length,
     cpuMsPerOrder: (user + system) / 1_000 / took.length,

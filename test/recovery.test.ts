@@ -112,11 +112,18 @@ function childrenTests(shop: () => Shop): void {
   });
 }
 
-describe.each(modes)('a broker that loses one event in five, $mode', ({ processes }) => {
+describe.each([
+  { what: 'loses one event in five, all functions in one process', processes: false, brokerFaults: 'drop=0.2,seed=7' },
+  {
+    what: 'loses one in five, repeats, delays and overtakes, each function a process of its own',
+    processes: true,
+    brokerFaults: 'drop=0.2,duplicate=0.1,reorder=0.2,delay=50,seed=7',
+  },
+])('a broker that $what', ({ processes, brokerFaults }) => {
   let shop: Shop;
   beforeAll(async () => {
     // the mails of one of them go to the shop's own catcher
-    shop = await startShop({ processes, brokerFaults: 'drop=0.2,seed=7', mailCatcher: !processes });
+    shop = await startShop({ processes, brokerFaults, mailCatcher: !processes });
   });
   afterAll(() => shop?.stop());
 

@@ -78,3 +78,20 @@ function readMail(raw: string, to: string): Mail {
 
 /** `<id@domain>` → `id`. */
 export const notificationOf = (messageId: string): string => /^<([^@>]+)@/.exec(messageId)?.[1] ?? messageId;
+
+/** Every mail that the shop's own catcher has. */
+export async function mailsIn(mailUrl: string): Promise<Mail[]> {
+  const answer = await fetch(`${mailUrl}/api/email`);
+  const caught = (await answer.json()) as {
+    subject: string;
+    text: string;
+    to: { address: string }[];
+    headers: { 'message-id': string };
+  }[];
+  return caught.map(({ subject, text, to, headers }) => ({
+    notificationId: notificationOf(headers['message-id']),
+    to: to[0]?.address ?? '',
+    subject,
+    text,
+  }));
+}

@@ -1,3 +1,4 @@
+import { spawn, type ChildProcess } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 
 // Linux only: whom to kill is read from /proc.
@@ -47,4 +48,13 @@ export function killNow(pid: number): void {
   } catch {
     // it has ended meanwhile
   }
+}
+
+/** Kills a child when the test's process goes, however that goes: a shell waits for the end of a pipe from it. */
+export function endWithTest(child: ChildProcess): void {
+  const shell = spawn('/bin/sh', ['-c', 'read -r _; kill -9 "$1"', 'test-guard', String(child.pid)], {
+    detached: true,
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
+  child.once('exit', () => shell.kill('SIGKILL'));
 }

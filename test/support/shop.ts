@@ -6,9 +6,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
-import { descendants, functionOf, inspect, killNow } from './processes.ts';
+import { descendants, endWithTest, functionOf, inspect, killNow } from './processes.ts';
 import { freePort } from './ports.ts';
-import { notificationOf, openMailbox, type Mail, type Mailbox } from './mailbox.ts';
+import { mailsIn, openMailbox, type Mail, type Mailbox } from './mailbox.ts';
 import { until } from './until.ts';
 
 export interface ShopOptions {
@@ -259,29 +259,4 @@ function writeSecrets(dataDir: string): ShopSecrets {
   const secrets = { EVENT_KEYS, TOKEN_PRIVATE_KEY, TOKEN_PUBLIC_KEYS, adminPassword };
   writeFileSync(path.join(dataDir, 'secrets.json'), JSON.stringify(secrets), { mode: 0o600 });
   return secrets;
-}
-
-/** Takes the shop down when the test's process goes, however that goes: a shell waits for the end of a pipe from it. */
-function endWithTest(shop: ChildProcess): void {
-  const shell = spawn('/bin/sh', ['-c', 'read -r _; kill -9 "$1"', 'shop-guard', String(shop.pid)], {
-    detached: true,
-    stdio: ['pipe', 'ignore', 'ignore'],
-  });
-  shop.once('exit', () => shell.kill('SIGKILL'));
-}
-
-async function mailsIn(mailUrl: string): Promise<Mail[]> {
-  const answer = await fetch(`${mailUrl}/api/email`);
-  const caught = (await answer.json()) as {
-    subject: string;
-    text: string;
-    to: { address: string }[];
-    headers: { 'message-id': string };
-  }[];
-  return caught.map(({ subject, text, to, headers }) => ({
-    notificationId: notificationOf(headers['message-id']),
-    to: to[0]?.address ?? '',
-    subject,
-    text,
-  }));
 }
