@@ -92,7 +92,9 @@ export function tableOf(measured: Measured): Line[] {
     'fixed rates, open loop, from the intended time, ms',
     ...ratesOf(measured).flatMap((rate) => rowsOfRate(measured, rate)),
     ...(measured.tooFast.length > 0
-      ? [`  ${measured.tooFast.join(', ')}/s: not in every repetition, being more than 80 % of the saturation`]
+      ? [
+          `  ${measured.tooFast.toSorted((a, b) => a - b).join(', ')}/s: not in every repetition, being more than 80 % of the saturation`,
+        ]
       : []),
 
     'memory, MB',

@@ -1,26 +1,31 @@
+import { z } from 'zod';
 import { inBackground, repeat } from '#platform/background.ts';
 import { sendToBroker } from '#platform/broker-client.ts';
 import { many, statement } from '#platform/database.ts';
 import type { ShopEvent } from '#platform/event.ts';
 import { log } from '#platform/log.ts';
+import { settings } from '#platform/settings.ts';
 import { signed } from '#platform/signature.ts';
 
 // What waits in memory is bounded; the rest waits in the table.
 const maxInMemory = 5_000;
-let inMemory = 0;
+const underWay = new Set<string>();
+
+// in a process of its own a function leaves the chains of others to them for a while; null: all functions are in here
+const { K_SERVICE } = settings({ K_SERVICE: z.string().optional() });
+const ownSource = K_SERVICE === undefined ? null : `/shop/${K_SERVICE}`;
 
 /**
  * Publishes an event in the background. Its outbox row must be committed: if this attempt is lost, by whatever,
  * the row is still there, comes due and is published again.
  */
 export function publish(event: ShopEvent): void {
-  if (inMemory >= maxInMemory) return;
-  inMemory += 1;
+  // a broker that answers at the end of a chain has it still in hand: repeating it would only add to its load
+  if (underWay.has(event.id) || underWay.size >= maxInMemory) return;
+  underWay.add(event.id);
   const attempt = sendToBroker(signed(event))
     .catch((error: unknown) => log.debug({ err: error, event: event.id }, 'not published, the outbox will repeat it'))
-    .finally(() => {
-      inMemory -= 1;
-    });
+    .finally(() => underWay.delete(event.id));
   inBackground(attempt, 'publishing');
 }
 
@@ -31,6 +36,8 @@ const takeDue = statement<{ event: ShopEvent }>(
     select id
       from events.outbox
      where due_at < clock_timestamp()
+       -- its publisher knows best whether a chain is still under way; the others step in when it does not look
+       and ($1::text is null or event ->> 'source' = $1::text or due_at < clock_timestamp() - interval '2 seconds')
      order by due_at
      limit 100
        -- every publishing process looks: one row is taken by one of them
@@ -50,7 +57,7 @@ const takeDue = statement<{ event: ShopEvent }>(
 
 /** Takes what is due, at most 100 chains, and publishes their first events again. Gives their number. */
 export async function republishDue(): Promise<number> {
-  const rows = await many(takeDue);
+  const rows = await many(takeDue, [ownSource]);
   for (const { event } of rows) publish(event);
   return rows.length;
 }
