@@ -19,9 +19,14 @@ const pool = new pg.Pool({
   max: DATABASE_POOL,
   application_name: K_SERVICE,
   connectionTimeoutMillis: 5_000,
+  // a new connection costs a log-in and a plan a statement
+  idleTimeoutMillis: 5 * 60_000,
   types,
   // a statement that waits for a lock or runs for too long is given up and its event delivered again
-  options: '-c lock_timeout=3s -c statement_timeout=8s -c idle_in_transaction_session_timeout=10s',
+  // A plan is kept from its first use on; made while a table was still empty, it must not be one that scans it.
+  options:
+    '-c lock_timeout=3s -c statement_timeout=8s -c idle_in_transaction_session_timeout=10s ' +
+    '-c plan_cache_mode=force_generic_plan -c enable_seqscan=off',
 });
 // without a listener a terminated idle connection would end the process
 pool.on('error', (error) => log.warn({ err: error.message }, 'an idle database connection was lost'));

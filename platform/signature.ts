@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac, createSecretKey, timingSafeEqual, type KeyObject } from 'node:crypto';
 import { z } from 'zod';
 import type { CloudEventV1 } from 'cloudevents';
 import { settings } from '#platform/settings.ts';
@@ -16,10 +16,11 @@ const { EVENT_KEYS } = settings({
 const keys = new Map(
   EVENT_KEYS.map((entry) => {
     const [id = '', secret = ''] = entry.split(':');
-    return [id, Buffer.from(secret, 'base64url')] as const;
+    // a key object: with a plain buffer every digest would make one first, at five times the cost
+    return [id, createSecretKey(secret, 'base64url')] as const;
   }),
 );
-const [[signingId, signingKey]] = [...keys] as [[string, Buffer]];
+const [[signingId, signingKey]] = [...keys] as [[string, KeyObject]];
 
 /**
  * Signs an event for one publication: HMAC-SHA256 over what the shop trusts in it.
@@ -40,7 +41,7 @@ export function isVerified(event: CloudEventV1<unknown>): boolean {
   return given.length === expected.length && timingSafeEqual(given, expected);
 }
 
-function digest(event: CloudEventV1<unknown>, secret: Buffer): Buffer {
+function digest(event: CloudEventV1<unknown>, secret: KeyObject): Buffer {
   const trusted = JSON.stringify([
     event.id,
     event.source,

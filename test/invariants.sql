@@ -27,15 +27,19 @@ with shop (world, sales) as (
    group by account_id
 ), of_order as (
   -- the money that was moved for each order
-  select order_id,
-         count(*) filter (where kind = 'charge') as charges,
-         count(*) filter (where kind = 'refund') as refunds,
-         sum(change) as change,
-         min(amount::bigint) as least,
-         max(amount::bigint) as most
-    from movement
-   where order_id is not null
-   group by order_id
+  select m.order_id,
+         count(*) filter (where m.kind = 'charge') as charges,
+         count(*) filter (where m.kind = 'refund') as refunds,
+         sum(m.change) as change,
+         min(m.amount::bigint) as least,
+         max(m.amount::bigint) as most,
+         -- here and not where it is asked for: a look at all movements for each order took 13 s with 7,600 orders
+         bool_or((a.user_id, m.currency) is distinct from (o.user_id, o.currency)) as astray
+    from movement m
+    left join ordering.orders o on o.id = m.order_id
+    left join billing.accounts a on a.id = m.account_id
+   where m.order_id is not null
+   group by m.order_id
 ), fact (id, user_id, order_id, template) as (
   -- everything that somebody is told of
   select id || '.opened', user_id, null::uuid, 'welcome' from billing.accounts
@@ -131,8 +135,7 @@ with shop (world, sales) as (
       or m.refunds > 1
       or m.least is distinct from o.total
       or m.most is distinct from o.total
-      or exists (select from movement t join billing.accounts a on a.id = t.account_id
-                  where t.order_id = m.order_id and (a.user_id, t.currency) is distinct from (o.user_id, o.currency))
+      or m.astray
 
   union all
   select 'I6 a charge that succeeded has moved the money, and only such a one', 'always',
