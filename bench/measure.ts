@@ -134,7 +134,7 @@ async function warmUp({ shop, beside, load, yardstick, customers, accepted, say 
   say('10,000 customers, and the warm-up');
   await Promise.all([seed(shop, customers), seed(beside, customers)]);
   await load.ask({ do: 'begin', url: shop.url, customers });
-  const sent = await load.ask({ do: 'saturate', connections, seconds: 3 });
+  const sent = await load.ask({ do: 'saturate', connections, seconds: 6 });
   accepted.push(...sent.accepted.map(({ id }) => id));
   await completed(shop);
   if (await mailed(shop, patienceMs)) await giveUpMails(shop);

@@ -30,7 +30,15 @@ export async function keepAlive({ name, command, env, onRestart }: ChildOptions)
   let stopping = false;
   let ready = false;
   let failures = 0;
+  // connections that wait for it to be ready, and those that were sent to it and that it has not taken yet
   const waiting: Socket[] = [];
+  const sent: Socket[] = [];
+
+  const send = (socket: Socket) => {
+    sent.push(socket);
+    // Node would let go of it too early: if the child dies before it takes the connection, nobody would close it
+    current.send('connection', socket, { keepOpen: true });
+  };
 
   const start = (): Promise<void> =>
     new Promise((resolve, reject) => {
@@ -43,18 +51,20 @@ export async function keepAlive({ name, command, env, onRestart }: ChildOptions)
       const child = current;
       const timer = setTimeout(() => child.kill('SIGKILL'), startTimeoutMs);
       child.once('error', reject);
-      child.on('message', (message: { ready?: true }) => {
+      child.on('message', (message: { ready?: true; taken?: true }) => {
+        if (message.taken) sent.shift()?.destroy();
         if (!message.ready) return;
         clearTimeout(timer);
         ready = true;
         failures = 0;
-        for (const socket of waiting.splice(0)) child.send('connection', socket);
+        for (const socket of waiting.splice(0)) send(socket);
         resolve();
       });
       child.once('exit', (code, signal) => {
         clearTimeout(timer);
         if (!ready) failures += 1;
         ready = false;
+        for (const socket of sent.splice(0)) socket.destroy();
         reject(new Error(`${name} ended during its start (${signal ?? code})`));
         if (stopping) return;
         onRestart?.(name);
@@ -67,7 +77,7 @@ export async function keepAlive({ name, command, env, onRestart }: ChildOptions)
     name,
     pid: () => current.pid,
     hand: (socket) => {
-      if (ready && current.connected) current.send('connection', socket);
+      if (ready && current.connected) send(socket);
       else waiting.push(socket);
     },
     stop: async () => {

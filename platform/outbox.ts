@@ -7,9 +7,12 @@ import { log } from '#platform/log.ts';
 import { settings } from '#platform/settings.ts';
 import { signed } from '#platform/signature.ts';
 
-// What waits in memory is bounded; the rest waits in the table.
-const maxInMemory = 5_000;
+// Chains that this process has open at the broker at once. More of them would only wait there, and those that wait
+// for longer than their row has time would be published again.
+const maxUnderWay = 128;
 const underWay = new Set<string>();
+const queue: (() => void)[] = [];
+let free = maxUnderWay;
 
 // in a process of its own a function leaves the chains of others to them for a while; null: all functions are in here
 const { K_SERVICE } = settings({ K_SERVICE: z.string().optional() });
@@ -18,15 +21,45 @@ const ownSource = K_SERVICE === undefined ? null : `/shop/${K_SERVICE}`;
 /**
  * Publishes an event in the background. Its outbox row must be committed: if this attempt is lost, by whatever,
  * the row is still there, comes due and is published again.
+ * Resolves once it is on its way, or has been left to its row because the broker has had no room for `patienceMs`:
+ * callers who wait for it cannot order faster than the shop decides.
  */
-export function publish(event: ShopEvent): void {
+export async function publish(event: ShopEvent, patienceMs = 1_000): Promise<void> {
   // a broker that answers at the end of a chain has it still in hand: repeating it would only add to its load
-  if (underWay.has(event.id) || underWay.size >= maxInMemory) return;
+  if (underWay.has(event.id)) return;
   underWay.add(event.id);
+  if (!(await room(patienceMs))) {
+    underWay.delete(event.id);
+    return;
+  }
   const attempt = sendToBroker(signed(event))
     .catch((error: unknown) => log.debug({ err: error, event: event.id }, 'not published, the outbox will repeat it'))
-    .finally(() => underWay.delete(event.id));
+    .finally(() => {
+      underWay.delete(event.id);
+      const next = queue.shift();
+      if (next) next();
+      else free += 1;
+    });
   inBackground(attempt, 'publishing');
+}
+
+/** Waits for room at the broker, first come, first served; whether there was some in time. */
+function room(patienceMs: number): Promise<boolean> | boolean {
+  if (free > 0) {
+    free -= 1;
+    return true;
+  }
+  return new Promise((resolve) => {
+    const take = () => {
+      clearTimeout(timer);
+      resolve(true);
+    };
+    const timer = setTimeout(() => {
+      queue.splice(queue.indexOf(take), 1);
+      resolve(false);
+    }, patienceMs);
+    queue.push(take);
+  });
 }
 
 const takeDue = statement<{ event: ShopEvent }>(
@@ -58,7 +91,8 @@ const takeDue = statement<{ event: ShopEvent }>(
 /** Takes what is due, at most 100 chains, and publishes their first events again. Gives their number. */
 export async function republishDue(): Promise<number> {
   const rows = await many(takeDue, [ownSource]);
-  for (const { event } of rows) publish(event);
+  // each waits for its turn, and the next look for all of them
+  await Promise.all(rows.map(({ event }) => publish(event, 10_000)));
   return rows.length;
 }
 

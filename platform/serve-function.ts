@@ -37,6 +37,7 @@ async function serveStorefront(app: Express): Promise<void> {
   // the local shop keeps the public port open while the storefront is replaced, and hands its connections over
   process.on('message', (_message, socket) => {
     if (!(socket instanceof Socket)) return;
+    process.send?.({ taken: true });
     http.server.emit('connection', socket);
     socket.resume();
   });

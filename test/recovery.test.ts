@@ -1,3 +1,5 @@
+import { connect } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { customersWith, register, type Customer } from './support/customers.ts';
 import { expectSound } from './support/invariants.ts';
@@ -83,12 +85,37 @@ describe.each(modes)('$mode', ({ processes }) => {
   if (processes) childrenTests(() => shop);
 });
 
+/** A connection of its own for one request; resolves when it has ended, by an answer or without one. */
+function visit(url: string): Promise<void> {
+  const { port, host } = new URL(url);
+  const socket = connect(Number(port), '127.0.0.1', () => {
+    socket.write(`GET /healthz HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+  });
+  socket.resume().on('error', () => undefined);
+  return new Promise((resolve) => socket.once('close', () => resolve()));
+}
+
 /** What is only there to be killed when each function is a process of its own. */
 function childrenTests(shop: () => Shop): void {
   const killed = [
     ...['storefront', 'register-user', 'log-in', 'deposit-money', 'create-account', 'create-order'],
     ...['charge-account', 'settle-order', 'send-notification', 'park-event', 'sweep', 'broker'],
   ];
+
+  test('the storefront is killed while customers come in: each is answered or turned away, none is left waiting', async () => {
+    let inside = 0;
+    for (let round = 0; round < 200; round += 1) {
+      for (let count = 0; count < 5; count += 1) {
+        inside += 1;
+        void visit(shop().url).then(() => {
+          inside -= 1;
+        });
+      }
+      if (round === 100) shop().kill('storefront');
+      await setImmediate();
+    }
+    await until('nobody is left waiting', () => inside === 0, 30_000);
+  });
 
   test('each process in turn is killed under load', async () => {
     for (const name of killed) {

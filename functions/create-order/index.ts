@@ -35,7 +35,7 @@ export const handle = onCommand(newOrder, async ({ body, caller, idempotencyKey,
   if (!order.requestHash.equals(requestHash)) {
     throw new Problem('idempotency_key_reused', 'Take a new key for a new order.');
   }
-  if (order.id === id) publish(event);
+  if (order.id === id) await publish(event);
   return { status: 202, headers: { location: `/v1/orders/${order.id}` }, body: answer(order) };
 });
 

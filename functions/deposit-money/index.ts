@@ -29,7 +29,7 @@ export const handle = onCommand(newDeposit, async (command) => {
   const event = beginChain(fact, traceparent);
   const deposit = await insertDeposit(command, event);
   if (deposit) {
-    publish(event);
+    await publish(event);
     return { status: 201, body: answer(deposit) };
   }
   // lost to a parallel request with the same key, or over the limit

@@ -25,7 +25,7 @@ export const handle = onRequest(newUser, async ({ body, requestId, traceparent }
   const added = await insertUser({ ...body, id: requestId, passwordHash }, event);
   // no row: the address is taken, or this very request was carried out before and its answer got lost
   const user = added ?? (await findOwn(requestId, body.email));
-  if (added) publish(event);
+  if (added) await publish(event);
   if (!user) throw new Problem('email_taken', 'Log in, or register with another e-mail address.');
   return { status: 201, body: user };
 });
