@@ -147,9 +147,7 @@ test('what an operator has to put right is one sentence', async () => {
   await expect(startPostgres({ dataDir })).rejects.toThrow(/postgres.password cannot be read: put it back/);
 });
 
-const asRoot = process.getuid?.() === 0 ? test : test.skip;
-
-asRoot('as root it works in a folder that only root may enter', async () => {
+const whereOnlyRootMayEnter = async () => {
   const hidden = join(base, 'hidden');
   await mkdir(hidden, { mode: 0o700 });
   for (const time of ['first', 'second']) {
@@ -157,7 +155,8 @@ asRoot('as root it works in a folder that only root may enter', async () => {
     expect(await query(postgres.url, `select '${time}' as start`)).toEqual([{ start: time }]);
     await postgres.stop();
   }
-});
+};
+if (process.getuid?.() === 0) test('as root it works in a folder that only root may enter', whereOnlyRootMayEnter);
 
 async function start(options: PostgresOptions): Promise<Postgres> {
   const postgres = await startPostgres(options);

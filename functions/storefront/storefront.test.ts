@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import type { AddressInfo } from 'node:net';
 import { SignJWT, UnsecuredJWT, generateKeyPair } from 'jose';
 import { uuidv7 } from 'uuidv7';
-import { signToken } from '#functions/log-in/sign-token.ts';
+import { bearer } from '#local/testing/calls.ts';
 import { row, rows, useDatabase } from '#local/testing/database.ts';
 import { customer, order } from '#local/testing/people.ts';
 import { connectFunctions, type FunctionRequest } from '#platform/function-client.ts';
@@ -52,7 +52,7 @@ async function ask(path: string, { as, role = 'customer', method, body, headers 
   const response = await fetch(url + path, {
     method: method ?? (body === undefined ? 'GET' : 'POST'),
     headers: {
-      ...(as && { authorization: `Bearer ${await signToken({ id: as, role })}` }),
+      ...(as && (await bearer(as, role))),
       ...(body !== undefined && { 'content-type': 'application/json' }),
       ...headers,
     },

@@ -33,9 +33,16 @@ function eventIn({ headers, body }: Answer): ShopEvent {
   return { ...Object.fromEntries(attributes), data: JSON.parse(String(body)) } as unknown as ShopEvent;
 }
 
+type Role = 'customer' | 'admin';
+
+/** The header by which a caller shows who they are. */
+export async function bearer(userId: string, role: Role = 'customer'): Promise<{ authorization: string }> {
+  return { authorization: `Bearer ${await signToken({ id: userId, role })}` };
+}
+
 interface Call {
   userId?: string;
-  role?: 'customer' | 'admin';
+  role?: Role;
   key?: string;
   headers?: Record<string, string>;
 }
@@ -46,8 +53,8 @@ export async function call<Body>(
   body: unknown,
   { userId, role = 'customer', key = uuidv7(), headers = {} }: Call = {},
 ): Promise<{ status: number; headers: Record<string, string>; body: Body }> {
-  const authorization = userId ? { authorization: `Bearer ${await signToken({ id: userId, role })}` } : {};
-  const given = { 'idempotency-key': key, 'x-request-id': uuidv7(), ...authorization, ...headers };
+  const who = userId ? await bearer(userId, role) : {};
+  const given = { 'idempotency-key': key, 'x-request-id': uuidv7(), ...who, ...headers };
   const answer = await handle({ method: 'POST', headers: given, body });
   // what goes over the wire, so that a Date is a text
   return { status: answer.statusCode, headers: answer.headers, body: JSON.parse(JSON.stringify(answer.body)) as Body };
