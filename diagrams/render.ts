@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import { withMigratedDatabase } from '#database/scratch.ts';
 import { readManifests } from '#local/broker/manifests.ts';
 import { functionNames } from '#local/functions.ts';
+import { clusterSource, readBeside, readDeployed } from './cluster.ts';
 import { draw } from './d2.ts';
 import { databaseSource, readTables } from './database.ts';
 import { flowSource } from './flow.ts';
@@ -25,7 +26,9 @@ const { broker, triggers } = readManifests(fileURLToPath(new URL('../broker', im
 const hops = hopsOf(await readContracts(new URL('../events/', import.meta.url)), triggers);
 const sinks = [broker, ...triggers].flatMap(({ delivery }) => delivery.deadLetterSink ?? []);
 
+const root = fileURLToPath(new URL('..', import.meta.url));
 const sources = {
+  cluster: clusterSource(readDeployed(root), readBeside(root)),
   flow: flowSource({ hops, deadLetterSinks: [...new Set(sinks)], functions: functionNames }),
   sequence: sequenceSource(hops),
   database: databaseSource(await withMigratedDatabase(readTables)),

@@ -1,4 +1,5 @@
 import { globSync, readFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { parse, parseAllDocuments } from 'yaml';
 import { z } from 'zod';
@@ -136,5 +137,43 @@ describe.each(functionNames)('functions/%s/func.yaml', (name) => {
       'send-notification': ['database', 'event-keys', 'mail'],
     }[name] ?? ['database', 'event-keys'];
     expect(secrets).toEqual(needed);
+  });
+});
+
+describe('the image', () => {
+  const linesOf = (file: string) =>
+    readFileSync(file, 'utf8')
+      .split('\n')
+      .filter((line) => line !== '' && !line.startsWith('#'));
+  const allowed = linesOf('.dockerignore').flatMap((line) => (line.startsWith('!') ? [line.slice(1)] : []));
+  const inside = allowed
+    .flatMap((name) => globSync([name, `${name}/**/*`], { withFileTypes: true }))
+    .flatMap((entry) => (entry.isFile() ? [relative('.', join(entry.parentPath, entry.name))] : []))
+    .filter((file) => !file.endsWith('.test.ts'));
+
+  test('takes nothing but what is listed', () => {
+    for (const file of ['.dockerignore', '.funcignore']) {
+      const lines = linesOf(file);
+      expect(lines[0]).toBe('*');
+      expect(lines.filter((line) => !line.startsWith('!'))).toEqual(['*', '**/*.test.ts']);
+      expect(lines.filter((line) => line.startsWith('!')).map((line) => line.slice(1))).toEqual(allowed);
+    }
+  });
+
+  test('is made of exactly that', () => {
+    const copied = linesOf('Dockerfile').flatMap((line) => /^COPY (.+) \S+$/.exec(line)?.[1]?.split(' ') ?? []);
+    expect(copied.toSorted()).toEqual(allowed.toSorted());
+  });
+
+  test('holds what runs, and no test, data, key or tool', () => {
+    expect(inside).toContain('functions/charge-account/index.ts');
+    const unexpected = inside.filter(
+      (file) =>
+        !/^(package(-lock)?\.json|\.npmrc|start\.ts|(events|platform|broker|api)\/[\w./-]+|database\/[\w/-]+\.(ts|sql)|functions\/[\w-]+\/([\w-]+\.ts|func\.yaml))$/.test(
+          file,
+        ),
+    );
+    expect(unexpected).toEqual([]);
+    expect(inside.filter((file) => /testing|fixture|\.data|\.env|\.pem|\.key/.test(file))).toEqual([]);
   });
 });
