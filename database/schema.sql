@@ -84,6 +84,7 @@ create table billing.transfers (
   constraint transfers_check4 check (kind <> 'refund'::text or debit_account_id = '00000000-0000-0000-0000-000000000002'::uuid),
   constraint transfers_kind_check check (kind = any (array['deposit'::text, 'charge'::text, 'refund'::text]))
 );
+create unique index refunds_once_an_order on billing.transfers using btree (order_id) where (kind = 'refund'::text);
 
 create table events.dead_letters (
   id uuid not null,

@@ -32,6 +32,7 @@ export async function runProcesses({ port, brokerPort, onRestart }: Wiring): Pro
         LOG_IN_URL: urls['log-in'] ?? '',
         DEPOSIT_MONEY_URL: urls['deposit-money'] ?? '',
         CREATE_ORDER_URL: urls['create-order'] ?? '',
+        CANCEL_ORDER_URL: urls['cancel-order'] ?? '',
       },
       onRestart,
     }),

@@ -14,7 +14,7 @@ export interface FunctionRequest {
 /** Calls a function by its name and gives its answer. */
 export type Call = (name: FunctionName, request: FunctionRequest) => Promise<Answer>;
 
-export type FunctionName = 'register-user' | 'log-in' | 'deposit-money' | 'create-order';
+export type FunctionName = 'register-user' | 'log-in' | 'deposit-money' | 'create-order' | 'cancel-order';
 
 let call: Call | undefined;
 
@@ -39,12 +39,14 @@ export function callOverHttp(): Call {
     LOG_IN_URL: z.url(),
     DEPOSIT_MONEY_URL: z.url(),
     CREATE_ORDER_URL: z.url(),
+    CANCEL_ORDER_URL: z.url(),
   });
   const origins = {
     'register-user': urls.REGISTER_USER_URL,
     'log-in': urls.LOG_IN_URL,
     'deposit-money': urls.DEPOSIT_MONEY_URL,
     'create-order': urls.CREATE_ORDER_URL,
+    'cancel-order': urls.CANCEL_ORDER_URL,
   };
   const connections = new Agent({ connections: 64, headersTimeout: 10_000, bodyTimeout: 10_000 });
   return async (name, { headers, body }) => {

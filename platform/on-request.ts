@@ -20,9 +20,13 @@ export interface Request<Body> {
   traceparent: string | undefined;
 }
 
-/** A request of a known caller that moves money: carried out once a caller and `Idempotency-Key`. */
-export interface Command<Body> extends Request<Body> {
+/** A request of a known caller. */
+export interface CallerRequest<Body> extends Request<Body> {
   caller: Caller;
+}
+
+/** A request of a known caller that moves money: carried out once a caller and `Idempotency-Key`. */
+export interface Command<Body> extends CallerRequest<Body> {
   idempotencyKey: string;
   /** SHA-256 of the parsed body: the same key with another body is refused. */
   requestHash: Buffer;
@@ -40,6 +44,17 @@ export function onRequest<Body>(
   answer: (request: Request<Body>) => Promise<Reply>,
 ): RequestHandle {
   return requestHandle(async (context) => answer(readRequest(body, context)));
+}
+
+/** A room for known callers whose request may be repeated without a key: the state of what it names decides. */
+export function onCallerRequest<Body>(
+  body: z.ZodType<Body>,
+  answer: (request: CallerRequest<Body>) => Promise<Reply>,
+): RequestHandle {
+  return requestHandle(async (context) => {
+    const caller = await authenticate(context.headers.authorization);
+    return answer({ ...readRequest(body, context), caller });
+  });
 }
 
 /** A room for commands that move money. The token is checked here again: the storefront is not trusted with it. */

@@ -15,6 +15,7 @@ export const problems = {
   account_not_open: [404, 'The billing account is not open yet'],
   method_not_allowed: [405, 'This method is not allowed here'],
   email_taken: [409, 'This e-mail is registered already'],
+  order_not_cancelable: [409, 'The order cannot be canceled'],
   body_too_large: [413, 'The request body is too large'],
   unsupported_media_type: [415, 'Only application/json is understood'],
   invalid_body: [422, 'The request body is not valid'],

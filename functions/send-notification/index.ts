@@ -1,7 +1,9 @@
 import { uuidv7 } from 'uuidv7';
 import { accountOpened } from '#events/account-opened.ts';
 import { depositSucceeded } from '#events/deposit-succeeded.ts';
+import { orderCanceled } from '#events/order-canceled.ts';
 import { orderPaid } from '#events/order-paid.ts';
+import { orderRefunded } from '#events/order-refunded.ts';
 import { orderRejected } from '#events/order-rejected.ts';
 import { repeat } from '#platform/background.ts';
 import { batch } from '#platform/batch.ts';
@@ -47,4 +49,6 @@ export const handle = onEvents(
   when(depositSucceeded, notify('deposit-received')),
   when(orderPaid, notify('order-paid')),
   when(orderRejected, notify('order-rejected')),
+  when(orderRefunded, notify('order-refunded')),
+  when(orderCanceled, notify('order-canceled')),
 );

@@ -1,7 +1,8 @@
 import type { EventData } from '#platform/event.ts';
 import { formatMoney } from '#platform/money.ts';
 
-export type Template = 'welcome' | 'deposit-received' | 'order-paid' | 'order-rejected';
+export type Template =
+  'welcome' | 'deposit-received' | 'order-paid' | 'order-rejected' | 'order-refunded' | 'order-canceled';
 
 /** What a mail is made of. */
 export interface Mail {
@@ -25,6 +26,10 @@ export function subjectOf(template: Template, { orderId }: { orderId?: string })
       return `Your order ${orderId} is confirmed`;
     case 'order-rejected':
       return `Your order ${orderId} could not be accepted`;
+    case 'order-refunded':
+      return `Your order ${orderId} is canceled and refunded`;
+    case 'order-canceled':
+      return `Your order ${orderId} is canceled`;
     default:
       return template satisfies never;
   }
@@ -59,6 +64,10 @@ function body({ template, detail }: Mail): string[] {
       return [`Your order ${orderId} is confirmed. We have charged ${total} to your account.`];
     case 'order-rejected':
       return [`We could not accept your order ${orderId} of ${total}: ${inWords(reason)}`, 'You were not charged.'];
+    case 'order-refunded':
+      return [`Your order ${orderId} is canceled, as you asked. We have returned ${total} to your account.`];
+    case 'order-canceled':
+      return [`Your order ${orderId} of ${total} is canceled, as you asked.`, 'You were not charged.'];
     default:
       return template satisfies never;
   }

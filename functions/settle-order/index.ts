@@ -1,6 +1,10 @@
 import { chargeDeclined } from '#events/charge-declined.ts';
+import { chargeRefunded } from '#events/charge-refunded.ts';
 import { chargeSucceeded } from '#events/charge-succeeded.ts';
+import { chargeVoided } from '#events/charge-voided.ts';
+import { orderCanceled } from '#events/order-canceled.ts';
 import { orderPaid } from '#events/order-paid.ts';
+import { orderRefunded } from '#events/order-refunded.ts';
 import { orderRejected } from '#events/order-rejected.ts';
 import { batch, decideOnce } from '#platform/batch.ts';
 import type { Fact, ShopEvent } from '#platform/event.ts';
@@ -10,7 +14,7 @@ import { endChain, findOrders, settleOrders, type Order, type Settlement } from 
 
 const orderOf = ({ orderId }: { orderId: string }) => orderId;
 
-/** Moves orders on from `pending`; an order that has moved on before is given as it is. */
+/** Moves orders on; an order that has moved on before is given as it is. */
 const settle = batch<Settlement, Order>({
   key: orderOf,
   run: async (settlements) => {
@@ -21,25 +25,40 @@ const settle = batch<Settlement, Order>({
   },
 });
 
+const dataOf = ({ orderId, userId, total, currency }: Order) => ({ orderId, userId, total, currency });
+
 export const handle = onEvents(
   when(chargeSucceeded, async ({ orderId }, event) => {
     const order = await settle({ orderId, status: 'paid', reason: null });
-    const { userId, total, currency, paidAt } = order;
-    return paidAt ? orderPaid.fact({ orderId, userId, total, currency }, paidAt) : superseded(order, event);
+    return order.paidAt ? orderPaid.fact(dataOf(order), order.paidAt) : superseded(order, event);
   }),
   when(chargeDeclined, async ({ orderId, reason }, event) => {
     const order = await settle({ orderId, status: 'rejected', reason });
-    const { userId, total, currency, rejectedAt } = order;
-    if (!rejectedAt) return superseded(order, event);
-    return orderRejected.fact({ orderId, userId, total, currency, reason: order.reason ?? reason }, rejectedAt);
+    if (!order.rejectedAt) return superseded(order, event);
+    return orderRejected.fact({ ...dataOf(order), reason: order.reason ?? reason }, order.rejectedAt);
+  }),
+  when(chargeRefunded, async ({ orderId }, event) => {
+    const order = await settle({ orderId, status: 'refunded', reason: null });
+    if (!order.refundedAt) throw unexpected(order, event);
+    return orderRefunded.fact(dataOf(order), order.refundedAt);
+  }),
+  when(chargeVoided, async ({ orderId }, event) => {
+    const order = await settle({ orderId, status: 'canceled', reason: null });
+    if (!order.canceledAt) throw unexpected(order, event);
+    return orderCanceled.fact(dataOf(order), order.canceledAt);
   }),
 );
 
 /** A cancel came first and its own chain ends the order: this chain ends here, without a fact. */
-async function superseded({ orderId, status }: Order, event: ShopEvent): Promise<Fact | void> {
-  if (status === 'pending') throw new Problem('unavailable', `Order ${orderId} is being changed.`);
-  if (status === 'paid' || status === 'rejected') {
-    throw new Problem('bad_event', `Order ${orderId} is ${status}, which contradicts ${event.type}.`);
-  }
+async function superseded(order: Order, event: ShopEvent): Promise<Fact | void> {
+  if (['pending', 'paid', 'rejected'].includes(order.status)) throw unexpected(order, event);
   await endChain(event.correlationid);
+}
+
+/** The order has not taken the step: because somebody has it in hand, or because the event contradicts it. */
+function unexpected({ orderId, status }: Order, { type }: ShopEvent): Problem {
+  const expected = type === chargeRefunded.type || type === chargeVoided.type ? 'canceling' : 'pending';
+  return status === expected
+    ? new Problem('unavailable', `Order ${orderId} is being changed.`)
+    : new Problem('bad_event', `Order ${orderId} is ${status}, which contradicts ${type}.`);
 }

@@ -2,7 +2,7 @@ import { many, statement } from '#platform/database.ts';
 
 export interface Settlement {
   orderId: string;
-  status: 'paid' | 'rejected';
+  status: 'paid' | 'rejected' | 'refunded' | 'canceled';
   reason: string | null;
 }
 
@@ -15,6 +15,8 @@ export interface Order {
   currency: string;
   paidAt: Date | null;
   rejectedAt: Date | null;
+  refundedAt: Date | null;
+  canceledAt: Date | null;
 }
 
 const settle = statement<Order>(
@@ -31,17 +33,20 @@ const settle = statement<Order>(
      set status = wanted.status,
          reason = wanted.reason,
          -- after a wait for a lock now() lies in the past
-         paid_at = case wanted.status when 'paid' then clock_timestamp() end,
-         rejected_at = case wanted.status when 'rejected' then clock_timestamp() end
+         paid_at = case wanted.status when 'paid' then clock_timestamp() else o.paid_at end,
+         rejected_at = case wanted.status when 'rejected' then clock_timestamp() end,
+         refunded_at = case wanted.status when 'refunded' then clock_timestamp() end,
+         canceled_at = case wanted.status when 'canceled' then clock_timestamp() end
     from unnest($1::uuid[], $2::text[], $3::text[]) as wanted (order_id, status, reason)
     join locked on locked.id = wanted.order_id
    where o.id = wanted.order_id
-     and o.status = 'pending'
+     and o.status = case when wanted.status in ('paid', 'rejected') then 'pending' else 'canceling' end
   returning o.id as "orderId", o.user_id as "userId", o.status, o.reason, o.total, o.currency,
-            o.paid_at as "paidAt", o.rejected_at as "rejectedAt"`,
+            o.paid_at as "paidAt", o.rejected_at as "rejectedAt", o.refunded_at as "refundedAt",
+            o.canceled_at as "canceledAt"`,
 );
 
-/** Moves pending orders on; gives those that moved. */
+/** Moves orders on that are pending, or canceling, as their step expects; gives those that moved. */
 export const settleOrders = (settlements: Settlement[]) =>
   many(settle, [
     settlements.map(({ orderId }) => orderId),
@@ -53,7 +58,7 @@ const find = statement<Order>(
   'settle-order.find',
   `
   select id as "orderId", user_id as "userId", status, reason, total, currency,
-         paid_at as "paidAt", rejected_at as "rejectedAt"
+         paid_at as "paidAt", rejected_at as "rejectedAt", refunded_at as "refundedAt", canceled_at as "canceledAt"
     from ordering.orders
    where id = any ($1::uuid[])`,
 );

@@ -4,6 +4,7 @@ import { callFunction, type FunctionName } from '#platform/function-client.ts';
 import { Problem } from '#platform/problem.ts';
 import { only, send } from './errors.ts';
 import { limitFailedLogins, limitRegistrations } from './limits.ts';
+import { idOf } from './reads.ts';
 
 const parse = express.json({ limit: '64kb', strict: false });
 
@@ -24,12 +25,18 @@ export function commands(): Router {
   router.post('/accounts/me/deposits', jsonOnly, parse, handTo('deposit-money'));
   router.all('/accounts/me/deposits', only('POST'));
   router.post('/orders', jsonOnly, parse, handTo('create-order'));
+  // takes no body: its path says it all
+  const canceled: BodyOf = ({ params }) => ({ orderId: idOf(params['id']) });
+  router.post('/orders/:id/cancel', handTo('cancel-order', canceled));
+  router.all('/orders/:id/cancel', only('POST'));
   return router;
 }
 
-function handTo(name: FunctionName): RequestHandler {
+type BodyOf = (request: Request) => unknown;
+
+function handTo(name: FunctionName, bodyOf: BodyOf = ({ body }) => body as unknown): RequestHandler {
   return async (request, response) => {
-    send(response, await callFunction(name, { headers: passedOn(request), body: request.body as unknown }));
+    send(response, await callFunction(name, { headers: passedOn(request), body: bodyOf(request) }));
   };
 }
 

@@ -88,7 +88,9 @@ const orderColumns = `
             from ordering.order_lines
            where order_id = o.id) as items,
          o.created_at as "createdAt",
-         coalesce(o.refunded_at, o.canceled_at, o.paid_at, o.rejected_at) as "settledAt"`;
+         case
+           when o.status <> 'canceling' then coalesce(o.refunded_at, o.canceled_at, o.paid_at, o.rejected_at)
+         end as "settledAt"`;
 
 const orders = statement<Order>(
   'storefront.orders',
@@ -170,15 +172,20 @@ export interface Story {
     createdAt: Date;
     paidAt: Date | null;
     rejectedAt: Date | null;
+    cancelRequestedAt: Date | null;
+    canceledAt: Date | null;
+    refundedAt: Date | null;
   };
   charge: { outcome: string; reason: string | null; amount: number; currency: string; decidedAt: Date } | undefined;
+  refund: { amount: number; currency: string; refundedAt: Date } | undefined;
   notifications: { id: string; template: string; correlationId: string; createdAt: Date; sentAt: Date | null }[];
 }
 
 const storyOrder = statement<Story['order']>(
   'storefront.story_order',
   `
-  select id, total, currency, reason, created_at as "createdAt", paid_at as "paidAt", rejected_at as "rejectedAt"
+  select id, total, currency, reason, created_at as "createdAt", paid_at as "paidAt", rejected_at as "rejectedAt",
+         cancel_requested_at as "cancelRequestedAt", canceled_at as "canceledAt", refunded_at as "refundedAt"
     from ordering.orders
    where id = $2::uuid
      and user_id = $1::uuid`,
@@ -190,6 +197,15 @@ const storyCharge = statement<NonNullable<Story['charge']>>(
   select outcome, reason, amount::bigint, currency, decided_at as "decidedAt"
     from billing.charges
    where order_id = $1::uuid`,
+);
+
+const storyRefund = statement<NonNullable<Story['refund']>>(
+  'storefront.story_refund',
+  `
+  select amount::bigint, currency, created_at as "refundedAt"
+    from billing.transfers
+   where order_id = $1::uuid
+     and kind = 'refund'`,
 );
 
 const storyNotifications = statement<Story['notifications'][number]>(
@@ -205,8 +221,12 @@ const storyNotifications = statement<Story['notifications'][number]>(
 export async function findStory(userId: string, orderId: string): Promise<Story | undefined> {
   const found = await maybeOne(storyOrder, [userId, orderId]);
   if (!found) return undefined;
-  const [charge, told] = await Promise.all([maybeOne(storyCharge, [orderId]), many(storyNotifications, [orderId])]);
-  return { order: found, charge, notifications: told };
+  const [charge, refund, told] = await Promise.all([
+    maybeOne(storyCharge, [orderId]),
+    maybeOne(storyRefund, [orderId]),
+    many(storyNotifications, [orderId]),
+  ]);
+  return { order: found, charge, refund, notifications: told };
 }
 
 interface DeadLetter {

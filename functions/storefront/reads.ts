@@ -67,8 +67,8 @@ export function reads(): Router {
   return router;
 }
 
-// what is not an id cannot be found either
-const idOf = (given: unknown): string => z.uuid().safeParse(given).data ?? notFound('order');
+/** The id of an order, as a path or a query has it. What is not an id cannot be found either. */
+export const idOf = (given: unknown): string => z.uuid().safeParse(given).data ?? notFound('order');
 
 function notFound(what: string): never {
   throw new Problem('not_found', `There is no such ${what}.`);

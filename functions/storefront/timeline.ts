@@ -10,28 +10,45 @@ export interface Moment {
   detail: Record<string, unknown>;
 }
 
-/** What happened to an order, in order, from the times that its rows keep. */
-export function timeline({ order, charge, notifications }: Story): Moment[] {
-  const chain = `${order.id}.placed`;
+/** What happened to an order, in order, from the times that its rows keep. A cancel is a chain of its own. */
+export function timeline({ order, charge, refund, notifications }: Story): Moment[] {
+  const { id, cancelRequestedAt } = order;
+  const placed = `${id}.placed`;
+  const canceled = `${id}.cancel_requested`;
   const money = { total: order.total, currency: order.currency };
   const moments: Moment[] = [];
-  const add = (at: Date | null | undefined, moment: Omit<Moment, 'at' | 'correlationId'>, correlationId = chain) => {
-    if (at) moments.push({ at, ...moment, correlationId });
+  const add = (at: Date | null | undefined, moment: Omit<Moment, 'at'>) => {
+    if (at) moments.push({ at, ...moment });
   };
-  add(order.createdAt, { type: 'shop.order.placed.v1', function: 'create-order', id: chain, detail: money });
-  if (charge) {
+  const fact = (type: string, by: string, correlationId: string, detail: Moment['detail'] = money) => {
+    const happened = type.split('.')[1] ?? '';
+    return { type: `shop.${type}.v1`, function: by, id: `${id}.${happened}`, correlationId, detail };
+  };
+  add(order.createdAt, fact('order.placed', 'create-order', placed));
+  // what was declined because of the cancel is told below, as its void
+  if (charge && charge.reason !== 'order_canceled') {
     const { outcome, reason, amount, currency } = charge;
     const detail = outcome === 'succeeded' ? { amount, currency } : { amount, currency, reason };
-    const id = `${order.id}.${outcome}`;
-    add(charge.decidedAt, { type: `shop.charge.${outcome}.v1`, function: 'charge-account', id, detail });
+    add(charge.decidedAt, fact(`charge.${outcome}`, 'charge-account', placed, detail));
   }
-  const settled = { function: 'settle-order', detail: { ...money, reason: order.reason } };
-  add(order.paidAt, { ...settled, type: 'shop.order.paid.v1', id: `${order.id}.paid` });
-  add(order.rejectedAt, { ...settled, type: 'shop.order.rejected.v1', id: `${order.id}.rejected` });
-  for (const { id, template, createdAt, sentAt, correlationId } of notifications) {
-    const told = { function: 'send-notification', id, detail: { template } };
-    add(createdAt, { ...told, type: 'notification.queued' }, correlationId);
-    add(sentAt, { ...told, type: 'notification.sent' }, correlationId);
+  const settled = { ...money, reason: order.reason };
+  add(order.paidAt, fact('order.paid', 'settle-order', placed, settled));
+  add(order.rejectedAt, fact('order.rejected', 'settle-order', placed, settled));
+  add(cancelRequestedAt, fact('order.cancel_requested', 'cancel-order', canceled));
+  if (cancelRequestedAt && charge?.outcome === 'declined') {
+    const voidedAt = charge.decidedAt < cancelRequestedAt ? cancelRequestedAt : charge.decidedAt;
+    add(voidedAt, fact('charge.voided', 'refund-charge', canceled, {}));
+  }
+  if (refund) {
+    const { amount, currency } = refund;
+    add(refund.refundedAt, fact('charge.refunded', 'refund-charge', canceled, { amount, currency }));
+  }
+  add(order.canceledAt, fact('order.canceled', 'settle-order', canceled));
+  add(order.refundedAt, fact('order.refunded', 'settle-order', canceled));
+  for (const { id: notificationId, template, createdAt, sentAt, correlationId } of notifications) {
+    const told = { function: 'send-notification', id: notificationId, correlationId, detail: { template } };
+    add(createdAt, { ...told, type: 'notification.queued' });
+    add(sentAt, { ...told, type: 'notification.sent' });
   }
   return moments.toSorted((a, b) => a.at.getTime() - b.at.getTime());
 }

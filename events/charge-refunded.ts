@@ -1,0 +1,19 @@
+import { z } from 'zod';
+import { defineEvent } from '#platform/event.ts';
+import { currency, money } from '#platform/money.ts';
+
+/** What was charged for a canceled order went back to the account. */
+export const chargeRefunded = defineEvent('shop.charge.refunded.v1', {
+  producer: 'refund-charge',
+  subject: ({ orderId }) => orderId,
+  data: z.object({ orderId: z.uuid(), userId: z.uuid(), accountId: z.uuid(), amount: money, currency }),
+  sample: {
+    orderId: '0198c0de-0000-7000-8000-000000000002',
+    userId: '0198c0de-0000-7000-8000-000000000001',
+    accountId: '0198c0de-0000-7000-8000-000000000003',
+    amount: 80_000,
+    currency: 'usd',
+  },
+});
+
+export type ChargeRefunded = z.infer<typeof chargeRefunded.data>;

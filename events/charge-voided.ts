@@ -1,0 +1,12 @@
+import { z } from 'zod';
+import { defineEvent } from '#platform/event.ts';
+
+/** A canceled order was not charged, and never will be. */
+export const chargeVoided = defineEvent('shop.charge.voided.v1', {
+  producer: 'refund-charge',
+  subject: ({ orderId }) => orderId,
+  data: z.object({ orderId: z.uuid(), userId: z.uuid() }),
+  sample: { orderId: '0198c0de-0000-7000-8000-000000000002', userId: '0198c0de-0000-7000-8000-000000000001' },
+});
+
+export type ChargeVoided = z.infer<typeof chargeVoided.data>;

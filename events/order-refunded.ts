@@ -1,0 +1,18 @@
+import { z } from 'zod';
+import { defineEvent } from '#platform/event.ts';
+import { currency, money } from '#platform/money.ts';
+
+/** An order is canceled and its money is back on the account. */
+export const orderRefunded = defineEvent('shop.order.refunded.v1', {
+  producer: 'settle-order',
+  subject: ({ orderId }) => orderId,
+  data: z.object({ orderId: z.uuid(), userId: z.uuid(), total: money, currency }),
+  sample: {
+    orderId: '0198c0de-0000-7000-8000-000000000002',
+    userId: '0198c0de-0000-7000-8000-000000000001',
+    total: 80_000,
+    currency: 'usd',
+  },
+});
+
+export type OrderRefunded = z.infer<typeof orderRefunded.data>;

@@ -1,0 +1,202 @@
+import { beforeEach, describe, expect, test } from '@jest/globals';
+import { uuidv7 } from 'uuidv7';
+import { call } from '#local/testing/calls.ts';
+import { connection, row, rows, useDatabase, waitingForLock } from '#local/testing/database.ts';
+import { order } from '#local/testing/people.ts';
+import { backgroundDone } from '#platform/background.ts';
+import { connectBroker } from '#platform/broker-client.ts';
+import { handle } from './index.ts';
+
+useDatabase();
+
+const published: string[] = [];
+beforeEach(() => {
+  connectBroker(async ({ id }) => void published.push(id));
+  published.length = 0;
+});
+
+interface Answer {
+  id: string;
+  status: string;
+  settledAt: string | null;
+  code: string;
+}
+
+const userId = uuidv7();
+const cancel = (orderId: unknown, as = userId) => call<Answer>(handle, { orderId }, { userId: as });
+const read = (orderId: string) =>
+  row<{ status: string; cancel_requested_at: Date | null }>(
+    'select status, paid_at, cancel_requested_at, canceled_at, refunded_at from ordering.orders where id = $1',
+    [orderId],
+  );
+const chainsOf = (orderId: string) =>
+  rows<{ event: object }>('select event from events.outbox where id = $1', [`${orderId}.cancel_requested`]);
+const paid = async () => {
+  const orderId = await order(userId, 100);
+  await rows(`update ordering.orders set status = 'paid', paid_at = clock_timestamp() where id = $1`, [orderId]);
+  return orderId;
+};
+const rejected = async () => {
+  const orderId = await order(userId, 100);
+  await rows(
+    `update ordering.orders set status = 'rejected', reason = 'insufficient_funds', rejected_at = clock_timestamp()
+      where id = $1`,
+    [orderId],
+  );
+  return orderId;
+};
+
+test.each([
+  ['pending', () => order(userId, 100)],
+  ['paid', paid],
+])('an order that is %s is canceled, which is announced by its id alone', async (_status, placed) => {
+  const orderId = await placed();
+  const { status, body } = await cancel(orderId);
+  expect(status).toBe(202);
+  expect(body).toEqual({
+    id: orderId,
+    status: 'canceling',
+    reason: null,
+    total: 100,
+    currency: 'usd',
+    items: [{ sku: 'sticker', name: 'Sticker', quantity: 100, unitPrice: 1 }],
+    createdAt: expect.any(String),
+    settledAt: null,
+  });
+  expect(await read(orderId)).toMatchObject({ status: 'canceling', cancel_requested_at: expect.any(Date) });
+  expect(await chainsOf(orderId)).toMatchObject([
+    {
+      event: {
+        id: `${orderId}.cancel_requested`,
+        type: 'shop.order.cancel_requested.v1',
+        source: '/shop/cancel-order',
+        correlationid: `${orderId}.cancel_requested`,
+        partitionkey: userId,
+        data: { orderId, userId },
+      },
+    },
+  ]);
+  await backgroundDone(5_000);
+  expect(published).toEqual([`${orderId}.cancel_requested`]);
+});
+
+describe('again', () => {
+  test('one after the other and at once it is one cancel, with the order as it is', async () => {
+    const orderId = await order(userId, 100);
+    const answers = await Promise.all([1, 2, 3, 4, 5].map(() => cancel(orderId)));
+    const before = await read(orderId);
+    answers.push(await cancel(orderId));
+    for (const answer of answers) expect(answer).toEqual(answers[0]);
+    expect(await read(orderId)).toEqual(before);
+    expect(await chainsOf(orderId)).toHaveLength(1);
+    await backgroundDone(5_000);
+    expect(published).toHaveLength(1);
+  });
+
+  test.each(['canceled', 'refunded'])('when it is %s, that is told, and nothing begins anew', async (status) => {
+    const orderId = await paid();
+    await cancel(orderId);
+    await rows(
+      `update ordering.orders
+          set status = $2, paid_at = case $2 when 'refunded' then paid_at end,
+              canceled_at = case $2 when 'canceled' then clock_timestamp() end,
+              refunded_at = case $2 when 'refunded' then clock_timestamp() end
+        where id = $1`,
+      [orderId, status],
+    );
+    await rows('delete from events.outbox where id = $1', [`${orderId}.cancel_requested`]);
+    expect(await cancel(orderId)).toMatchObject({ status: 202, body: { status, settledAt: expect.any(String) } });
+    expect(await chainsOf(orderId)).toEqual([]);
+  });
+});
+
+describe('two processes at once', () => {
+  test('an order that another process is about to cancel is answered as canceling, and announced by the other', async () => {
+    const orderId = await order(userId, 100);
+    const other = await connection();
+    await other.query('begin');
+    await other.query(`update ordering.orders set status = 'canceling', cancel_requested_at = now() where id = $1`, [
+      orderId,
+    ]);
+    const answer = cancel(orderId);
+    await waitingForLock();
+    await other.query('commit');
+    expect(await answer).toMatchObject({ status: 202, body: { status: 'canceling' } });
+    expect(await chainsOf(orderId)).toEqual([]);
+  });
+
+  test('an order that another process is about to pay is canceled after that', async () => {
+    const orderId = await order(userId, 100);
+    const other = await connection();
+    await other.query('begin');
+    await other.query(`update ordering.orders set status = 'paid', paid_at = clock_timestamp() where id = $1`, [
+      orderId,
+    ]);
+    const answer = cancel(orderId);
+    await waitingForLock();
+    await other.query('commit');
+    expect(await answer).toMatchObject({ status: 202, body: { status: 'canceling' } });
+    const { paidAt, requestedAt } = await row<{ paidAt: Date; requestedAt: Date }>(
+      `select paid_at as "paidAt", cancel_requested_at as "requestedAt" from ordering.orders where id = $1`,
+      [orderId],
+    );
+    expect(requestedAt.getTime()).toBeGreaterThanOrEqual(paidAt.getTime());
+  });
+
+  test('an order that another process is about to reject is not canceled', async () => {
+    const orderId = await order(userId, 100);
+    const other = await connection();
+    await other.query('begin');
+    await other.query(
+      `update ordering.orders set status = 'rejected', reason = 'x', rejected_at = now() where id = $1`,
+      [orderId],
+    );
+    const answer = cancel(orderId);
+    await waitingForLock();
+    await other.query('commit');
+    expect(await answer).toMatchObject({ status: 409, body: { code: 'order_not_cancelable' } });
+    expect(await chainsOf(orderId)).toEqual([]);
+  });
+
+  test('an order that stays locked is trouble, and nothing is written', async () => {
+    const orderId = await order(userId, 100);
+    const other = await connection();
+    await other.query('begin');
+    await other.query('select 1 from ordering.orders where id = $1 for update', [orderId]);
+    expect(await cancel(orderId)).toMatchObject({ status: 503, body: { code: 'unavailable' } });
+    await other.query('rollback');
+    expect(await read(orderId)).toMatchObject({ status: 'pending' });
+    expect(await chainsOf(orderId)).toEqual([]);
+  });
+});
+
+describe('refused, and nothing is written', () => {
+  test('a rejected order', async () => {
+    const orderId = await rejected();
+    expect(await cancel(orderId)).toMatchObject({ status: 409, body: { code: 'order_not_cancelable' } });
+    expect(await read(orderId)).toMatchObject({ status: 'rejected', cancel_requested_at: null });
+    expect(await chainsOf(orderId)).toEqual([]);
+  });
+
+  test('somebody else’s order, with the answer of one that is not there, also beside its owner', async () => {
+    const orderId = await order(userId, 100);
+    const unknown = await cancel(uuidv7());
+    expect(unknown).toMatchObject({ status: 404, body: { code: 'not_found' } });
+    const stranger = uuidv7();
+    expect(await cancel(orderId, stranger)).toEqual(unknown);
+    expect(await read(orderId)).toMatchObject({ status: 'pending' });
+    const [own, foreign] = await Promise.all([cancel(orderId), cancel(orderId, stranger)]);
+    expect([own.status, foreign]).toEqual([202, unknown]);
+  });
+
+  test('what is not an id, and a caller without a token', async () => {
+    expect(await cancel('desk')).toMatchObject({ status: 422, body: { code: 'invalid_body' } });
+    expect(await call(handle, { orderId: await order(userId, 100) })).toMatchObject({ status: 401 });
+  });
+
+  test('one that is refused does not hold up its neighbours', async () => {
+    const [first, last] = [await order(userId, 100), await order(userId, 100)];
+    const answers = await Promise.all([cancel(first), cancel(uuidv7()), cancel(await rejected()), cancel(last)]);
+    expect(answers.map(({ status }) => status)).toEqual([202, 404, 409, 202]);
+  });
+});

@@ -1,0 +1,36 @@
+import { z } from 'zod';
+import { orderCancelRequested } from '#events/order-cancel-requested.ts';
+import { batch, decideOnce } from '#platform/batch.ts';
+import { beginChain } from '#platform/event.ts';
+import { onCallerRequest } from '#platform/on-request.ts';
+import { publish } from '#platform/outbox.ts';
+import { Problem } from '#platform/problem.ts';
+import { cancelOrders, findOrders, type Cancellation, type Order } from './queries.ts';
+
+export { relay as background } from '#platform/outbox.ts';
+
+const idOf = ({ id }: { id: string }) => id;
+
+/** Begins to cancel orders that are pending or paid; an order that has moved on before is given as it is. */
+const cancel = batch<Cancellation, Order>({
+  key: idOf,
+  run: async (cancellations) => {
+    const orders = await decideOnce(cancellations, idOf, idOf, cancelOrders, findOrders);
+    return cancellations.map(({ id }) => orders.get(id) ?? new Problem('not_found', 'There is no such order.'));
+  },
+});
+
+/** Cancels an order of the caller; `order.cancel_requested` then has its money brought back, or never taken. */
+export const handle = onCallerRequest(z.object({ orderId: z.uuid() }), async ({ body, caller, traceparent }) => {
+  const { orderId } = body;
+  const event = beginChain(orderCancelRequested.fact({ orderId, userId: caller.id }), traceparent);
+  const { isFirst, ...order } = await cancel({ id: orderId, userId: caller.id, event });
+  if (order.status === 'rejected') {
+    throw new Problem('order_not_cancelable', 'It was rejected, and nothing was charged.');
+  }
+  if (order.status === 'pending' || order.status === 'paid') {
+    throw new Problem('unavailable', 'The order is being changed. Please try again.', { retryAfterSeconds: 1 });
+  }
+  if (isFirst) await publish(event);
+  return { status: 202, body: order };
+});

@@ -1,0 +1,85 @@
+import { many, statement } from '#platform/database.ts';
+import type { ShopEvent } from '#platform/event.ts';
+
+/** A customer's wish to cancel an order. */
+export interface Cancellation {
+  /** of the order */
+  id: string;
+  userId: string;
+  event: ShopEvent;
+}
+
+/** An order as the API shows it. */
+export interface Order {
+  id: string;
+  status: 'pending' | 'paid' | 'rejected' | 'canceling' | 'canceled' | 'refunded';
+  reason: string | null;
+  total: number;
+  currency: string;
+  items: { sku: string; name: string; quantity: number; unitPrice: number }[];
+  createdAt: Date;
+  settledAt: Date | null;
+  /** Whether this statement has begun to cancel it. */
+  isFirst: boolean;
+}
+
+const cancel = statement<Order>(
+  'cancel-order.cancel',
+  `
+  with wanted as (
+    select *
+      from unnest($1::uuid[], $2::uuid[], $3::text[], $4::json[]) as wanted (order_id, user_id, event_id, event)
+  ), locked as (
+    select o.id, wanted.event_id, wanted.event
+      from wanted
+      join ordering.orders o on o.id = wanted.order_id and o.user_id = wanted.user_id
+     order by o.id
+       for update of o
+  ), canceled as (
+    update ordering.orders o
+       set status = 'canceling',
+           -- after a wait for a lock now() lies in the past
+           cancel_requested_at = clock_timestamp()
+      from locked
+     where o.id = locked.id
+       and o.status in ('pending', 'paid')
+    returning o.*, locked.event_id, locked.event
+  ), kept as (
+    insert into events.outbox (id, event)
+    select event_id, event
+      from canceled
+  )
+  select o.id, o.status, o.reason, o.total, o.currency,
+         (select json_agg(json_build_object('sku', sku, 'name', name, 'quantity', quantity, 'unitPrice', unit_price)
+                          order by line)
+            from ordering.order_lines
+           where order_id = o.id) as items,
+         o.created_at as "createdAt", null::timestamptz as "settledAt", true as "isFirst"
+    from canceled o`,
+);
+
+/** Begins to cancel orders together with the outbox rows of their events; gives those that were canceled now. */
+export const cancelOrders = (cancellations: Cancellation[]) =>
+  many(cancel, [
+    cancellations.map(({ id }) => id),
+    cancellations.map(({ userId }) => userId),
+    cancellations.map(({ event }) => event.id),
+    cancellations.map(({ event }) => JSON.stringify(event)),
+  ]);
+
+const find = statement<Order>(
+  'cancel-order.find',
+  `
+  select o.id, o.status, o.reason, o.total, o.currency,
+         (select json_agg(json_build_object('sku', sku, 'name', name, 'quantity', quantity, 'unitPrice', unit_price)
+                          order by line)
+            from ordering.order_lines
+           where order_id = o.id) as items,
+         o.created_at as "createdAt", coalesce(o.refunded_at, o.canceled_at) as "settledAt", false as "isFirst"
+    from unnest($1::uuid[], $2::uuid[]) as wanted (order_id, user_id)
+    join ordering.orders o on o.id = wanted.order_id and o.user_id = wanted.user_id`,
+);
+
+/** The orders as they are, of the customers that they belong to. */
+export const findOrders = (cancellations: Cancellation[]) =>
+  many(find, [cancellations.map(({ id }) => id), cancellations.map(({ userId }) => userId)]);
