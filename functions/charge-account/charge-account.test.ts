@@ -134,6 +134,23 @@ describe('cannot decide', () => {
     expect(await standing(accountId)).toMatchObject({ balance: 1_000, movements: 1 });
   });
 
+  test('an order that another process is about to void is not charged', async () => {
+    const { userId, accountId } = await customer({ balance: 1_000 });
+    const orderId = await order(userId, 100);
+    const other = await connection();
+    await other.query('begin');
+    await other.query(
+      `insert into billing.charges (order_id, user_id, amount, currency, outcome, reason)
+       values ($1, $2, 100, 'usd', 'declined', 'order_canceled')`,
+      [orderId, userId],
+    );
+    const answer = charge(orderId, userId);
+    await waitingForLock();
+    await other.query('commit');
+    expect((await answer).event?.data).toMatchObject({ reason: 'order_canceled' });
+    expect(await standing(accountId)).toMatchObject({ balance: 1_000, movements: 1 });
+  });
+
   test('an order that is not there, or is somebody else’s, is refused', async () => {
     const [{ userId }, other] = await Promise.all([customer({ balance: 1_000 }), customer({ balance: 1_000 })]);
     const orderId = await order(other.userId, 100);

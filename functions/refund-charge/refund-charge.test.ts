@@ -17,10 +17,9 @@ const chargeOf = (orderId: string) =>
 /** An order that its customer has canceled. */
 async function canceled(userId: string, total: number): Promise<string> {
   const orderId = await order(userId, total);
-  await rows(
-    `update ordering.orders set status = 'canceling', cancel_requested_at = clock_timestamp() where id = $1`,
-    [orderId],
-  );
+  await rows(`update ordering.orders set status = 'canceling', cancel_requested_at = clock_timestamp() where id = $1`, [
+    orderId,
+  ]);
   return orderId;
 }
 

@@ -4,8 +4,10 @@ import { SMTPServer } from 'smtp-server';
 import { uuidv7 } from 'uuidv7';
 import { accountOpened } from '#events/account-opened.ts';
 import { depositSucceeded } from '#events/deposit-succeeded.ts';
+import { orderCanceled } from '#events/order-canceled.ts';
 import { orderPaid } from '#events/order-paid.ts';
 import { orderPlaced } from '#events/order-placed.ts';
+import { orderRefunded } from '#events/order-refunded.ts';
 import { orderRejected } from '#events/order-rejected.ts';
 import { deliver, eventOf } from '#local/testing/calls.ts';
 import { connection, row, rows, useDatabase, waitingForLock } from '#local/testing/database.ts';
@@ -94,6 +96,20 @@ describe('what the customer reads', () => {
     await tell(eventOf(orderRejected, data));
     expect((await sentMails())[0]?.text).toContain('balance of your account is too low');
     expect(mails[0]?.text).toContain('You were not charged');
+  });
+
+  test('a canceled order: the amount that came back, or that nothing was charged', async () => {
+    const { userId } = await customer();
+    const data = { userId, total: 500, currency: 'usd' };
+    const [returned, never] = [await order(userId, 500), await order(userId, 500)];
+    await tell(eventOf(orderRefunded, { ...data, orderId: returned }));
+    await tell(eventOf(orderCanceled, { ...data, orderId: never }));
+    await sentMails();
+    const textOf = (orderId: string) => mails.find(({ text }) => text.includes(orderId))?.text;
+    expect(textOf(returned)).toMatch(/is canceled and\s+refunded/);
+    expect(textOf(returned)).toContain('We have returned 5.00 USD to your account');
+    expect(textOf(never)).toContain('of 5.00 USD is canceled');
+    expect(textOf(never)).toContain('You were not charged');
   });
 
   test('a welcome and the receipt of a deposit', async () => {

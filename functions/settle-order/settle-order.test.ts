@@ -1,7 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
 import { uuidv7 } from 'uuidv7';
 import { chargeDeclined } from '#events/charge-declined.ts';
+import { chargeRefunded } from '#events/charge-refunded.ts';
 import { chargeSucceeded } from '#events/charge-succeeded.ts';
+import { chargeVoided } from '#events/charge-voided.ts';
+import { orderCancelRequested } from '#events/order-cancel-requested.ts';
 import { deliver, eventOf } from '#local/testing/calls.ts';
 import { connection, row, rows, useDatabase, waitingForLock } from '#local/testing/database.ts';
 import { order } from '#local/testing/people.ts';
@@ -23,6 +26,13 @@ const declined = (orderId: string) => {
   const fact = chargeDeclined.fact({ orderId, userId, ...money, reason: 'insufficient_funds' });
   return deliver(handle, signed(continueChain(fact, placed(orderId))));
 };
+const requested = (orderId: string) => eventOf(orderCancelRequested, { orderId, userId });
+const refunded = (orderId: string) => {
+  const fact = chargeRefunded.fact({ orderId, userId, accountId: uuidv7(), ...money });
+  return deliver(handle, signed(continueChain(fact, requested(orderId))));
+};
+const voided = (orderId: string) =>
+  deliver(handle, signed(continueChain(chargeVoided.fact({ orderId, userId }), requested(orderId))));
 const read = (orderId: string) =>
   row<{ status: string; paid_at: Date | null; rejected_at: Date | null; reason: string | null }>(
     'select status, paid_at, rejected_at, reason from ordering.orders where id = $1',
@@ -95,6 +105,96 @@ describe('a cancel came first', () => {
     await waitingForLock();
     await other.query('commit');
     expect(await answer).toEqual({ status: 204 });
+  });
+});
+
+describe('a canceled order', () => {
+  const reversals = [
+    { what: 'refunded', reverse: refunded, time: 'refunded_at' },
+    { what: 'canceled', reverse: voided, time: 'canceled_at' },
+  ];
+  const times = (orderId: string) =>
+    row<Record<string, Date | string | null>>(
+      'select status, paid_at, cancel_requested_at, refunded_at, canceled_at from ordering.orders where id = $1',
+      [orderId],
+    );
+
+  test.each(reversals)('is $what, and its chain goes on', async ({ what, reverse, time }) => {
+    const orderId = await order(userId, 100);
+    await cancel(orderId);
+    expect((await reverse(orderId)).event).toMatchObject({
+      type: `shop.order.${what}.v1`,
+      id: `${orderId}.${what}`,
+      correlationid: `${orderId}.cancel_requested`,
+      data: { orderId, userId, total: 100, currency: 'usd' },
+    });
+    expect(await times(orderId)).toMatchObject({ status: what, [time]: expect.any(Date) });
+  });
+
+  test.each(reversals)('is $what once, and answers a repeat with that fact', async ({ reverse }) => {
+    const orderId = await order(userId, 100);
+    await cancel(orderId);
+    const first = await reverse(orderId);
+    const before = await times(orderId);
+    for (const { event } of await Promise.all([reverse(orderId), reverse(orderId)])) {
+      expect(event).toMatchObject({ id: first.event?.id, time: first.event?.time, data: first.event?.data });
+    }
+    expect(await times(orderId)).toEqual(before);
+  });
+
+  test('keeps the time at which it was paid, and answers for it', async () => {
+    const orderId = await order(userId, 100);
+    const paid = await succeeded(orderId);
+    await cancel(orderId);
+    const before = await times(orderId);
+    await refunded(orderId);
+    expect(await times(orderId)).toMatchObject({ status: 'refunded', paid_at: before['paid_at'] });
+    expect((await succeeded(orderId)).event).toMatchObject({ id: paid.event?.id, time: paid.event?.time });
+  });
+
+  test('that was not paid before ends the chain of its charge, however late that comes', async () => {
+    for (const [settle, reverse] of [[succeeded, refunded] as const, [declined, voided] as const]) {
+      const orderId = await order(userId, 100);
+      await cancel(orderId);
+      await reverse(orderId);
+      expect(await settle(orderId)).toEqual({ status: 204 });
+      expect(await times(orderId)).toMatchObject({ paid_at: null });
+      expect(await outboxOf(orderId)).toEqual([]);
+    }
+  });
+
+  test('that another process is about to settle is answered with that fact', async () => {
+    const orderId = await order(userId, 100);
+    await cancel(orderId);
+    const other = await connection();
+    await other.query('begin');
+    await other.query(`update ordering.orders set status = 'refunded', refunded_at = clock_timestamp() where id = $1`, [
+      orderId,
+    ]);
+    const answer = refunded(orderId);
+    await waitingForLock();
+    await other.query('commit');
+    const { refunded_at: at } = await times(orderId);
+    expect((await answer).event).toMatchObject({ id: `${orderId}.refunded`, time: (at as Date).toISOString() });
+  });
+
+  test('cannot be what it is not: refunded when nobody canceled it, or both refunded and void', async () => {
+    const pending = await order(userId, 100);
+    const paid = await order(userId, 100);
+    await succeeded(paid);
+    const rejected = await order(userId, 100);
+    await declined(rejected);
+    for (const orderId of [pending, paid, rejected, uuidv7()]) {
+      for (const reverse of [refunded, voided]) {
+        expect(await reverse(orderId)).toMatchObject({ status: 400, problem: { code: 'bad_event' } });
+      }
+    }
+    const done = await order(userId, 100);
+    await cancel(done);
+    await voided(done);
+    expect(await refunded(done)).toMatchObject({ status: 400, problem: { code: 'bad_event' } });
+    expect(await times(done)).toMatchObject({ status: 'canceled', refunded_at: null });
+    expect(await read(pending)).toMatchObject({ status: 'pending' });
   });
 });
 

@@ -195,6 +195,22 @@ describe('commands', () => {
     ]);
   });
 
+  test('a cancel is handed over with the order of its path, whatever the body', async () => {
+    const orderId = uuidv7();
+    for (const body of [undefined, {}, { orderId: uuidv7() }]) {
+      await ask(`/v1/orders/${orderId}/cancel`, { as: uuidv7(), method: 'POST', body });
+    }
+    const handed = { name: 'cancel-order', request: { body: { orderId } } };
+    expect(called).toMatchObject([handed, handed, handed]);
+  });
+
+  test('a cancel of what is not an id finds no order, and reaches no function', async () => {
+    const answer = await ask('/v1/orders/desk/cancel', { as: uuidv7(), method: 'POST' });
+    expect(answer).toMatchObject({ status: 404, body: { code: 'not_found', detail: 'There is no such order.' } });
+    expect(await ask(`/v1/orders/${uuidv7()}/cancel`, { method: 'POST' })).toMatchObject({ status: 401 });
+    expect(called).toEqual([]);
+  });
+
   test('a function that does not answer is 503 with Retry-After', async () => {
     statusOfFunction = 503;
     const answer = await ask('/v1/orders', { as: uuidv7(), body: {} });
@@ -221,6 +237,7 @@ describe('commands', () => {
     for (const [path, allow] of [
       ['/v1/orders', 'GET, POST'],
       ['/v1/users', 'POST'],
+      [`/v1/orders/${uuidv7()}/cancel`, 'POST'],
       ['/v1/users/me', 'GET'],
     ] as const) {
       const answer = await ask(path, { as: uuidv7(), method: 'DELETE' });
@@ -310,5 +327,87 @@ test('a timeline tells the story of an order in order, with one correlation id',
   expect(new Set(body.data.map(({ correlationId }) => correlationId))).toEqual(new Set([`${orderId}.placed`]));
   expect(await row('select count(*) as orders from ordering.orders where user_id = $1', [userId])).toEqual({
     orders: 1,
+  });
+});
+
+describe('a canceled order', () => {
+  const place = async (changes: string) => {
+    const { userId, accountId } = await customer({ balance: 10 });
+    const orderId = await order(userId, 5);
+    await rows(
+      `update ordering.orders
+          set created_at = '2026-01-01T10:00Z', cancel_requested_at = '2026-01-01T10:02Z', ${changes}
+        where id = $1`,
+      [orderId],
+    );
+    const decide = (outcome: string, reason: string | null, at: string) =>
+      rows(
+        `insert into billing.charges (order_id, user_id, account_id, amount, currency, outcome, reason, decided_at)
+         values ($1, $2, $3, 5, 'usd', $4, $5, $6)`,
+        [orderId, userId, accountId, outcome, reason, at],
+      );
+    const read = async () => (await ask(`/v1/orders/${orderId}`, { as: userId })).body;
+    const story = async () => {
+      const { data } = (await ask(`/v1/orders/${orderId}/timeline`, { as: userId })).body;
+      return data.map(({ type, function: by, correlationId }) => [type, by, String(correlationId).split('.')[1]]);
+    };
+    return { orderId, accountId, decide, read, story };
+  };
+  const beginning = ['shop.order.placed.v1', 'create-order', 'placed'];
+  const requested = ['shop.order.cancel_requested.v1', 'cancel-order', 'cancel_requested'];
+
+  test('is not settled while it is under way, although it was paid', async () => {
+    const { read } = await place(`status = 'canceling', paid_at = '2026-01-01T10:01Z'`);
+    expect(await read()).toMatchObject({ status: 'canceling', settledAt: null });
+  });
+
+  test('that was paid tells both chains, is settled by the refund, and the refund is an entry', async () => {
+    const { orderId, accountId, decide, read, story } = await place(
+      `status = 'refunded', paid_at = '2026-01-01T10:01Z', refunded_at = '2026-01-01T10:04Z'`,
+    );
+    await decide('succeeded', null, '2026-01-01T10:00:30Z');
+    await rows(
+      `insert into billing.transfers (id, kind, debit_account_id, credit_account_id, amount, currency, order_id,
+                                      account_version, balance_after, created_at)
+       values ($1, 'refund', '00000000-0000-0000-0000-000000000002', $2, 5, 'usd', $3, 2, 10, '2026-01-01T10:03Z')`,
+      [uuidv7(), accountId, orderId],
+    );
+    expect(await read()).toMatchObject({ status: 'refunded', settledAt: '2026-01-01T10:04:00.000Z' });
+    expect(await story()).toEqual([
+      beginning,
+      ['shop.charge.succeeded.v1', 'charge-account', 'placed'],
+      ['shop.order.paid.v1', 'settle-order', 'placed'],
+      requested,
+      ['shop.charge.refunded.v1', 'refund-charge', 'cancel_requested'],
+      ['shop.order.refunded.v1', 'settle-order', 'cancel_requested'],
+    ]);
+    const { userId } = await row<{ userId: string }>('select user_id as "userId" from ordering.orders where id = $1', [
+      orderId,
+    ]);
+    expect((await ask('/v1/accounts/me/entries', { as: userId })).body.data).toMatchObject([
+      { kind: 'refund', amount: 5, balance: 10, version: 2, orderId },
+      { kind: 'deposit' },
+    ]);
+  });
+
+  test.each([
+    ['void at once', 'order_canceled', '2026-01-01T10:03Z', []],
+    [
+      'void although it had been declined',
+      'insufficient_funds',
+      '2026-01-01T10:01Z',
+      [['shop.charge.declined.v1', 'charge-account', 'placed']],
+    ],
+  ])('that was not charged is %s', async (_how, reason, at, before) => {
+    const { decide, read, story } = await place(`status = 'canceled', canceled_at = '2026-01-01T10:04Z'`);
+    await decide('declined', reason, at);
+    expect(await read()).toMatchObject({ status: 'canceled', settledAt: '2026-01-01T10:04:00.000Z' });
+    expect(await story()).toEqual([
+      beginning,
+      ...before,
+      requested,
+      ['shop.charge.voided.v1', 'refund-charge', 'cancel_requested'],
+      ['shop.order.canceled.v1', 'settle-order', 'cancel_requested'],
+    ]);
   });
 });
