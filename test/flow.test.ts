@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, jest } from '@jest/globals';
+import { cancelTests } from './flow/cancels.ts';
 import { eventTests } from './flow/events.ts';
 import { orderTests } from './flow/orders.ts';
 import { outageTests } from './flow/outages.ts';
@@ -23,6 +24,7 @@ describe.each([
 
   const theShop = () => shop;
   describe('orders', () => orderTests(theShop));
+  describe('cancels', () => cancelTests(theShop));
   describe('events', () => eventTests(theShop));
   describe('requests', () => requestTests(theShop));
   describe('outages', () => outageTests(theShop, { processes }));

@@ -8,6 +8,7 @@
 -- $1 uuid[]  orders that were answered with 2xx
 -- $2 text[]  ids of events that a test sent broken: these may be parked
 -- $3 jsonb   the orders as an earlier look saw them, as in ordering.orders; [] if there was none
+-- $4 uuid[]  orders whose cancel was answered with 2xx
 --
 -- I10 (the mails themselves) needs the mail server: test/support/invariants.ts.
 with shop (world, sales) as (
@@ -31,6 +32,7 @@ with shop (world, sales) as (
          count(*) filter (where m.kind = 'charge') as charges,
          count(*) filter (where m.kind = 'refund') as refunds,
          sum(m.change) as change,
+         max(m.created_at) filter (where m.kind = 'refund') as refunded_at,
          min(m.amount::bigint) as least,
          max(m.amount::bigint) as most,
          -- here and not where it is asked for: a look at all movements for each order took 13 s with 7,600 orders
@@ -103,6 +105,11 @@ with shop (world, sales) as (
    where not exists (select from ordering.orders o where o.id = accepted.id)
 
   union all
+  select 'I4 every accepted cancel has begun', 'always', accepted.id::text, 'it was answered with 2xx'
+    from unnest($4::uuid[]) as accepted (id)
+   where not exists (select from ordering.orders o where o.id = accepted.id and o.cancel_requested_at is not null)
+
+  union all
   select 'I4 every order is decided', 'at rest', id::text, status
     from ordering.orders
    where status = 'pending'
@@ -165,11 +172,18 @@ with shop (world, sales) as (
    where o.status in ('rejected', 'canceled')
 
   union all
+  select 'I7 a canceled order can never be charged', 'always', o.id::text, coalesce(c.outcome, 'undecided')
+    from ordering.orders o
+    left join billing.charges c on c.order_id = o.id
+   where o.status = 'canceled'
+     and c.outcome is distinct from 'declined'
+
+  union all
   select 'I7 a refunded order has one charge and one refund, which cancel out', 'always', o.id::text,
          format('%s charges, %s refunds, together %s', m.charges, m.refunds, m.change)
     from ordering.orders o
     left join of_order m on m.order_id = o.id
-   where o.status = 'refunded'
+   where (o.status = 'refunded' or m.refunds > 0)
      and (m.charges, m.refunds, m.change) is distinct from (1::bigint, 1::bigint, 0::numeric)
 
   union all
@@ -204,11 +218,12 @@ with shop (world, sales) as (
 
   union all
   select 'I11 the times of an order are in order and fit its state', 'always', o.id::text,
-         format('%s; created %s, decided %s, paid %s, rejected %s, cancel requested %s, canceled %s, refunded %s',
-                o.status, o.created_at, c.decided_at, o.paid_at, o.rejected_at, o.cancel_requested_at, o.canceled_at,
-                o.refunded_at)
+         format('%s; created %s, decided %s, paid %s, rejected %s, cancel requested %s, money back %s, canceled %s, refunded %s',
+                o.status, o.created_at, c.decided_at, o.paid_at, o.rejected_at, o.cancel_requested_at, m.refunded_at,
+                o.canceled_at, o.refunded_at)
     from ordering.orders o
     left join billing.charges c on c.order_id = o.id
+    left join of_order m on m.order_id = o.id
    where case o.status
            when 'pending' then num_nonnulls(o.paid_at, o.rejected_at, o.cancel_requested_at, o.canceled_at, o.refunded_at) > 0
            when 'paid' then o.paid_at is null
@@ -226,7 +241,9 @@ with shop (world, sales) as (
       or least(o.paid_at, o.rejected_at, o.cancel_requested_at, c.decided_at) < o.created_at
       or least(o.paid_at, o.rejected_at) < c.decided_at
       or o.cancel_requested_at < o.paid_at
-      or least(o.canceled_at, o.refunded_at) < o.cancel_requested_at
+      or least(m.refunded_at, o.canceled_at, o.refunded_at) < o.cancel_requested_at
+      or o.refunded_at < m.refunded_at
+      or least(o.canceled_at, o.refunded_at) < c.decided_at
 
   union all
   select 'I11 a time that was set stays', 'always', earlier.id::text, format('it was %s', to_jsonb(earlier))

@@ -120,8 +120,18 @@ test.each<[how: string, violation: string[], sql: string]>([
   ],
   [
     'an order that was lost',
-    ['I4 every accepted order exists', 'I5 what is told has happened, and is told to the right person'],
+    [
+      'I4 every accepted order exists',
+      'I4 every accepted cancel has begun',
+      'I5 what is told has happened, and is told to the right person',
+    ],
     `${free('ordering.order_lines')} delete from ordering.orders where id = '${canceled}'`,
+  ],
+  [
+    'a cancel that was lost',
+    ['I4 every accepted cancel has begun', 'I4 every order is decided'],
+    `${order(canceled, `status = 'pending', cancel_requested_at = null, canceled_at = null`)};
+     delete from notifying.notifications where fact = '${canceled}.canceled'`,
   ],
   [
     'an order that stays pending',
@@ -135,6 +145,11 @@ test.each<[how: string, violation: string[], sql: string]>([
     'a customer who was not told',
     ['I5 each fact is told'],
     `delete from notifying.notifications where fact = '${paid}.paid'`,
+  ],
+  [
+    'a customer who was not told of the refund',
+    ['I5 each fact is told'],
+    `delete from notifying.notifications where fact = '${refunded}.refunded'`,
   ],
   [
     'a customer who was told twice',
@@ -164,7 +179,11 @@ test.each<[how: string, violation: string[], sql: string]>([
   ],
   [
     'a charge without a transfer',
-    ['I6 a charge that succeeded has moved the money, and only such a one', 'I6 a paid order was charged'],
+    [
+      'I4 every accepted cancel has begun',
+      'I6 a charge that succeeded has moved the money, and only such a one',
+      'I6 a paid order was charged',
+    ],
     `delete from billing.transfers where order_id = '${refunded}';
      update billing.accounts set version = 2 where id = '${annsAccount}';
      ${free('ordering.orders')}
@@ -189,6 +208,31 @@ test.each<[how: string, violation: string[], sql: string]>([
       'I6 a charged order is paid, or its money went back',
     ],
     transfer('charge', annsAccount, sales, 50, canceled, 5, 150),
+  ],
+  [
+    'a canceled order that could still be charged',
+    ['I7 a canceled order can never be charged'],
+    `delete from billing.charges where order_id = '${canceled}'`,
+  ],
+  [
+    'an order that was refunded twice',
+    [
+      'I6 an order is charged once at most, its total, from its customer',
+      'I7 a refunded order has one charge and one refund, which cancel out',
+      'I11 the times of an order are in order and fit its state',
+    ],
+    `drop index billing.refunds_once_an_order; ${transfer('refund', sales, annsAccount, 100, refunded, 5, 300)}`,
+  ],
+  [
+    'a refund of an order that was not charged',
+    [
+      'I6 a charged order is paid, or its money went back',
+      'I7 a refunded order has one charge and one refund, which cancel out',
+      'I7 no cancel stays open',
+    ],
+    `${order(canceled, `status = 'canceling', canceled_at = null`)};
+     delete from notifying.notifications where fact = '${canceled}.canceled';
+     ${transfer('refund', sales, annsAccount, 50, canceled, 5, 250)}`,
   ],
   [
     'a refunded order without its refund',
@@ -232,6 +276,21 @@ test.each<[how: string, violation: string[], sql: string]>([
     'refunded before it was canceled',
     ['I11 the times of an order are in order and fit its state'],
     order(refunded, `refunded_at = '2026-01-01T10:02:30Z'`),
+  ],
+  [
+    'money that came back before the cancel',
+    ['I11 the times of an order are in order and fit its state'],
+    `update billing.transfers set created_at = '2026-01-01T10:02:30Z' where id = '${id(33)}'`,
+  ],
+  [
+    'refunded before the money came back',
+    ['I11 the times of an order are in order and fit its state'],
+    `update billing.transfers set created_at = '2026-01-01T10:05Z' where id = '${id(33)}'`,
+  ],
+  [
+    'canceled while it could still be charged',
+    ['I11 the times of an order are in order and fit its state'],
+    `update billing.charges set decided_at = '2026-01-01T10:05Z' where order_id = '${canceled}'`,
   ],
   [
     'rejected and paid',

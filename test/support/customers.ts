@@ -9,7 +9,7 @@ import { until } from './until.ts';
 
 export interface Order {
   id: string;
-  status: 'pending' | 'paid' | 'rejected';
+  status: 'pending' | 'paid' | 'rejected' | 'canceling' | 'canceled' | 'refunded';
   reason: string | null;
   total: number;
   currency: string;
@@ -52,7 +52,9 @@ export interface Customer extends Identity {
   deposit(amount: number): Promise<void>;
   /** Places an order, again and again until it is answered, and gives it; throws if it was not accepted. */
   order(sku: string, quantity?: number, key?: string): Promise<Order>;
-  /** The order once it is decided. */
+  /** Cancels an order, again and again until it is answered, and gives it; throws if it was not accepted. */
+  cancel(orderId: string): Promise<Order>;
+  /** The order once it is decided, and, if it is being canceled, once that has ended. */
   decided(orderId: string): Promise<Order>;
   /** The order's notifications once there are some and all are sent or have failed. */
   told(orderId: string): Promise<Notification[]>;
@@ -182,6 +184,12 @@ function customerOf(shop: Shop, identity: Identity): Customer {
       const answer = await callUntilAnswered<Order>(shop, 'POST', '/v1/orders', { token, body, headers });
       if (answer.status !== 202) throw new Error(`order: ${answer.status} ${JSON.stringify(answer.body)}`);
       shop.story.accepted.add(answer.body.id);
+      return answer.body;
+    },
+    cancel: async (orderId) => {
+      const answer = await callUntilAnswered<Order>(shop, 'POST', `/v1/orders/${orderId}/cancel`, { token });
+      if (answer.status !== 202) throw new Error(`cancel: ${answer.status} ${JSON.stringify(answer.body)}`);
+      shop.story.canceled.add(orderId);
       return answer.body;
     },
     decided: (orderId) =>

@@ -14,16 +14,18 @@ export interface Violation {
 /** What `invariants.sql` needs to know; see there. */
 export interface Given {
   accepted: string[];
+  canceled: string[];
   broken: string[];
   earlier: unknown;
 }
 
 export const invariants = readFileSync(new URL('../invariants.sql', import.meta.url), 'utf8');
 
-export const parameters = ({ accepted, broken, earlier }: Given): unknown[] => [
+export const parameters = ({ accepted, canceled, broken, earlier }: Given): unknown[] => [
   accepted,
   broken,
   JSON.stringify(earlier),
+  canceled,
 ];
 
 const lastSeen = new WeakMap<Shop, unknown>();
@@ -33,7 +35,13 @@ export async function violations(shop: Shop): Promise<Violation[]> {
   const { story, sql } = shop;
   // first the mails, then the rows: a mail that arrives in between is not taken for one too many
   const mails = await shop.mails();
-  const given = { accepted: [...story.accepted], broken: [...story.broken], earlier: lastSeen.get(shop) ?? [] };
+  const { accepted, canceled, broken } = story;
+  const given = {
+    accepted: [...accepted],
+    canceled: [...canceled],
+    broken: [...broken],
+    earlier: lastSeen.get(shop) ?? [],
+  };
   const found = await sql<Violation>(invariants, parameters(given));
   const [seen] = await sql<{ orders: unknown }>(
     `select coalesce(jsonb_agg(to_jsonb(o)), '[]') as orders from ordering.orders o`,

@@ -33,6 +33,8 @@ export interface ShopSecrets {
 export interface Story {
   /** Orders that were answered with 2xx. */
   accepted: Set<string>;
+  /** Orders whose cancel was answered with 2xx. */
+  canceled: Set<string>;
   /** Ids of events that a test sent broken: these may be parked. */
   broken: Set<string>;
   /** How often the sender of mails or its database was killed: so often a mail may come again. */
@@ -100,7 +102,7 @@ export async function startShop({
   const mailbox = mailCatcher ? undefined : await openMailbox(smtpPort);
   const mailUrl = mailCatcher ? `http://127.0.0.1:${mailPort}` : undefined;
   const url = `http://127.0.0.1:${port}`;
-  const story: Story = { accepted: new Set(), broken: new Set(), kills: 0 };
+  const story: Story = { accepted: new Set(), canceled: new Set(), broken: new Set(), kills: 0 };
 
   let said = '';
   let child: ChildProcess | undefined;

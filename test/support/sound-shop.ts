@@ -36,12 +36,13 @@ export const soundShop = `
     ('${refunded}', '${ann}', '${annsAccount}', 100, 'usd', 'succeeded', null, '2026-01-01T10:01Z'),
     ('${canceled}', '${ann}', '${annsAccount}', 50, 'usd', 'declined', 'order_canceled', '2026-01-01T10:03Z');
   insert into billing.transfers
-         (id, kind, debit_account_id, credit_account_id, amount, currency, order_id, account_version, balance_after) values
-    ('${annsDeposit}', 'deposit', '${world}', '${annsAccount}', 1000, 'usd', null, 1, 1000),
-    ('${bobsDeposit}', 'deposit', '${world}', '${bobsAccount}', 500, 'usd', null, 1, 500),
-    ('${id(31)}', 'charge', '${annsAccount}', '${sales}', 800, 'usd', '${paid}', 2, 200),
-    ('${id(32)}', 'charge', '${annsAccount}', '${sales}', 100, 'usd', '${refunded}', 3, 100),
-    ('${id(33)}', 'refund', '${sales}', '${annsAccount}', 100, 'usd', '${refunded}', 4, 200);
+         (id, kind, debit_account_id, credit_account_id, amount, currency, order_id, account_version, balance_after,
+          created_at) values
+    ('${annsDeposit}', 'deposit', '${world}', '${annsAccount}', 1000, 'usd', null, 1, 1000, '2026-01-01T09:00Z'),
+    ('${bobsDeposit}', 'deposit', '${world}', '${bobsAccount}', 500, 'usd', null, 1, 500, '2026-01-01T09:00Z'),
+    ('${id(31)}', 'charge', '${annsAccount}', '${sales}', 800, 'usd', '${paid}', 2, 200, '2026-01-01T10:01Z'),
+    ('${id(32)}', 'charge', '${annsAccount}', '${sales}', 100, 'usd', '${refunded}', 3, 100, '2026-01-01T10:01Z'),
+    ('${id(33)}', 'refund', '${sales}', '${annsAccount}', 100, 'usd', '${refunded}', 4, 200, '2026-01-01T10:03:30Z');
   insert into notifying.notifications
          (id, fact, user_id, order_id, template, recipient, subject, detail, correlation_id, status, due_at, sent_at)
   select gen_random_uuid(), fact, user_id::uuid, order_id::uuid, template, recipient, '', '{}', fact, 'sent', null, now()
@@ -62,6 +63,7 @@ export const soundShop = `
 /** What a test would know of it; see invariants.sql. */
 export const given = {
   accepted: [paid, rejected, refunded, canceled],
+  canceled: [refunded, canceled],
   broken: ['broken'],
   earlier: [{ id: paid, paid_at: '2026-01-01T10:02Z' }, { id: rejected }],
 };
