@@ -9,6 +9,7 @@ import { databaseSource, readTables } from './database.ts';
 import { flowSource } from './flow.ts';
 import { hopsOf, readContracts } from './hops.ts';
 import { sequenceSource } from './sequence.ts';
+import { statesSource } from './states.ts';
 
 useDatabase();
 
@@ -62,6 +63,20 @@ test('a fact of which nobody said what it follows from is not guessed', () => {
   const hops = hopsOf(contracts, triggers);
   const shipped = { event: 'order.shipped', producer: 'settle-order', subscribers: ['send-notification'] };
   expect(() => sequenceSource([...hops, shipped])).toThrow('say in follows which of them order.shipped follows from');
+});
+
+test('the states of an order are those that the database allows, each led to by a fact of a Trigger', async () => {
+  const client = await connection();
+  const { rows } = await client.query<{ allowed: string }>(
+    `select pg_get_constraintdef(oid) as allowed from pg_constraint where conname = 'orders_status_check'`,
+  );
+  const allowed = [...(rows[0]?.allowed ?? '').matchAll(/'(\w+)'/g)].map(([, state]) => String(state));
+  const drawn = statesSource(hopsOf(contracts, triggers)).split('\n');
+  const states = drawn.flatMap((line) => /^(\w+): "\1"/.exec(line)?.[1] ?? []);
+  expect(states.toSorted()).toEqual(allowed.toSorted());
+  expect(drawn).toContain('paid -> canceling: "order.cancel_requested" {class: event}');
+  const fewer = contracts.filter(({ type }) => type !== 'shop.charge.voided.v1');
+  expect(() => statesSource(hopsOf(fewer, triggers))).toThrow('nobody produces charge.voided');
 });
 
 test('the picture of the database holds its tables, keys and references', async () => {

@@ -10,6 +10,7 @@ import { databaseSource, readTables } from './database.ts';
 import { flowSource } from './flow.ts';
 import { hopsOf, readContracts } from './hops.ts';
 import { moveRowsTogether, sequenceSource } from './sequence.ts';
+import { statesSource } from './states.ts';
 
 /*
  * npm run diagrams              writes the pictures and their sources
@@ -31,6 +32,7 @@ const sources = {
   cluster: clusterSource(readDeployed(root), readBeside(root)),
   flow: flowSource({ hops, deadLetterSinks: [...new Set(sinks)], functions: functionNames }),
   sequence: sequenceSource(hops),
+  states: statesSource(hops),
   database: databaseSource(await withMigratedDatabase(readTables)),
 };
 for (const [name, source] of Object.entries(sources)) {

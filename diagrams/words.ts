@@ -28,6 +28,16 @@ export const outcomes: Record<string, { meaning: string; tone: 'good' | 'bad' }>
   'charge.voided': { meaning: 'it was not charged: now it never can be', tone: 'bad' },
 };
 
+/** From which state of an order to which, and by which fact. */
+export const transitions: { from: string; to: string; fact: string }[] = [
+  { from: 'pending', to: 'rejected', fact: 'charge.declined' },
+  { from: 'pending', to: 'paid', fact: 'charge.succeeded' },
+  { from: 'pending', to: 'canceling', fact: 'order.cancel_requested' },
+  { from: 'paid', to: 'canceling', fact: 'order.cancel_requested' },
+  { from: 'canceling', to: 'refunded', fact: 'charge.refunded' },
+  { from: 'canceling', to: 'canceled', fact: 'charge.voided' },
+];
+
 /** The function that writes to the customer, and its mails. */
 export const mailer = 'send-notification';
 export const mails: Record<string, string> = {

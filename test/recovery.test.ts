@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { customersWith, register, type Customer } from './support/customers.ts';
 import { expectSound } from './support/invariants.ts';
-import { decidedAndTold, hurryMails, outcomes, placeOrders } from './support/load.ts';
+import { decidedAndTold, hurryMails, outcomes, placeAndCancel, placeOrders } from './support/load.ts';
 import { inspect } from './support/processes.ts';
 import { startShop, type Shop } from './support/shop.ts';
 import { report, until } from './support/until.ts';
@@ -98,8 +98,8 @@ function visit(url: string): Promise<void> {
 /** What is only there to be killed when each function is a process of its own. */
 function childrenTests(shop: () => Shop): void {
   const killed = [
-    ...['storefront', 'register-user', 'log-in', 'deposit-money', 'create-account', 'create-order'],
-    ...['charge-account', 'settle-order', 'send-notification', 'park-event', 'sweep', 'broker'],
+    ...['storefront', 'register-user', 'log-in', 'deposit-money', 'create-account', 'create-order', 'cancel-order'],
+    ...['charge-account', 'refund-charge', 'settle-order', 'send-notification', 'park-event', 'sweep', 'broker'],
   ];
 
   test('the storefront is killed while customers come in: each is answered or turned away, none is left waiting', async () => {
@@ -124,6 +124,9 @@ function childrenTests(shop: () => Shop): void {
       const placing = placeOrders(customers, 5);
       const newcomer = register(shop()).then(async (customer: Customer) => {
         await customer.deposit(500);
+        const { id } = await customer.order('pen');
+        await customer.cancel(id);
+        await customer.decided(id);
         return (await customer.order('pen')).id;
       });
       await until('a few orders are answered', () => placing.answered() >= 5);
@@ -162,6 +165,23 @@ describe.each([
     expect(await outcomes(shop, orders)).toEqual({ paid: 200, rejected: 100 });
     report(`300 orders were decided after ${seconds(decidedMs)} and told after ${seconds(toldMs)}`);
     await expectSound(shop);
+  });
+
+  test('every one of 50 cancels ends with the money where it was within a minute', async () => {
+    const customers = await customersWith(shop, 5, 1_000);
+    const began = Date.now();
+    const orders = await placeAndCancel(customers, 10);
+    const ended = await until(
+      'every cancel has ended',
+      async () => {
+        const { canceled = 0, refunded = 0 } = await outcomes(shop, orders);
+        return canceled + refunded === 50 && { canceled, refunded };
+      },
+      60_000,
+    );
+    report(`50 cancels ended after ${seconds(Date.now() - began)}: ${JSON.stringify(ended)}`);
+    await expectSound(shop);
+    for (const customer of customers) expect(await customer.account()).toMatchObject({ balance: 1_000 });
   });
 });
 

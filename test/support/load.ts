@@ -30,6 +30,18 @@ export function placeOrders(customers: Customer[], ordersEach: number, atATime =
   return { answered: () => ids.length, done: all.then(() => ids) };
 }
 
+/** Every customer orders so many pens and cancels each as soon as it is answered; gives the ids of the orders. */
+export function placeAndCancel(customers: Customer[], ordersEach: number): Promise<string[]> {
+  const orders = customers.flatMap((customer) =>
+    Array.from({ length: ordersEach }, async () => {
+      const { id } = await customer.order('pen');
+      await customer.cancel(id);
+      return id;
+    }),
+  );
+  return Promise.all(orders);
+}
+
 /** How long it took, in milliseconds from `since`, until each of these orders was decided, and until each was told. */
 export async function decidedAndTold(
   shop: Shop,
