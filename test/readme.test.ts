@@ -26,8 +26,12 @@ test('the curl lines of the README tell the whole story, copied as they are', as
     { status: 'pending', total: 80_000 },
     { data: [{ status: 'rejected', reason: 'insufficient_funds' }, { status: 'paid' }] },
     { data: [{ kind: 'charge', balance: 20_000 }, { kind: 'deposit' }] },
+    { status: 'canceling', total: 80_000 },
+    { status: 'refunded' },
+    { data: [{ kind: 'refund', balance: 100_000 }, { kind: 'charge' }, { kind: 'deposit' }] },
     {
       data: [
+        { template: 'order-refunded' },
         { template: 'order-rejected' },
         { template: 'order-paid' },
         { template: 'deposit-received' },
