@@ -306,7 +306,9 @@ do_stop() {
   # what would start pods again goes first; the data goes with it, so that no pod has anything to finish
   kubectl -n $namespace delete trigger,pingsource,broker,domainmapping,ksvc,deployment,statefulset,job --all --wait=false \
     >/dev/null 2>&1 || true
-  kubectl -n $namespace delete pod --all --grace-period=1 --wait=false >/dev/null 2>&1 || true
+  kubectl -n $namespace delete pod --all --grace-period=1 --timeout=60s >/dev/null 2>&1 || true
+  # a claim goes only after its pod, and a namespace that finds one looks again after minutes
+  kubectl -n $namespace delete pvc --all --timeout=30s >/dev/null 2>&1 || true
   kubectl delete namespace $namespace --ignore-not-found --timeout=180s >/dev/null
   say "The shop is gone."
 }
