@@ -36,7 +36,7 @@ test('a Trigger that is added shows in the pictures', () => {
 });
 
 test('a Trigger that is removed is gone from the pictures, with all that it led to', () => {
-  const fewer = triggers.filter(({ name }) => name !== 'user-registered-create-account');
+  const fewer = triggers.filter(({ name }) => name !== 'create-account');
   expect(triggers).toHaveLength(fewer.length + 1);
   expect(sequenceOf(fewer)).not.toContain('broker -> create-account');
   expect(flowOf(fewer)).not.toContain('register-user -> create-account');
