@@ -101,10 +101,12 @@ create table events.dead_letters (
   first_parked_at timestamp with time zone not null default clock_timestamp(),
   last_parked_at timestamp with time zone not null default clock_timestamp(),
   replayed_at timestamp with time zone,
+  bulk_at timestamp with time zone,
   constraint dead_letters_pkey primary key (id),
   constraint dead_letters_verified_source_event_id_key unique (verified, source, event_id),
   constraint dead_letters_reason_check check (reason = any (array['refused'::text, 'unverified'::text, 'undelivered'::text]))
 );
+create index dead_letters_of_bulk on events.dead_letters using btree (bulk_at) where (bulk_at is not null);
 
 create table events.outbox (
   id text collate "C" not null,

@@ -33,6 +33,7 @@ export async function runProcesses({ port, brokerPort, onRestart }: Wiring): Pro
         DEPOSIT_MONEY_URL: urls['deposit-money'] ?? '',
         CREATE_ORDER_URL: urls['create-order'] ?? '',
         CANCEL_ORDER_URL: urls['cancel-order'] ?? '',
+        REPLAY_EVENTS_URL: urls['replay-events'] ?? '',
       },
       onRestart,
     }),

@@ -14,7 +14,8 @@ export interface FunctionRequest {
 /** Calls a function by its name and gives its answer. */
 export type Call = (name: FunctionName, request: FunctionRequest) => Promise<Answer>;
 
-export type FunctionName = 'register-user' | 'log-in' | 'deposit-money' | 'create-order' | 'cancel-order';
+export type FunctionName =
+  'register-user' | 'log-in' | 'deposit-money' | 'create-order' | 'cancel-order' | 'replay-events';
 
 let call: Call | undefined;
 
@@ -40,6 +41,7 @@ export function callOverHttp(): Call {
     DEPOSIT_MONEY_URL: z.url(),
     CREATE_ORDER_URL: z.url(),
     CANCEL_ORDER_URL: z.url(),
+    REPLAY_EVENTS_URL: z.url(),
   });
   const origins = {
     'register-user': urls.REGISTER_USER_URL,
@@ -47,6 +49,7 @@ export function callOverHttp(): Call {
     'deposit-money': urls.DEPOSIT_MONEY_URL,
     'create-order': urls.CREATE_ORDER_URL,
     'cancel-order': urls.CANCEL_ORDER_URL,
+    'replay-events': urls.REPLAY_EVENTS_URL,
   };
   const connections = new Agent({ connections: 64, headersTimeout: 10_000, bodyTimeout: 10_000 });
   return async (name, { headers, body }) => {

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
 
 export interface HttpServer {
   server: Server;
@@ -10,9 +10,19 @@ export interface HttpServer {
 /** Serves an Express app; rejects if the port is taken. Without a host it listens everywhere, as a container has to. */
 export async function serveHttp(app: RequestListener, where: { port: number; host?: string }): Promise<HttpServer> {
   const server = createServer({ headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 65_000 }, app);
+  const streams = new Set<ServerResponse>();
+  server.on('request', (_request, response: ServerResponse) => {
+    streams.add(response);
+    response.once('close', () => streams.delete(response));
+  });
   server.listen(where);
   await once(server, 'listening');
-  return { server, stop: () => closed(server) };
+  const stop = () => {
+    // a stream has no end of its own
+    for (const response of streams) if (response.getHeader('content-type') === 'text/event-stream') response.end();
+    return closed(server);
+  };
+  return { server, stop };
 }
 
 /** Takes nothing new, finishes what is in flight, and after 20 seconds gives up on the rest. */

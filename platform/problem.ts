@@ -19,6 +19,7 @@ export const problems = {
   body_too_large: [413, 'The request body is too large'],
   unsupported_media_type: [415, 'Only application/json is understood'],
   invalid_body: [422, 'The request body is not valid'],
+  not_replayable: [422, 'The event cannot be sent again'],
   unknown_sku: [422, 'The order names a product that is not in the catalogue'],
   order_too_large: [422, 'The total of the order cannot be charged'],
   currency_mismatch: [422, 'The account has another currency'],

@@ -29,15 +29,20 @@ export interface Caller {
   role: 'customer' | 'admin';
 }
 
+/** A caller whose token was checked, with the time from which it is no longer good. */
+export interface Authenticated extends Caller {
+  expiresAtMs: number;
+}
+
 const claims = z.object({ sub: z.uuid(), role: z.enum(['customer', 'admin']), exp: z.number(), jti: z.string() });
 const keySet = createLocalJWKSet(TOKEN_PUBLIC_KEYS);
 
 // An EdDSA check costs a quarter of a millisecond: a token that was good is good until it expires.
-const verified = new Map<string, Caller & { expiresAtMs: number }>();
+const verified = new Map<string, Authenticated>();
 const maxVerified = 20_000;
 
 /** The caller behind an `Authorization` header. Throws `unauthenticated`. */
-export async function authenticate(authorization: string | undefined): Promise<Caller> {
+export async function authenticate(authorization: string | undefined): Promise<Authenticated> {
   const token = /^Bearer ([\w-]+\.[\w-]+\.[\w-]+)$/i.exec(authorization ?? '')?.[1];
   if (!token) throw new Problem('unauthenticated', 'Send the token of POST /v1/sessions as "Authorization: Bearer …".');
   const known = verified.get(token);
@@ -49,7 +54,7 @@ export async function authenticate(authorization: string | undefined): Promise<C
   return caller;
 }
 
-async function verify(token: string): Promise<Caller & { expiresAtMs: number }> {
+async function verify(token: string): Promise<Authenticated> {
   try {
     const { payload } = await jwtVerify(token, keySet, {
       issuer: tokenIssuer,

@@ -1,22 +1,80 @@
-import { Router } from 'express';
+import { Router, type Request } from 'express';
 import { z } from 'zod';
-import { only } from './errors.ts';
+import { callFunction } from '#platform/function-client.ts';
+import { Problem } from '#platform/problem.ts';
+import { jsonOnly, parse, passedOn } from './commands.ts';
+import { findBulkReplay, findDeadLetter, findDeadLetters } from './dead-letters.ts';
+import { only, send } from './errors.ts';
 import { adminOnly } from './identity.ts';
 import { page, pageRequest } from './paging.ts';
-import { findDeadLetters, verifyLedger } from './queries.ts';
+import { verifyLedger } from './queries.ts';
+
+const filter = z.object({
+  type: z.string().min(1).max(1_024).nullable().default(null),
+  status: z.enum(['parked', 'replaying', 'done']).nullable().default(null),
+});
+const cursor = z.tuple([z.iso.datetime(), z.uuid()]);
 
 /** The routes for the administrator. */
 export function admin(): Router {
   const router = Router();
   router.use(adminOnly);
+
   router.get('/dead-letters', async (request, response) => {
-    const wanted = pageRequest(request, z.uuid());
-    response.json(page(await findDeadLetters(wanted), wanted, ({ id }) => id));
+    const wanted = pageRequest(request, cursor);
+    const filtered = filter.safeParse(request.query);
+    if (!filtered.success) throw new Problem('malformed_request', 'status must be one of parked, replaying, done.');
+    const letters = await findDeadLetters(filtered.data, wanted);
+    response.json(page(letters, wanted, ({ firstParkedAt, id }) => [firstParkedAt, id]));
   });
+
+  router.get('/dead-letters/replay', async (_request, response) => {
+    response.json(await findBulkReplay());
+  });
+  router.post('/dead-letters/replay', jsonOnly, parse, async (request, response) => {
+    const body = z.record(z.string(), z.unknown()).safeParse(request.body);
+    if (!body.success) throw new Problem('invalid_body', 'Send an object, {} for everything that is parked.');
+    const answer = await callReplay(request, { ...body.data, action: 'replay-all' });
+    if (answer.statusCode !== 202) send(response, answer);
+    else response.status(202).json(await findBulkReplay());
+  });
+  router.delete('/dead-letters/replay', async (request, response) => {
+    const answer = await callReplay(request, { action: 'stop' });
+    if (answer.statusCode !== 200) send(response, answer);
+    else response.json(await findBulkReplay());
+  });
+
+  router.get('/dead-letters/:id', async (request, response) => {
+    response.json((await findDeadLetter(idOf(request))) ?? noLetter());
+  });
+  router.post('/dead-letters/:id/replay', async (request, response) => {
+    const id = idOf(request);
+    const answer = await callReplay(request, { action: 'replay', id });
+    if (answer.statusCode !== 202) send(response, answer);
+    else
+      response
+        .status(202)
+        .location(`/v1/admin/dead-letters/${id}`)
+        .json(await findDeadLetter(id));
+  });
+
   router.get('/ledger/verify', async (_request, response) => {
     const { accounts, transfers, differences } = await verifyLedger();
     response.json({ balanced: differences.length === 0, accounts, transfers, differences });
   });
-  router.all(['/dead-letters', '/ledger/verify'], only('GET'));
+
+  router.all('/dead-letters/replay', only('GET', 'POST', 'DELETE'));
+  router.all('/dead-letters/:id/replay', only('POST'));
+  router.all(['/dead-letters', '/dead-letters/:id', '/ledger/verify'], only('GET'));
   return router;
+}
+
+const callReplay = (request: Request, body: unknown) =>
+  callFunction('replay-events', { headers: passedOn(request), body });
+
+// what is not an id cannot be found either
+const idOf = ({ params }: Request): string => z.uuid().safeParse(params['id']).data ?? noLetter();
+
+function noLetter(): never {
+  throw new Problem('not_found', 'There is no such dead letter.');
 }

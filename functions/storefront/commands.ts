@@ -6,9 +6,11 @@ import { only, send } from './errors.ts';
 import { limitFailedLogins, limitRegistrations } from './limits.ts';
 import { idOf } from './reads.ts';
 
-const parse = express.json({ limit: '64kb', strict: false });
+/** Reads the body of a request. */
+export const parse = express.json({ limit: '64kb', strict: false });
 
-const jsonOnly: RequestHandler = (request, _response, next) => {
+/** Refuses a body of another type. */
+export const jsonOnly: RequestHandler = (request, _response, next) => {
   if (!request.is('application/json')) {
     throw new Problem('unsupported_media_type', 'Send the body as application/json.');
   }
@@ -40,8 +42,8 @@ function handTo(name: FunctionName, bodyOf: BodyOf = ({ body }) => body as unkno
   };
 }
 
-// what a function needs to know of the request; its id makes a call that is repeated recognisable
-function passedOn({ headers }: Request): Record<string, string> {
+/** What a function needs to know of the request; its id makes a call that is repeated recognisable. */
+export function passedOn({ headers }: Request): Record<string, string> {
   const names = ['authorization', 'idempotency-key', 'traceparent'] as const;
   const given = names.flatMap((name) => (headers[name] === undefined ? [] : [[name, String(headers[name])]]));
   return { ...(Object.fromEntries(given) as Record<string, string>), 'x-request-id': uuidv7() };

@@ -1,6 +1,6 @@
 import type { RequestHandler } from 'express';
 import { Problem } from '#platform/problem.ts';
-import { authenticate, type Caller } from '#platform/token.ts';
+import { authenticate, type Authenticated } from '#platform/token.ts';
 
 const open = new Set(['POST /users', 'POST /sessions', 'GET /products']);
 
@@ -13,8 +13,8 @@ export const identify: RequestHandler = async (request, response, next) => {
 };
 
 /** Who calls. Only for routes that need a token. */
-export function callerOf(response: { locals: Record<string, unknown> }): Caller {
-  const caller = response.locals['caller'] as Caller | undefined;
+export function callerOf(response: { locals: Record<string, unknown> }): Authenticated {
+  const caller = response.locals['caller'] as Authenticated | undefined;
   if (!caller) throw new Problem('unauthenticated', 'A token is required.');
   return caller;
 }

@@ -3,6 +3,7 @@ import helmet from 'helmet';
 import { admin } from './admin.ts';
 import { commands } from './commands.ts';
 import { answerProblem, noRoute } from './errors.ts';
+import { events } from './events.ts';
 import { health } from './health.ts';
 import { limitCaller } from './limits.ts';
 import { identify } from './identity.ts';
@@ -21,6 +22,7 @@ export function createStorefront(): Express {
   app.use('/v1', identify, limitCaller);
   app.use('/v1', commands());
   app.use('/v1', reads());
+  app.use('/v1', events());
   app.use('/v1/admin', admin());
   app.use(noRoute);
   app.use(answerProblem);

@@ -5,6 +5,7 @@ import { only } from './errors.ts';
 import { callerOf } from './identity.ts';
 import { page, pageRequest } from './paging.ts';
 import * as query from './queries.ts';
+import { findStory } from './stories.ts';
 import { timeline } from './timeline.ts';
 
 const statuses = z.enum(['pending', 'paid', 'rejected', 'canceling', 'canceled', 'refunded']);
@@ -50,7 +51,7 @@ export function reads(): Router {
   });
 
   router.get('/orders/:id/timeline', async (request, response) => {
-    const order = await query.findStory(callerOf(response).id, idOf(request.params.id));
+    const order = await findStory(callerOf(response).id, idOf(request.params.id));
     response.json({ data: timeline(order ?? notFound('order')) });
   });
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { settings, wholeNumber } from '#platform/settings.ts';
 
-/** Rate limits count in this instance alone. */
+/** Limits count in this instance alone. */
 export const storefrontSettings = settings({
   /** Requests a second of one customer, or of one address without a token. */
   RATE_LIMIT_REQUESTS: wholeNumber(1, 1_000_000).default(500),
@@ -9,6 +9,10 @@ export const storefrontSettings = settings({
   RATE_LIMIT_REGISTRATIONS: wholeNumber(1, 1_000_000).default(50),
   /** Failed log-ins a minute for one e-mail from one address. */
   RATE_LIMIT_FAILED_LOGINS: wholeNumber(1, 1_000_000).default(10),
+  /** Open event streams in all. */
+  STREAM_LIMIT: wholeNumber(1, 100_000).default(500),
+  /** Open event streams of one customer. */
+  STREAM_LIMIT_PER_USER: wholeNumber(1, 100_000).default(5),
   /** Which proxies may say where a request comes from (Express `trust proxy`), for example `uniquelocal`. */
   TRUST_PROXY: z
     .string()

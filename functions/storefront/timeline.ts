@@ -1,6 +1,6 @@
-import type { Story } from './queries.ts';
+import type { Story, StoryNotification } from './stories.ts';
 
-/** One thing that happened to an order. */
+/** One thing that happened. */
 export interface Moment {
   at: Date;
   type: string;
@@ -45,10 +45,16 @@ export function timeline({ order, charge, refund, notifications }: Story): Momen
   }
   add(order.canceledAt, fact('order.canceled', 'settle-order', canceled));
   add(order.refundedAt, fact('order.refunded', 'settle-order', canceled));
-  for (const { id: notificationId, template, createdAt, sentAt, correlationId } of notifications) {
-    const told = { function: 'send-notification', id: notificationId, correlationId, detail: { template } };
-    add(createdAt, { ...told, type: 'notification.queued' });
-    add(sentAt, { ...told, type: 'notification.sent' });
-  }
-  return moments.toSorted((a, b) => a.at.getTime() - b.at.getTime());
+  return inOrder([...moments, ...notifications.flatMap(telling)]);
 }
+
+/** What happened to a notification. */
+export function telling({ id, template, createdAt, sentAt, correlationId }: StoryNotification): Moment[] {
+  const told = { function: 'send-notification', id, correlationId, detail: { template } };
+  const queued = { at: createdAt, type: 'notification.queued', ...told };
+  return sentAt ? [queued, { at: sentAt, type: 'notification.sent', ...told }] : [queued];
+}
+
+/** Moments by their time. */
+export const inOrder = <Any extends Moment>(moments: Any[]): Any[] =>
+  moments.toSorted((a, b) => a.at.getTime() - b.at.getTime());

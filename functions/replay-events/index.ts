@@ -1,0 +1,61 @@
+import { validateHeaderValue } from 'node:http';
+import type { CloudEventV1 } from 'cloudevents';
+import { z } from 'zod';
+import { sendToBroker } from '#platform/broker-client.ts';
+import type { ShopEvent } from '#platform/event.ts';
+import { writeEvent } from '#platform/event-http.ts';
+import { onCallerRequest } from '#platform/on-request.ts';
+import { publish } from '#platform/outbox.ts';
+import { Problem } from '#platform/problem.ts';
+import { markUnsent, replayLetter, replayLetters, stopReplay } from './queries.ts';
+
+export { relay as background } from '#platform/outbox.ts';
+
+const wanted = z.discriminatedUnion('action', [
+  z.strictObject({ action: z.literal('replay'), id: z.uuid() }),
+  z.strictObject({
+    action: z.literal('replay-all'),
+    /** Letters of this type of event only. */
+    type: z.string().min(1).max(1_024).optional(),
+    /** Events a second. */
+    rate: z.int().min(1).max(100).default(10),
+  }),
+  z.strictObject({ action: z.literal('stop') }),
+]);
+
+/** Brings parked events back, for the administrator: one, all of a type at a rate, or no more of them. */
+export const handle = onCallerRequest(wanted, async ({ body, caller }) => {
+  if (caller.role !== 'admin') throw new Problem('forbidden', 'Log in as the administrator.');
+  switch (body.action) {
+    case 'replay':
+      await replayOne(body.id);
+      return { status: 202, body: { replayed: 1 } };
+    case 'replay-all':
+      return { status: 202, body: { replayed: (await replayLetters(body.type ?? null, body.rate)).length } };
+    case 'stop':
+      return { status: 200, body: { stopped: (await stopReplay()).length } };
+    default:
+      return body satisfies never;
+  }
+});
+
+async function replayOne(id: string): Promise<void> {
+  const letter = await replayLetter(id);
+  if (!letter) throw new Problem('not_found', 'There is no such dead letter.');
+  if (letter.isOpened) await publish(letter.event);
+  if (!letter.verified) await sendAsItWas(id, letter.event);
+}
+
+/** A stranger's event is not signed and gets no outbox row: it is sent once, and may be parked again. */
+async function sendAsItWas(id: string, event: CloudEventV1<unknown>): Promise<void> {
+  try {
+    for (const [name, value] of Object.entries(writeEvent(event).headers)) validateHeaderValue(name, value);
+  } catch (cause) {
+    await markUnsent(id);
+    throw new Problem('not_replayable', 'It is not an event that a broker takes. It stays parked.', { cause });
+  }
+  await sendToBroker(event as ShopEvent).catch(async (cause: unknown) => {
+    await markUnsent(id);
+    throw new Problem('unavailable', 'The broker did not take the event.', { retryAfterSeconds: 1, cause });
+  });
+}

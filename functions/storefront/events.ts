@@ -1,0 +1,17 @@
+import { Router } from 'express';
+import { readCursor } from './cursor.ts';
+import { only } from './errors.ts';
+import { callerOf } from './identity.ts';
+import { watch } from './watchers.ts';
+
+/** The caller's own facts as they happen: Server-Sent Events (HTML, section 9.2), resumable by `Last-Event-ID`. */
+export function events(): Router {
+  const router = Router();
+  router.head('/events', only('GET'));
+  router.get('/events', async (request, response) => {
+    const lastEventId = request.headers['last-event-id']?.toString();
+    await watch(response, callerOf(response), readCursor(lastEventId, new Date()));
+  });
+  router.all('/events', only('GET'));
+  return router;
+}

@@ -1,0 +1,43 @@
+import { createHash } from 'node:crypto';
+import { findRecent, type AccountOpening, type Deposit } from './stories.ts';
+import { inOrder, telling, timeline, type Moment } from './timeline.ts';
+
+/** A moment of a customer's, with a key of 8 characters: the same whenever it is read. */
+export interface OwnFact extends Moment {
+  key: string;
+}
+
+/** What has happened to each of these customers since then, in order, as the timelines tell it. */
+export async function findFacts(userIds: string[], since: Date): Promise<Map<string, OwnFact[]>> {
+  const { stories, notifications, accounts, deposits } = await findRecent(userIds, since);
+  const facts = [
+    ...stories.flatMap((story) => timeline(story).map((moment) => owned(story.order, moment))),
+    ...notifications.flatMap((notification) => telling(notification).map((moment) => owned(notification, moment))),
+    ...accounts.map((account) => owned(account, opening(account))),
+    ...deposits.map((deposit) => owned(deposit, depositing(deposit))),
+  ];
+  return Map.groupBy(inOrder(facts.filter(({ at }) => at >= since)), ({ userId }) => userId);
+}
+
+function owned({ userId }: { userId: string }, moment: Moment) {
+  const key = createHash('sha256').update(`${moment.type} ${moment.id}`).digest('base64url').slice(0, 8);
+  return { ...moment, userId, key };
+}
+
+const opening = ({ id, userId, openedAt }: AccountOpening): Moment => ({
+  at: openedAt,
+  type: 'shop.account.opened.v1',
+  function: 'create-account',
+  id: `${id}.opened`,
+  correlationId: `${userId}.registered`,
+  detail: {},
+});
+
+const depositing = ({ id, amount, currency, createdAt }: Deposit): Moment => ({
+  at: createdAt,
+  type: 'shop.deposit.succeeded.v1',
+  function: 'deposit-money',
+  id: `${id}.succeeded`,
+  correlationId: `${id}.succeeded`,
+  detail: { amount, currency },
+});

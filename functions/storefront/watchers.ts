@@ -1,0 +1,111 @@
+import type { ServerResponse } from 'node:http';
+import { repeat } from '#platform/background.ts';
+import { Problem } from '#platform/problem.ts';
+import type { Authenticated } from '#platform/token.ts';
+import { windowMs, writeCursor, type Cursor } from './cursor.ts';
+import { findFacts, type OwnFact } from './facts.ts';
+import { storefrontSettings } from './settings.ts';
+import { databaseTime } from './stories.ts';
+
+const heartbeatMs = 15_000;
+/** Who is so far behind gets this much and has to take the stream up again. */
+const maxBehindBytes = 2_000_000;
+
+interface Watcher {
+  userId: string;
+  response: ServerResponse;
+  /** Everything of before is told, or was before the stream began. */
+  since: Date;
+  /** What was told of what has happened since then, by its key: when it happened. */
+  told: Map<string, Date>;
+}
+
+// who has a seat, and of them those whose stream has begun
+const seats = new Map<ServerResponse, string>();
+const watchers = new Set<Watcher>();
+
+/** Streams what happens to a customer until the token expires; what has happened since `cursor`, if there is one. */
+export async function watch(response: ServerResponse, caller: Authenticated, cursor?: Cursor): Promise<void> {
+  takeSeat(response, caller.id);
+  const now = await databaseTime();
+  const since = new Date((cursor?.at ?? now).getTime() - windowMs);
+  const facts = (await findFacts([caller.id], since)).get(caller.id) ?? [];
+  if (response.closed) return;
+  const told = new Map(cursor ? cursor.keys.map((key) => [key, cursor.at]) : facts.map(({ key, at }) => [key, at]));
+  const watcher = { userId: caller.id, response, since, told };
+  response.writeHead(200, {
+    'content-type': 'text/event-stream',
+    'cache-control': 'no-store',
+    'x-accel-buffering': 'no', // a proxy that gathers answers is told not to
+  });
+  response.write('retry: 1000\n\n');
+  if (!cursor) response.write(`id: ${writeCursor({ at: now, keys: [...told.keys()] })}\n\n`);
+  tell(watcher, facts, now);
+  begin(watcher, now, caller.expiresAtMs);
+}
+
+function takeSeat(response: ServerResponse, userId: string): void {
+  const own = [...seats.values()].filter((taken) => taken === userId).length;
+  if (own >= storefrontSettings.STREAM_LIMIT_PER_USER) {
+    throw new Problem('too_many_requests', `You have ${own} streams open.`, { retryAfterSeconds: 5 });
+  }
+  if (seats.size >= storefrontSettings.STREAM_LIMIT) {
+    throw new Problem('unavailable', 'Too many streams are open.', { retryAfterSeconds: 5 });
+  }
+  seats.set(response, userId);
+  response.once('close', () => seats.delete(response));
+}
+
+let lookedAt: Date;
+let stopLooking: (() => Promise<void>) | undefined;
+
+function begin(watcher: Watcher, now: Date, expiresAtMs: number): void {
+  const { response } = watcher;
+  watchers.add(watcher);
+  if (!stopLooking) {
+    lookedAt = now;
+    stopLooking = repeat(100, 'the look for facts', look)();
+  }
+  const heartbeat = setInterval(() => {
+    // it has ended, and its reader does not take the rest
+    if (response.writableEnded) response.destroy();
+    else response.write(':\n\n');
+  }, heartbeatMs);
+  const expiry = setTimeout(() => response.end(), expiresAtMs - Date.now());
+  response.once('close', () => {
+    clearInterval(heartbeat);
+    clearTimeout(expiry);
+    watchers.delete(watcher);
+    if (watchers.size > 0) return;
+    void stopLooking?.();
+    stopLooking = undefined;
+  });
+}
+
+/** One look for all who watch. Commits do not come in the order of their times, so it reads the last 10 s again. */
+async function look(): Promise<void> {
+  const now = await databaseTime();
+  const userIds = [...new Set([...watchers].map(({ userId }) => userId))];
+  // since the last look that succeeded, also when the database was away for longer
+  const facts = await findFacts(userIds, new Date(lookedAt.getTime() - windowMs));
+  lookedAt = now;
+  for (const watcher of watchers) tell(watcher, facts.get(watcher.userId) ?? [], now);
+}
+
+/** Sends what was not sent yet. Its id says how far the stream has come with it. */
+function tell(watcher: Watcher, facts: OwnFact[], now: Date): void {
+  const { response, told } = watcher;
+  const keys = [...told.keys()];
+  for (const { key, ...fact } of facts) {
+    if (response.writableEnded) return;
+    if (told.has(key) || fact.at < watcher.since) continue;
+    told.set(key, fact.at);
+    keys.push(key);
+    // what is read because a stream is taken up again may lie further back
+    const at = new Date(Math.min(now.getTime(), fact.at.getTime() + windowMs));
+    response.write(`id: ${writeCursor({ at, keys })}\nevent: ${fact.type}\ndata: ${JSON.stringify(fact)}\n\n`);
+    if (response.writableLength > maxBehindBytes) response.end();
+  }
+  watcher.since = new Date(Math.max(watcher.since.getTime(), now.getTime() - windowMs));
+  for (const [key, at] of told) if (at < watcher.since) told.delete(key);
+}
