@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import type { Socket } from 'node:net';
 import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
 
 export interface HttpServer {
@@ -10,17 +11,26 @@ export interface HttpServer {
 /** Serves an Express app; rejects if the port is taken. Without a host it listens everywhere, as a container has to. */
 export async function serveHttp(app: RequestListener, where: { port: number; host?: string }): Promise<HttpServer> {
   const server = createServer({ headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 65_000 }, app);
-  const streams = new Set<ServerResponse>();
-  server.on('request', (_request, response: ServerResponse) => {
-    streams.add(response);
-    response.once('close', () => streams.delete(response));
+  const underWay = new Set<ServerResponse>();
+  const unused = new Set<Socket>();
+  server.on('connection', (socket) => {
+    unused.add(socket);
+    socket.once('close', () => unused.delete(socket));
+  });
+  server.on('request', (request, response) => {
+    unused.delete(request.socket);
+    underWay.add(response);
+    response.once('close', () => underWay.delete(response));
   });
   server.listen(where);
   await once(server, 'listening');
-  const stop = () => {
+  const stop = async () => {
     // a stream has no end of its own
-    for (const response of streams) if (response.getHeader('content-type') === 'text/event-stream') response.end();
-    return closed(server);
+    for (const response of underWay) if (response.getHeader('content-type') === 'text/event-stream') response.end();
+    // a connection that a browser has opened to have one is not idle for Node until it was used
+    const spare = setTimeout(() => unused.forEach((socket) => socket.destroy()), 1_000);
+    await closed(server);
+    clearTimeout(spare);
   };
   return { server, stop };
 }

@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto';
 import { findRecent, type AccountOpening, type Deposit } from './stories.ts';
-import { inOrder, telling, timeline, type Moment } from './timeline.ts';
+import { telling, timeline, type Moment } from './timeline.ts';
 
 /** A moment of a customer's, with a key of 8 characters: the same whenever it is read. */
-export interface OwnFact extends Moment {
+export interface OwnFact {
   key: string;
+  userId: string;
+  moment: Moment;
 }
 
 /** What has happened to each of these customers since then, in order, as the timelines tell it. */
@@ -16,12 +18,14 @@ export async function findFacts(userIds: string[], since: Date): Promise<Map<str
     ...accounts.map((account) => owned(account, opening(account))),
     ...deposits.map((deposit) => owned(deposit, depositing(deposit))),
   ];
-  return Map.groupBy(inOrder(facts.filter(({ at }) => at >= since)), ({ userId }) => userId);
+  return Map.groupBy(facts.filter(({ moment }) => moment.at >= since).toSorted(byTime), ({ userId }) => userId);
 }
 
-function owned({ userId }: { userId: string }, moment: Moment) {
+const byTime = (a: OwnFact, b: OwnFact) => a.moment.at.getTime() - b.moment.at.getTime();
+
+function owned({ userId }: { userId: string }, moment: Moment): OwnFact {
   const key = createHash('sha256').update(`${moment.type} ${moment.id}`).digest('base64url').slice(0, 8);
-  return { ...moment, userId, key };
+  return { key, userId, moment };
 }
 
 const opening = ({ id, userId, openedAt }: AccountOpening): Moment => ({

@@ -45,7 +45,7 @@ export function timeline({ order, charge, refund, notifications }: Story): Momen
   }
   add(order.canceledAt, fact('order.canceled', 'settle-order', canceled));
   add(order.refundedAt, fact('order.refunded', 'settle-order', canceled));
-  return inOrder([...moments, ...notifications.flatMap(telling)]);
+  return [...moments, ...notifications.flatMap(telling)].toSorted((a, b) => a.at.getTime() - b.at.getTime());
 }
 
 /** What happened to a notification. */
@@ -54,7 +54,3 @@ export function telling({ id, template, createdAt, sentAt, correlationId }: Stor
   const queued = { at: createdAt, type: 'notification.queued', ...told };
   return sentAt ? [queued, { at: sentAt, type: 'notification.sent', ...told }] : [queued];
 }
-
-/** Moments by their time. */
-export const inOrder = <Any extends Moment>(moments: Any[]): Any[] =>
-  moments.toSorted((a, b) => a.at.getTime() - b.at.getTime());

@@ -31,7 +31,9 @@ export async function watch(response: ServerResponse, caller: Authenticated, cur
   const since = new Date((cursor?.at ?? now).getTime() - windowMs);
   const facts = (await findFacts([caller.id], since)).get(caller.id) ?? [];
   if (response.closed) return;
-  const told = new Map(cursor ? cursor.keys.map((key) => [key, cursor.at]) : facts.map(({ key, at }) => [key, at]));
+  const told = new Map(
+    cursor ? cursor.keys.map((key) => [key, cursor.at]) : facts.map(({ key, moment }) => [key, moment.at]),
+  );
   const watcher = { userId: caller.id, response, since, told };
   response.writeHead(200, {
     'content-type': 'text/event-stream',
@@ -96,14 +98,14 @@ async function look(): Promise<void> {
 function tell(watcher: Watcher, facts: OwnFact[], now: Date): void {
   const { response, told } = watcher;
   const keys = [...told.keys()];
-  for (const { key, ...fact } of facts) {
+  for (const { key, moment } of facts) {
     if (response.writableEnded) return;
-    if (told.has(key) || fact.at < watcher.since) continue;
-    told.set(key, fact.at);
+    if (told.has(key) || moment.at < watcher.since) continue;
+    told.set(key, moment.at);
     keys.push(key);
     // what is read because a stream is taken up again may lie further back
-    const at = new Date(Math.min(now.getTime(), fact.at.getTime() + windowMs));
-    response.write(`id: ${writeCursor({ at, keys })}\nevent: ${fact.type}\ndata: ${JSON.stringify(fact)}\n\n`);
+    const at = new Date(Math.min(now.getTime(), moment.at.getTime() + windowMs));
+    response.write(`id: ${writeCursor({ at, keys })}\nevent: ${moment.type}\ndata: ${JSON.stringify(moment)}\n\n`);
     if (response.writableLength > maxBehindBytes) response.end();
   }
   watcher.since = new Date(Math.max(watcher.since.getTime(), now.getTime() - windowMs));
