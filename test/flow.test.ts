@@ -1,9 +1,11 @@
 import { afterAll, afterEach, beforeAll, describe, jest } from '@jest/globals';
 import { cancelTests } from './flow/cancels.ts';
+import { deadLetterTests } from './flow/dead-letters.ts';
 import { eventTests } from './flow/events.ts';
 import { orderTests } from './flow/orders.ts';
 import { outageTests } from './flow/outages.ts';
 import { requestTests } from './flow/requests.ts';
+import { streamTests } from './flow/streams.ts';
 import { expectSound } from './support/invariants.ts';
 import { startShop, type Shop } from './support/shop.ts';
 
@@ -26,6 +28,8 @@ describe.each([
   describe('orders', () => orderTests(theShop));
   describe('cancels', () => cancelTests(theShop));
   describe('events', () => eventTests(theShop));
+  describe('dead letters', () => deadLetterTests(theShop));
+  describe('streams', () => streamTests(theShop, { processes }));
   describe('requests', () => requestTests(theShop));
   describe('outages', () => outageTests(theShop, { processes }));
 });

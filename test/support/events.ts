@@ -1,4 +1,5 @@
 import { CloudEvent, HTTP, type CloudEventV1 } from 'cloudevents';
+import { uuidv7 } from 'uuidv7';
 import { beginChain, type EventContract, type EventData, type ShopEvent } from '#platform/event.ts';
 import { signed } from '#platform/signature.ts';
 import type { Customer, Page } from './customers.ts';
@@ -36,6 +37,7 @@ export interface DeadLetter {
   id: string;
   status: string;
   verified: boolean;
+  times: number;
   reason: string;
   detail: string;
   eventId: string;
@@ -48,18 +50,23 @@ export async function deadLetters(shop: Shop, token: string): Promise<DeadLetter
 }
 
 /** An order that was accepted and whose event got lost for good: no outbox row, nobody charges it. */
-export async function orderWithoutEvent(shop: Shop, { id: userId }: Customer, total: number): Promise<string> {
+export async function orderWithoutEvent(
+  shop: Shop,
+  { id: userId }: Customer,
+  total: number,
+  orderId: string = uuidv7(),
+): Promise<string> {
   const [order] = await shop.sql<{ id: string }>(
     `with placed as (
        insert into ordering.orders (id, user_id, idempotency_key, request_hash, total, currency)
-       values (gen_random_uuid(), $1, gen_random_uuid(), '', $2, 'usd')
+       values ($3, $1, gen_random_uuid(), '', $2, 'usd')
        returning id, total
      ), lines as (
        insert into ordering.order_lines (order_id, line, sku, name, quantity, unit_price)
        select id, 1, 'sticker', 'Sticker', total, 1 from placed
      )
      select id from placed`,
-    [userId, total],
+    [userId, total, orderId],
   );
   if (!order) throw new Error('no order');
   return order.id;

@@ -1,0 +1,54 @@
+import { expect, test } from '@jest/globals';
+import { readStream, type StreamReader } from '#local/testing/event-stream.ts';
+import { customersWith, customerWith, type Customer } from '../support/customers.ts';
+import type { Shop } from '../support/shop.ts';
+import { report, until } from '../support/until.ts';
+
+/** What customers see of their own facts while they watch. */
+export function streamTests(shop: () => Shop, { processes }: { processes: boolean }): void {
+  const watch = ({ token }: Customer, lastEventId?: string) =>
+    readStream(`${shop().url}/v1/events`, {
+      authorization: `Bearer ${token}`,
+      ...(lastEventId !== undefined && { 'last-event-id': lastEventId }),
+    });
+  const ofOrder = ({ messages }: StreamReader, orderId: string) =>
+    messages.filter(({ data }) => data.correlationId === `${orderId}.placed`);
+  const untilSent = (stream: StreamReader, orderId: string) =>
+    until(`the mail of ${orderId} is told`, () => ofOrder(stream, orderId).at(-1)?.event === 'notification.sent');
+  const timelineOf = async (customer: Customer, orderId: string) =>
+    (await customer.get<{ data: unknown[] }>(`/v1/orders/${orderId}/timeline`)).body.data;
+
+  test('a customer who watches is told each step of an order, and nobody else is', async () => {
+    const [ann, bob] = (await customersWith(shop(), 2, 1_000)) as [Customer, Customer];
+    const [stream, other] = [await watch(ann), await watch(bob)];
+    const { id } = await ann.order('pen');
+    const began = Date.now();
+    await until('it is told that the order is paid', () =>
+      stream.messages.some(({ event }) => event === 'shop.order.paid.v1'),
+    );
+    report(`an order was told to be paid ${Date.now() - began} ms after it was accepted`);
+    await untilSent(stream, id);
+    expect(ofOrder(stream, id).map(({ data }) => data)).toEqual(await timelineOf(ann, id));
+    expect(ofOrder(other, id)).toEqual([]);
+    await Promise.all([stream.close(), other.close()]);
+  });
+
+  // in one process the storefront cannot be away alone
+  if (!processes) return;
+
+  test('a stream that was cut because the storefront died goes on where it was', async () => {
+    const customer = await customerWith(shop(), 1_000);
+    const stream = await watch(customer);
+    const first = await customer.order('pen');
+    await untilSent(stream, first.id);
+    shop().kill('storefront');
+    await stream.ended.catch(() => undefined);
+    const second = await customer.order('pen');
+    await customer.told(second.id);
+    const next = await until('the storefront is back', () => watch(customer, stream.lastEventId()));
+    await untilSent(next, second.id);
+    expect(ofOrder(next, first.id)).toEqual([]);
+    expect(ofOrder(next, second.id).map(({ data }) => data)).toEqual(await timelineOf(customer, second.id));
+    await next.close();
+  });
+}
