@@ -74,7 +74,7 @@ async function letter({ verified = true, type = 'x', parkedAt = at(1), replayedA
      values ($1, $2, '/x', $3, $4, $3, 'refused', 'why', $5, $6, $6, $7, $8)`,
     [id, verified, `${id}.placed`, type, { id: `${id}.placed` }, parkedAt, replayedAt, bulkAt],
   );
-  if (attempts != null) {
+  if (typeof attempts === 'number') {
     await rows(
       `insert into events.outbox (id, event, attempts, due_at) values ($1, '{}', $2, now() + interval '1 hour')`,
       [`${id}.placed`, attempts],
