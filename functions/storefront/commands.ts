@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import express, { Router, type Request, type RequestHandler } from 'express';
 import { uuidv7 } from 'uuidv7';
 import { callFunction, type FunctionName } from '#platform/function-client.ts';
@@ -6,7 +7,14 @@ import { only, send } from './errors.ts';
 import { limitFailedLogins, limitRegistrations } from './limits.ts';
 import { idOf } from './reads.ts';
 
-const parse = express.json({ limit: '64kb', strict: false });
+const parse = express.json({
+  limit: '64kb',
+  strict: false,
+  // what is no UTF-8 would be read as replacement characters, and kept
+  verify: (_request, _response, body) => {
+    if (!isUtf8(body)) throw new Problem('malformed_request', 'Send JSON in UTF-8.');
+  },
+});
 
 const jsonOnly: RequestHandler = (request, _response, next) => {
   if (!request.is('application/json')) {
