@@ -13,10 +13,7 @@ export const account = named(
   }),
 );
 
-export const newDeposit = named('NewDeposit', z.object({ amount: z.int().positive(), currency }), {
-  amount: 100_000,
-  currency: 'usd',
-});
+export const newDeposit = named('NewDeposit', z.object({ amount: z.int().positive(), currency }));
 
 export const deposit = named(
   'Deposit',
@@ -58,6 +55,7 @@ export const accountRoutes: Route[] = [
     description: 'The same key and the same body get the same answer, and the money arrives once.',
     who: 'customer',
     body: newDeposit,
+    example: { amount: 100_000, currency: 'usd' },
     idempotent: true,
     answers: { 201: { description: 'The deposit.', body: deposit } },
     problems: ['account_not_open', 'currency_mismatch', 'deposit_limit'],

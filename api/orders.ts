@@ -13,7 +13,6 @@ export const newOrder = named(
   z.object({
     items: z.array(z.object({ sku, quantity })).min(1).max(100),
   }),
-  { items: [{ sku: 'desk', quantity: 1 }] },
 );
 
 const orderStatus = z.enum(['pending', 'paid', 'rejected', 'canceling', 'canceled', 'refunded']);
@@ -69,6 +68,7 @@ export const orderRoutes: Route[] = [
       'The same key and the same body get the same answer, and there is one order.',
     who: 'customer',
     body: newOrder,
+    example: { items: [{ sku: 'desk', quantity: 1 }] },
     idempotent: true,
     answers: { 202: { description: 'The order as it was accepted.', body: order, headers: ['Location'] } },
     problems: ['unknown_sku', 'order_too_large'],

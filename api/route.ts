@@ -10,8 +10,10 @@ export interface Route {
   description?: string;
   who: 'anybody' | 'customer' | 'admin';
   query?: z.ZodObject;
-  /** A named schema with an example. */
+  /** A named schema. */
   body?: z.ZodType;
+  /** A body that is right. */
+  example?: unknown;
   /** Needs an `Idempotency-Key` and is carried out once for each. */
   idempotent?: true;
   /** The answers that are no problems, by status. */
@@ -28,9 +30,7 @@ export interface RouteAnswer {
 }
 
 /** A schema with a name, under which the documents show it. */
-export function named<Schema extends z.ZodType>(id: string, schema: Schema, example?: z.input<Schema>): Schema {
-  return schema.meta({ id, ...(example !== undefined && { examples: [example] }) });
-}
+export const named = <Schema extends z.ZodType>(id: string, schema: Schema): Schema => schema.meta({ id });
 
 /** The paging of a list: `?limit=1..100&cursor=<nextCursor of the page before>`. */
 export const paging = z.object({

@@ -12,7 +12,6 @@ export const newUser = named(
     password: z.string().min(8).max(200),
     name: line.trim().min(1).max(200),
   }),
-  { email: 'ann@example.com', password: 'correct horse', name: 'Ann' },
 );
 
 export const user = named(
@@ -20,10 +19,7 @@ export const user = named(
   z.object({ id: z.uuid(), email: z.string(), name: z.string(), createdAt: z.iso.datetime() }),
 );
 
-export const credentials = named('Credentials', z.object({ email: line.max(254), password: z.string().max(200) }), {
-  email: 'ann@example.com',
-  password: 'correct horse',
-});
+export const credentials = named('Credentials', z.object({ email: line.max(254), password: z.string().max(200) }));
 
 export const session = named(
   'Session',
@@ -42,6 +38,7 @@ export const userRoutes: Route[] = [
     description: 'A moment later the billing account of the customer is open.',
     who: 'anybody',
     body: newUser,
+    example: { email: 'ann@example.com', password: 'correct horse', name: 'Ann' },
     answers: { 201: { description: 'The new customer.', body: user } },
     problems: ['email_taken'],
   },
@@ -52,6 +49,7 @@ export const userRoutes: Route[] = [
     description: 'An unknown e-mail and a wrong password get the same answer.',
     who: 'anybody',
     body: credentials,
+    example: { email: 'ann@example.com', password: 'correct horse' },
     answers: { 201: { description: 'A token for the next 15 minutes.', body: session } },
     problems: ['invalid_credentials'],
   },

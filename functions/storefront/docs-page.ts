@@ -28,7 +28,7 @@ interface Operation {
   description?: string;
   security: unknown[];
   parameters: { name: string; in: string; description?: string; schema: Schema }[];
-  requestBody?: { content: Record<string, { schema: Schema }> };
+  requestBody?: { content: Record<string, { schema: Schema; example: unknown }> };
   responses: Record<string, { description: string; content: Record<string, { schema: Schema }> }>;
 }
 
@@ -100,11 +100,15 @@ export function docsPage(openApi: Record<string, unknown>, asyncApi: Record<stri
 
 function operationPart(title: string, operation: Operation): Html {
   const { operationId, summary, description, security, parameters, requestBody, responses } = operation;
-  const body = requestBody?.content['application/json']?.schema;
+  const body = requestBody?.content['application/json'];
   return html`<article id="${operationId}">
     <h3>${title}</h3>
     <p>${summary}. ${description} ${security.length > 0 ? 'Needs a token.' : ''}</p>
-    ${body && html`<p>Body: ${typeOf(body)}</p>`}
+    ${
+      body &&
+      html`<p>Body: ${typeOf(body.schema)}, for example</p>
+        ${codeOf(body.example)}`
+    }
     ${table(
       'Parameters',
       parameters.map(({ name, in: where, schema, description: what }) => [
@@ -133,9 +137,10 @@ function messagePart(name: string, { title, summary, payload, examples }: Messag
 
 function schemaPart(schema: Schema): Html {
   return html`<p>${schema.description}</p>
-    ${table('Fields', fieldsOf(schema))}
-    ${schema.examples?.map((example) => html`<pre>${JSON.stringify(example, null, 2)}</pre>`)}`;
+    ${table('Fields', fieldsOf(schema))} ${schema.examples?.map(codeOf)}`;
 }
+
+const codeOf = (value: unknown) => html`<pre>${JSON.stringify(value, null, 2)}</pre>`;
 
 /** Every field with its path, `items[].sku`. */
 function fieldsOf({ properties = {} }: Schema, before = ''): [string, Html][] {

@@ -37,7 +37,7 @@ export function openApi(): Json {
 }
 
 function operation(route: Route): Json {
-  const { method, path, summary, description, who, body } = route;
+  const { method, path, summary, description, who, body, example } = route;
   const [first = 'shop'] = path.split('/').slice(path.startsWith('/v1/') ? 2 : 3);
   return {
     operationId: `${method} ${path.replace('/v1', '')}`.replaceAll(/[^a-z]+(.)?/g, (_, next = '') =>
@@ -50,7 +50,7 @@ function operation(route: Route): Json {
     }),
     security: who === 'anybody' ? [] : [{ token: [] }],
     parameters: parameters(route),
-    ...(body && { requestBody: { required: true, content: json(named(body)) } }),
+    ...(body && { requestBody: { required: true, content: { 'application/json': { schema: named(body), example } } } }),
     responses: responses(route),
   };
 }
