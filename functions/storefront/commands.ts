@@ -11,7 +11,8 @@ const parse = express.json({
   limit: '64kb',
   strict: false,
   // what is no UTF-8 would be read as replacement characters, and kept
-  verify: (_request, _response, body) => {
+  verify: (_request, _response, body, charset) => {
+    if (charset !== 'utf-8') throw new Problem('unsupported_media_type', 'Send JSON in UTF-8.');
     if (!isUtf8(body)) throw new Problem('malformed_request', 'Send JSON in UTF-8.');
   },
 });

@@ -1,4 +1,5 @@
 import type { AddressInfo } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll } from '@jest/globals';
 import pg from 'pg';
 import { createBroker, type Broker, type Deliver } from '#local/broker/broker.ts';
@@ -14,22 +15,18 @@ import { serveHttp } from '#platform/http-server.ts';
 import type { EventHandle } from '#platform/on-event.ts';
 import type { RequestHandle } from '#platform/on-request.ts';
 
-/** Requests a second of one caller: few, so that a test can use them up. */
-export const limit = 20;
-
-Object.assign(process.env, {
-  RATE_LIMIT_REQUESTS: String(limit),
-  RATE_LIMIT_REGISTRATIONS: String(limit),
-  // each request comes from an address of its own, unless it says otherwise
-  TRUST_PROXY: 'loopback',
-});
-
 let url = '';
 let broker: Broker;
 const stops: (() => Promise<unknown>)[] = [];
 
-/** Runs the storefront and every room behind it for this test file, on its own database and a broker in this process. */
-export function useShop(): void {
+/**
+ * Runs the storefront and every room behind it for this test file, on its own database and a broker in this process.
+ * `limit` is how many requests a second one caller has.
+ */
+export function useShop({ limit }: { limit?: number } = {}): void {
+  if (limit !== undefined) process.env['RATE_LIMIT_REQUESTS'] = String(limit);
+  // each request comes from an address of its own, unless it says otherwise
+  process.env['TRUST_PROXY'] = 'loopback';
   // before the database goes
   afterAll(async () => {
     for (const stop of stops.splice(0)) await stop();
@@ -83,6 +80,8 @@ export interface Ask {
   /** The address of the caller. */
   from?: string;
   headers?: Record<string, string>;
+  /** Takes 429 for an answer. */
+  impatient?: boolean;
 }
 
 export interface Reply {
@@ -91,10 +90,18 @@ export interface Reply {
   body: unknown;
 }
 
+/** One request to the storefront, from an address that nobody else has. It is sent again while there are too many. */
+export async function ask(method: string, path: string, request: Ask = {}): Promise<Reply> {
+  for (;;) {
+    const reply = await once(method, path, request);
+    if (reply.status !== 429 || request.impatient) return reply;
+    await pause(100);
+  }
+}
+
 let callers = 0;
 
-/** One request to the storefront, from an address that nobody else has. */
-export async function ask(method: string, path: string, { as, role, body, from, headers }: Ask = {}): Promise<Reply> {
+async function once(method: string, path: string, { as, role, body, from, headers }: Ask): Promise<Reply> {
   callers += 1;
   const response = await fetch(url + path, {
     method: method.toUpperCase(),
