@@ -24,8 +24,8 @@ export interface Route {
 
 export interface RouteAnswer {
   description: string;
-  /** The named schema of a JSON body, or the media type of another one. */
-  body: z.ZodType | 'text/html';
+  /** The named schema of a JSON body, or the media type of another one; nothing if there is no body. */
+  body?: z.ZodType | 'text/html' | 'text/event-stream';
   headers?: 'Location'[];
 }
 

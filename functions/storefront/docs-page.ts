@@ -29,7 +29,7 @@ interface Operation {
   security: unknown[];
   parameters: { name: string; in: string; description?: string; schema: Schema }[];
   requestBody?: { content: Record<string, { schema: Schema; example: unknown }> };
-  responses: Record<string, { description: string; content: Record<string, { schema: Schema }> }>;
+  responses: Record<string, { description: string; content?: Record<string, { schema: Schema }> }>;
 }
 
 interface OpenApi {
@@ -118,7 +118,7 @@ function operationPart(title: string, operation: Operation): Html {
     )}
     ${table(
       'Answers',
-      Object.entries(responses).map(([status, { description: what, content }]) => [
+      Object.entries(responses).map(([status, { description: what, content = {} }]) => [
         status,
         html`${what} ${Object.values(content).map(({ schema }) => html`${schema.$ref && typeOf(schema)}`)}`,
       ]),

@@ -89,7 +89,7 @@ function responses(route: Route): Record<string, Json> {
     {
       description,
       headers: Object.fromEntries([...own.map(header), ...limits]),
-      content: body === 'text/html' ? json({ type: 'string' }, body) : json(named(body)),
+      ...(body && { content: typeof body === 'string' ? json({ type: 'string' }, body) : json(named(body)) }),
     },
   ]);
   const refusals = Map.groupBy(problemsOf(route), (code) => problems[code][0]);

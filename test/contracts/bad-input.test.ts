@@ -86,6 +86,10 @@ describe.each(withBody)('the body of $title', ({ one }) => {
 
   test('is said to be JSON, in UTF-8 and not packed', () =>
     expectRefused(one, [
+      {
+        what: 'right, but for a field that is no UTF-8',
+        send: () => send({ body: Buffer.from(JSON.stringify(one.example).replace(/}$/, ', "x": "\xff"}'), 'latin1') }),
+      },
       ...types.map((type) => ({
         what: type,
         send: () => send({ body: one.example, headers: { 'content-type': type } }),

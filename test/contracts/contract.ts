@@ -19,7 +19,7 @@ export interface Operation {
 
 interface Response {
   headers?: Record<string, { $ref?: string; required?: boolean; schema?: Schema }>;
-  content: Record<string, { schema: Schema }>;
+  content?: Record<string, { schema: Schema }>;
 }
 
 interface Document {
@@ -45,6 +45,12 @@ export const operations: Operation[] = Object.entries(document.paths).flatMap(([
   }),
 );
 
+/** The route that a request is for. */
+export function operationOf(method: string, { pathname }: URL): Operation | undefined {
+  const matches = (path: string) => new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(pathname);
+  return operations.find((one) => one.method === method.toLowerCase() && matches(one.path));
+}
+
 export interface Documented {
   /** `POST /v1/orders 422 unknown_sku` */
   name: string;
@@ -58,7 +64,7 @@ export interface Documented {
 export const documented: Documented[] = operations.flatMap((operation): Documented[] =>
   Object.entries(operation.responses).flatMap(([status, { content }]): Documented[] => {
     const name = `${operation.method.toUpperCase()} ${operation.path} ${status}`;
-    const problem = content['application/problem+json']?.schema as { properties: { code: { enum: string[] } } };
+    const problem = content?.['application/problem+json']?.schema as { properties: { code: { enum: string[] } } };
     if (!problem) return [{ name, operation, status, code: undefined }];
     return problem.properties.code.enum.map((code) => ({ name: `${name} ${code}`, operation, status, code }));
   }),
@@ -90,8 +96,8 @@ export function errorsOf(schema: Schema, value: unknown): string[] {
 export function expectDocumented(operation: Operation, { status, headers: given, body }: Reply): void {
   const response = operation.responses[status];
   const type = given.get('content-type')?.split(';')[0] ?? '';
-  expect({ status, types: Object.keys(response?.content ?? {}) }).toEqual({ status, types: [type] });
-  expect(errorsOf(response?.content[type]?.schema ?? {}, body)).toEqual([]);
+  expect({ status, types: Object.keys(response?.content ?? {}) }).toEqual({ status, types: type ? [type] : [] });
+  expect(errorsOf(response?.content?.[type]?.schema ?? {}, body)).toEqual([]);
   for (const [name, header] of Object.entries(response?.headers ?? {})) {
     const { required, schema = {} } = header.$ref ? (headers[name] ?? {}) : header;
     const text = given.get(name);
