@@ -80,7 +80,7 @@ export function docsPage(openApi: Record<string, unknown>, asyncApi: Record<stri
         </nav>
         <main>
           <h2>API</h2>
-          <p>${api.info.description}</p>
+          <p>${marked(api.info.description)}</p>
           ${operations.map(({ title, operation }) => operationPart(title, operation))}
           <h2>Schemas</h2>
           ${schemas.map(
@@ -91,7 +91,7 @@ export function docsPage(openApi: Record<string, unknown>, asyncApi: Record<stri
               </article>`,
           )}
           <h2>Events</h2>
-          <p>${events.info.description}</p>
+          <p>${marked(events.info.description)}</p>
           ${messages.map(([name, message]) => messagePart(name, message, events.operations))}
         </main>
       </body>
@@ -103,7 +103,7 @@ function operationPart(title: string, operation: Operation): Html {
   const body = requestBody?.content['application/json'];
   return html`<article id="${operationId}">
     <h3>${title}</h3>
-    <p>${summary}. ${description} ${security.length > 0 ? 'Needs a token.' : ''}</p>
+    <p>${summary}. ${marked(description)} ${security.length > 0 ? 'Needs a token.' : ''}</p>
     ${
       body &&
       html`<p>Body: ${typeOf(body.schema)}, for example</p>
@@ -113,14 +113,14 @@ function operationPart(title: string, operation: Operation): Html {
       'Parameters',
       parameters.map(({ name, in: where, schema, description: what }) => [
         name,
-        html`${where}: ${typeOf(schema)}. ${what}`,
+        html`${where}: ${typeOf(schema)}. ${marked(what)}`,
       ]),
     )}
     ${table(
       'Answers',
       Object.entries(responses).map(([status, { description: what, content = {} }]) => [
         status,
-        html`${what} ${Object.values(content).map(({ schema }) => html`${schema.$ref && typeOf(schema)}`)}`,
+        html`${marked(what)} ${Object.values(content).map(({ schema }) => html`${schema.$ref && typeOf(schema)}`)}`,
       ]),
     )}
   </article>`;
@@ -140,6 +140,10 @@ function schemaPart(schema: Schema): Html {
     ${table('Fields', fieldsOf(schema))} ${schema.examples?.map(codeOf)}`;
 }
 
+/** A text in which `…` is code. */
+const marked = (text = '') =>
+  text.split('`').map((part, index) => (index % 2 === 1 ? html`<code>${part}</code>` : html`${part}`));
+
 const codeOf = (value: unknown) => html`<pre>${JSON.stringify(value, null, 2)}</pre>`;
 
 /** Every field with its path, `items[].sku`. */
@@ -149,7 +153,7 @@ function fieldsOf({ properties = {} }: Schema, before = ''): [string, Html][] {
     const path = `${before}${name}${inner === schema ? '' : '[]'}`;
     const field: [string, Html] = [
       path,
-      html`${typeOf(schema)} ${schema.description && html`– ${schema.description}`}`,
+      html`${typeOf(schema)} ${schema.description && html`– ${marked(schema.description)}`}`,
     ];
     return [field, ...fieldsOf(inner, `${path}.`)];
   });

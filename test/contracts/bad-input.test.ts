@@ -103,7 +103,7 @@ describe.each(withBody)('the body of $title', ({ one }) => {
 
   const spoiled = fieldsOf(one.example).flatMap((path) =>
     wrongFor(path).map((value) => ({
-      what: `${path.join('.')} = ${String(JSON.stringify(value)).slice(0, 40)}`,
+      what: `${path.join('.')} = ${(JSON.stringify(value) ?? 'nothing').slice(0, 40)}`,
       send: () => send({ body: replaced(one.example, path, value) }),
     })),
   );
