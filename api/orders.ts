@@ -90,6 +90,15 @@ export const orderRoutes: Route[] = [
     answers: { 200: { description: 'The order as it is now.', body: order } },
   },
   {
+    method: 'post',
+    path: '/v1/orders/{id}/cancel',
+    summary: 'Cancel an order',
+    description: 'It takes no body and may be repeated. What was charged comes back; what was not, never will be.',
+    who: 'customer',
+    answers: { 202: { description: 'The order as it is now.', body: order } },
+    problems: ['order_not_cancelable'],
+  },
+  {
     method: 'get',
     path: '/v1/orders/{id}/timeline',
     summary: 'What happened to an order',

@@ -1,25 +1,38 @@
-import { readdirSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
+import { parse } from 'yaml';
+import { z } from 'zod';
 import { beginChain, type EventContract } from '#platform/event.ts';
 import { writeEvent } from '#platform/event-http.ts';
 import { jsonSchema, version } from './json-schema.ts';
 
 type Json = Record<string, unknown>;
 
-const folder = (name: string) => readdirSync(new URL(`../../${name}/`, import.meta.url)).toSorted();
+const root = new URL('../../', import.meta.url);
+const filesIn = (folder: string) => readdirSync(new URL(folder, root)).toSorted();
 
-/** The events as AsyncAPI 3: the contracts of `events/`, and from the names in `broker/` who receives them. */
+/** What a Trigger says of who hears what. */
+const trigger = z.object({
+  kind: z.literal('Trigger'),
+  spec: z.object({
+    filters: z.tuple([z.object({ any: z.array(z.object({ exact: z.object({ type: z.string() }) })) })]),
+    subscriber: z.object({ ref: z.object({ name: z.string() }) }),
+  }),
+});
+
+/** The events as AsyncAPI 3: the contracts of `events/`, and from the Triggers of `broker/` who receives them. */
 export async function asyncApi(): Promise<Json> {
   const events = await Promise.all(
-    folder('events').map(async (file) => {
+    filesIn('events').map(async (file) => {
       const exported = (await import(`#events/${file}`)) as Record<string, EventContract>;
       return { name: file.replace('.ts', ''), contract: Object.values(exported)[0] as EventContract };
     }),
   );
-  // one name everywhere: a Trigger is called <event>.<function>.yaml
-  const triggers = folder('broker').map(
-    (file) => file.split('.') as [event: string, receiver: string, ending?: string],
-  );
-  const receives = triggers.filter(([, , ending]) => ending === 'yaml').map(([event, name]) => [name, event] as const);
+  const nameOf = new Map(events.map(({ name, contract }) => [contract.type, name]));
+  const receives = filesIn('broker').flatMap((file) => {
+    const { data } = trigger.safeParse(parse(readFileSync(new URL(`broker/${file}`, root), 'utf8')));
+    const types = data?.spec.filters[0].any.map(({ exact }) => exact.type) ?? [];
+    return types.map((type) => [data?.spec.subscriber.ref.name ?? '', nameOf.get(type) ?? ''] as const);
+  });
   const sends = events.map(({ name, contract }) => [contract.producer, name] as const);
   return {
     asyncapi: '3.0.0',

@@ -110,6 +110,12 @@ const special: Record<string, (operation: Operation) => Promise<Reply>> = {
   'POST /v1/orders 422 unknown_sku': (operation) => send(operation, { body: orderOf('yacht') }),
   'POST /v1/orders 422 order_too_large': (operation) => send(operation, { body: orderOf('gift') }),
   'POST /v1/orders 422 idempotency_key_reused': (operation) => sendTwice(operation, orderOf('pen')),
+  'POST /v1/orders/{id}/cancel 202': async (operation) => {
+    const order = await asAnn('/v1/orders', orderOf('pen'));
+    return send(operation, {}, filled(operation.path, idIn(order)));
+  },
+  'POST /v1/orders/{id}/cancel 409 order_not_cancelable': (operation) =>
+    send(operation, {}, filled(operation.path, ann.orders[1])),
   'GET /readyz 503': (operation) => withoutDatabase(() => send(operation)),
 };
 
