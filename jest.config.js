@@ -10,5 +10,5 @@ export default {
   reporters: ['default', './local/testing/count-reporter.ts'],
   testTimeout: 20_000,
   coverageProvider: 'v8',
-  collectCoverageFrom: ['functions/**/*.ts', 'platform/**/*.ts', 'events/**/*.ts', '!**/*.test.ts'],
+  collectCoverageFrom: ['functions/**/*.ts', 'platform/**/*.ts', 'api/**/*.ts', 'events/**/*.ts', '!**/*.test.ts'],
 };

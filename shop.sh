@@ -165,7 +165,7 @@ build_image() { # NAME FOLDER
   if [ "$name" = shop ] && [ -n "${IMAGE:-}" ]; then echo "$IMAGE"; return; fi
   hash=$(cd "$folder" && {
     echo "${NODE_IMAGE:-node:24-slim}"
-    if [ -e .dockerignore ]; then find Dockerfile package.json package-lock.json start.ts events platform database functions -type f ! -name '*.test.ts' ! -name func.yaml
+    if [ -e .dockerignore ]; then find Dockerfile package.json package-lock.json start.ts api events broker platform database functions -type f ! -name '*.test.ts' ! -name func.yaml
     else find . -type f; fi | LC_ALL=C sort | xargs sha256sum
   } | sha256sum | cut -c1-16)
   known=$(kubectl -n $namespace get configmap "image-$name" -o "jsonpath={.data.$hash}" 2>/dev/null || true)

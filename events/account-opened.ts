@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { defineEvent } from '#platform/event.ts';
 import { currency } from '#platform/money.ts';
 
-/** A customer has a billing account, empty. */
 export const accountOpened = defineEvent('shop.account.opened.v1', {
+  summary: 'A customer has a billing account, empty.',
   producer: 'create-account',
   subject: ({ accountId }) => accountId,
   data: z.object({ accountId: z.uuid(), userId: z.uuid(), currency }),

@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { defineEvent } from '#platform/event.ts';
 import { currency, money } from '#platform/money.ts';
 
-/** Nothing was taken from the account, and never will be for this order. */
 export const chargeDeclined = defineEvent('shop.charge.declined.v1', {
+  summary: 'Nothing was taken from the account, and never will be for this order.',
   producer: 'charge-account',
   subject: ({ orderId }) => orderId,
   data: z.object({

@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { defineEvent } from '#platform/event.ts';
 import { currency, money } from '#platform/money.ts';
 
-/** What was charged for a canceled order went back to the account. */
 export const chargeRefunded = defineEvent('shop.charge.refunded.v1', {
+  summary: 'What was charged for a canceled order went back to the account.',
   producer: 'refund-charge',
   subject: ({ orderId }) => orderId,
   data: z.object({ orderId: z.uuid(), userId: z.uuid(), accountId: z.uuid(), amount: money, currency }),

@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { defineEvent } from '#platform/event.ts';
 import { currency, money } from '#platform/money.ts';
 
-/** The total of an order was taken from the account. */
 export const chargeSucceeded = defineEvent('shop.charge.succeeded.v1', {
+  summary: 'The total of an order was taken from the account.',
   producer: 'charge-account',
   subject: ({ orderId }) => orderId,
   data: z.object({ orderId: z.uuid(), userId: z.uuid(), accountId: z.uuid(), amount: money, currency }),

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { defineEvent } from '#platform/event.ts';
 
-/** A canceled order was not charged, and never will be. */
 export const chargeVoided = defineEvent('shop.charge.voided.v1', {
+  summary: 'A canceled order was not charged, and never will be.',
   producer: 'refund-charge',
   subject: ({ orderId }) => orderId,
   data: z.object({ orderId: z.uuid(), userId: z.uuid() }),

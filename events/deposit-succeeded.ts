@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { defineEvent } from '#platform/event.ts';
 import { currency, money } from '#platform/money.ts';
 
-/** Money has arrived on an account. */
 export const depositSucceeded = defineEvent('shop.deposit.succeeded.v1', {
+  summary: 'Money has arrived on an account.',
   producer: 'deposit-money',
   subject: ({ depositId }) => depositId,
   data: z.object({

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { defineEvent } from '#platform/event.ts';
 
-/** A customer has canceled an order. Whether it was charged is decided by the charge, not by the event. */
 export const orderCancelRequested = defineEvent('shop.order.cancel_requested.v1', {
+  summary: 'A customer has canceled an order. Whether it was charged is decided by the charge, not by the event.',
   producer: 'cancel-order',
   subject: ({ orderId }) => orderId,
   data: z.object({ orderId: z.uuid(), userId: z.uuid() }),

@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { defineEvent } from '#platform/event.ts';
 import { currency, money } from '#platform/money.ts';
 
-/** An order is canceled and was not charged. */
 export const orderCanceled = defineEvent('shop.order.canceled.v1', {
+  summary: 'An order is canceled and was not charged.',
   producer: 'settle-order',
   subject: ({ orderId }) => orderId,
   data: z.object({ orderId: z.uuid(), userId: z.uuid(), total: money, currency }),

@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { defineEvent } from '#platform/event.ts';
 import { currency, money } from '#platform/money.ts';
 
-/** An order is confirmed and paid. */
 export const orderPaid = defineEvent('shop.order.paid.v1', {
+  summary: 'An order is confirmed and paid.',
   producer: 'settle-order',
   subject: ({ orderId }) => orderId,
   data: z.object({ orderId: z.uuid(), userId: z.uuid(), total: money, currency }),

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { defineEvent } from '#platform/event.ts';
 
-/** An order was accepted. It names the order; what it costs is decided by the row. */
 export const orderPlaced = defineEvent('shop.order.placed.v1', {
+  summary: 'An order was accepted. It names the order; what it costs is decided by the row.',
   producer: 'create-order',
   subject: ({ orderId }) => orderId,
   data: z.object({ orderId: z.uuid(), userId: z.uuid() }),

@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { defineEvent } from '#platform/event.ts';
 import { currency, money } from '#platform/money.ts';
 
-/** An order is canceled and its money is back on the account. */
 export const orderRefunded = defineEvent('shop.order.refunded.v1', {
+  summary: 'An order is canceled and its money is back on the account.',
   producer: 'settle-order',
   subject: ({ orderId }) => orderId,
   data: z.object({ orderId: z.uuid(), userId: z.uuid(), total: money, currency }),

@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { defineEvent } from '#platform/event.ts';
 import { currency, money } from '#platform/money.ts';
 
-/** An order was not accepted and not charged. */
 export const orderRejected = defineEvent('shop.order.rejected.v1', {
+  summary: 'An order was not accepted and not charged.',
   producer: 'settle-order',
   subject: ({ orderId }) => orderId,
   data: z.object({ orderId: z.uuid(), userId: z.uuid(), total: money, currency, reason: z.string() }),

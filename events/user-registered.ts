@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { defineEvent } from '#platform/event.ts';
 
-/** Somebody became a customer. Their address and name stay in the database. */
 export const userRegistered = defineEvent('shop.user.registered.v1', {
+  summary: 'Somebody became a customer. Their address and name stay in the database.',
   producer: 'register-user',
   subject: ({ userId }) => userId,
   data: z.object({ userId: z.uuid() }),

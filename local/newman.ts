@@ -2,9 +2,17 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import newman, { type NewmanRunSummary } from 'newman';
-import type { CollectionDefinition, Item, ItemGroup, VariableScopeDefinition } from 'postman-collection';
+import type {
+  CollectionDefinition,
+  Item,
+  ItemGroup,
+  Request,
+  Response,
+  VariableScopeDefinition,
+} from 'postman-collection';
 import { z } from 'zod';
 import { runningShop } from '#local/lock.ts';
+import { sayEnd, sayStep, type CollectionResult, type Step } from '#local/newman-progress.ts';
 import { settings } from '#platform/settings.ts';
 
 const help = `Runs the Postman collection (postman/) against the shop that runs on this machine, or against another one.
@@ -39,40 +47,18 @@ export interface CollectionRun {
   iterations?: number | undefined;
   /** Where to write a report: JUnit if it ends in `.xml`, JSON otherwise. */
   report?: string | undefined;
+  /** Is given every answer. */
+  onAnswer?: ((answer: Answer) => void) | undefined;
   /** Is given each line of the progress and of the failures. */
   say?: ((line: string) => void) | undefined;
 }
 
-export interface Failure {
-  /** Folders, request and check, as in `Bob cannot see what Alice has › Bob lists his orders › he has none`. */
-  where: string;
-  message: string;
-}
-
-export interface CollectionResult {
-  /** Checks that held. */
-  passed: number;
-  /** Checks that did not hold, requests without an answer and scripts that broke off. */
-  failed: number;
-  failures: Failure[];
-  /** Requests that were left out because there is no `mailUrl`. */
-  skipped: number;
-  requests: Step[];
-}
-
-/** A request of the collection with what became of it. */
-interface Step {
-  id: string;
-  folders: string[];
-  name: string;
-  iteration: number;
-  /** How many times it was sent: more than once if it waited, 0 if it was left out. */
-  times: number;
-  ms: number;
-  /** The status of the last answer. */
-  status: number | null;
-  checks: { name: string; passed: boolean }[];
-  failed: boolean;
+export interface Answer {
+  method: string;
+  url: string;
+  status: number;
+  headers: Headers;
+  body: string;
 }
 
 /** Runs the collection. Throws one sentence if it cannot be run; checks that fail are in the result. */
@@ -126,6 +112,7 @@ function runNewman(run: CollectionRun, onStep: (step: Step) => void): Promise<Ne
       },
     );
     follow(emitter, onStep);
+    if (run.onAnswer) passOn(emitter, run.onAnswer);
   });
 }
 
@@ -173,6 +160,15 @@ function follow(emitter: NodeJS.EventEmitter, onStep: (step: Step) => void): voi
   emitter.on('beforeDone', end);
 }
 
+function passOn(emitter: NodeJS.EventEmitter, onAnswer: (answer: Answer) => void): void {
+  emitter.on('request', (_: unknown, { request, response }: { request: Request; response?: Response }) => {
+    if (!response) return;
+    const headers = new Headers(response.headers.map(({ key, value }): [string, string] => [key, value]));
+    const { method } = request;
+    onAnswer({ method, url: request.url.toString(), status: response.code, headers, body: response.text() ?? '' });
+  });
+}
+
 // the folders that a request is in; the outermost group is the collection
 function foldersOf(item: Item): string[] {
   const names: string[] = [];
@@ -185,41 +181,6 @@ function foldersOf(item: Item): string[] {
 }
 
 const parentOf = (group: ItemGroup<Item> | undefined) => group?.parent() as ItemGroup<Item> | undefined;
-
-function sayStep(step: Step, previous: Step | undefined, say: (line: string) => void): void {
-  const { folders, name, iteration, times, ms, checks, failed } = step;
-  if (iteration !== previous?.iteration && iteration > 0) say(`\nRun ${iteration + 1}`);
-  const known = iteration === previous?.iteration ? previous.folders : [];
-  const entered = folders.findIndex((folder, depth) => folder !== known[depth]);
-  if (entered === 0) say('');
-  for (let depth = entered; depth >= 0 && depth < folders.length; depth += 1)
-    say(`${'  '.repeat(depth)}${folders[depth]}`);
-  const indent = '  '.repeat(folders.length);
-  if (times === 0) {
-    say(`${indent}- ${name} (left out)`);
-    return;
-  }
-  const asked = times > 1 ? `asked ${times} times, ` : '';
-  say(`${indent}${failed ? '✗' : '✓'} ${name} (${counted(checks.length, 'check')}, ${asked}${ms} ms)`);
-  for (const check of checks) if (!check.passed) say(`${indent}    ✗ ${check.name}`);
-}
-
-function sayEnd(
-  { passed, failed, failures, skipped, requests }: CollectionResult,
-  sent: number,
-  say: (line: string) => void,
-): void {
-  if (failures.length > 0) say('\nFailures');
-  failures.forEach(({ where, message }, index) =>
-    say(`\n${index + 1}. ${where}\n   ${message.replaceAll('\n', '\n   ')}`),
-  );
-  if (skipped > 0) say(`\nWithout a mail catcher (MAIL_URL) the requests that look into it were left out: ${skipped}.`);
-  const seconds = requests.reduce((sum, { ms }) => sum + ms, 0) / 1_000;
-  say(`\n${counted(sent, 'request')} in ${seconds.toFixed(1)} s`);
-  say(`${passed} passed, ${failed} failed`);
-}
-
-const counted = (count: number, what: string) => `${count} ${what}${count === 1 ? '' : 's'}`;
 
 /** Takes the administrator's password, and every token, out of a text. */
 function hider(password: string): (text: string) => string {

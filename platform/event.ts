@@ -21,6 +21,8 @@ export interface ShopEvent extends CloudEventV1<unknown> {
 /** One kind of event: its type, who produces it, and the shape of its data. */
 export interface EventContract<Data extends EventData = EventData> {
   readonly type: string;
+  /** What has happened, in a sentence. */
+  readonly summary: string;
   /** The function that produces it; the event's `source` is `/shop/<producer>`. */
   readonly producer: string;
   readonly source: string;
@@ -47,6 +49,7 @@ export interface Fact {
 }
 
 interface Definition<Data extends EventData> {
+  summary: string;
   producer: string;
   /** The id of the object that the event is about. */
   subject: (data: Data) => string;
@@ -57,12 +60,13 @@ interface Definition<Data extends EventData> {
 /** Defines one event contract; `type` is `shop.<object>.<past tense>.v<major>`. */
 export function defineEvent<Data extends EventData>(
   type: `shop.${string}.${string}.v${number}`,
-  { producer, subject, data, sample }: Definition<Data>,
+  { summary, producer, subject, data, sample }: Definition<Data>,
 ): EventContract<Data> {
   const happened = type.split('.')[2] ?? '';
   const source = `/shop/${producer}`;
   return {
     type,
+    summary,
     producer,
     source,
     data,

@@ -169,7 +169,7 @@ describe('the image', () => {
     expect(inside).toContain('functions/charge-account/index.ts');
     const unexpected = inside.filter(
       (file) =>
-        !/^(package(-lock)?\.json|\.npmrc|start\.ts|(events|platform|broker|api)\/[\w./-]+|database\/[\w/-]+\.(ts|sql)|functions\/[\w-]+\/([\w-]+\.ts|func\.yaml))$/.test(
+        !/^(package(-lock)?\.json|\.npmrc|start\.ts|(events|platform|broker|api)\/[\w./-]+|database\/[\w/-]+\.(ts|sql)|functions\/[\w-]+\/([\w-]+\.ts|func\.yaml|public\/[\w-]+\.css))$/.test(
           file,
         ),
     );

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { runCollection } from '#local/newman.ts';
+import { runCollection, type Answer } from '#local/newman.ts';
+import { expectDocumented, operationOf } from './contracts/contract.ts';
 import { startShop, type Shop } from './support/shop.ts';
 
 describe.each([
@@ -12,8 +13,10 @@ describe.each([
   }, 120_000);
   afterAll(() => shop.stop(), 60_000);
 
+  const answers: Answer[] = [];
   const run = () =>
     runCollection({
+      onAnswer: (answer) => answers.push(answer),
       target: {
         baseUrl: shop.url,
         mailUrl: shop.mailUrl,
@@ -29,4 +32,14 @@ describe.each([
       expect(passed).toBeGreaterThan(50);
     }
   }, 120_000);
+
+  test('gets answers as the API documents them', () => {
+    const ours = answers.flatMap(({ method, url, ...answer }) => {
+      // neither the mail catcher's nor what the shop does not have
+      const operation = url.startsWith(shop.url) ? operationOf(method, new URL(url)) : undefined;
+      return operation ? [{ operation, answer }] : [];
+    });
+    expect(ours.length).toBeGreaterThan(50);
+    for (const { operation, answer } of ours) expectDocumented(operation, { ...answer, body: JSON.parse(answer.body) });
+  });
 });

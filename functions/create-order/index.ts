@@ -1,5 +1,5 @@
 import { uuidv7 } from 'uuidv7';
-import { z } from 'zod';
+import { newOrder } from '#api/orders.ts';
 import { orderPlaced } from '#events/order-placed.ts';
 import { batch, decideOnce } from '#platform/batch.ts';
 import { beginChain } from '#platform/event.ts';
@@ -9,13 +9,6 @@ import { Problem } from '#platform/problem.ts';
 import { findOrders, findPrices, insertOrders, type Draft, type Order } from './queries.ts';
 
 export { relay as background } from '#platform/outbox.ts';
-
-const newOrder = z.object({
-  items: z
-    .array(z.object({ sku: z.string().min(1).max(64), quantity: z.int().min(1).max(1_000_000) }))
-    .min(1)
-    .max(100),
-});
 
 const keyOf = ({ userId, idempotencyKey }: { userId: string; idempotencyKey: string }) => `${userId} ${idempotencyKey}`;
 

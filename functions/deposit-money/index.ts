@@ -1,8 +1,8 @@
 import { uuidv7 } from 'uuidv7';
-import { z } from 'zod';
+import type { z } from 'zod';
+import { newDeposit } from '#api/accounts.ts';
 import { depositSucceeded } from '#events/deposit-succeeded.ts';
 import { beginChain } from '#platform/event.ts';
-import { currency } from '#platform/money.ts';
 import { onCommand, type Command } from '#platform/on-request.ts';
 import { publish } from '#platform/outbox.ts';
 import { Problem } from '#platform/problem.ts';
@@ -10,7 +10,6 @@ import { findAccount, findDeposit, insertDeposit, type Deposit } from './queries
 
 export { relay as background } from '#platform/outbox.ts';
 
-const newDeposit = z.object({ amount: z.int().positive(), currency });
 type NewDeposit = z.infer<typeof newDeposit>;
 
 /** Brings money onto the caller's account, once an `Idempotency-Key`. */

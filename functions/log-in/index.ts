@@ -1,14 +1,9 @@
-import { z } from 'zod';
+import { credentials } from '#api/users.ts';
 import { onRequest } from '#platform/on-request.ts';
 import { hashPassword, isPassword } from '#platform/password.ts';
 import { Problem } from '#platform/problem.ts';
 import { findUser } from './queries.ts';
 import { expiresInSeconds, signToken } from './sign-token.ts';
-
-const credentials = z.object({
-  email: z.string().max(254),
-  password: z.string().max(200),
-});
 
 // checked for an unknown e-mail, so that it takes as long as a wrong password
 const nobody = hashPassword('nobody has this password');

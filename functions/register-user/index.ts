@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import { newUser } from '#api/users.ts';
 import { userRegistered } from '#events/user-registered.ts';
 import { beginChain } from '#platform/event.ts';
 import { onRequest } from '#platform/on-request.ts';
@@ -8,15 +8,6 @@ import { Problem } from '#platform/problem.ts';
 import { findOwn, insertUser } from './queries.ts';
 
 export { relay as background } from '#platform/outbox.ts';
-
-const newUser = z.object({
-  email: z
-    .email()
-    .max(254)
-    .transform((address) => address.toLowerCase()),
-  password: z.string().min(8).max(200),
-  name: z.string().trim().min(1).max(200),
-});
 
 /** Registers a customer; `user.registered` then opens their billing account. */
 export const handle = onRequest(newUser, async ({ body, requestId, traceparent }) => {

@@ -1,6 +1,7 @@
 import { validateHeaderValue } from 'node:http';
 import type { CloudEventV1 } from 'cloudevents';
 import { z } from 'zod';
+import { newReplay } from '#api/admin.ts';
 import { sendToBroker } from '#platform/broker-client.ts';
 import type { ShopEvent } from '#platform/event.ts';
 import { writeEvent } from '#platform/event-http.ts';
@@ -13,13 +14,7 @@ export { relay as background } from '#platform/outbox.ts';
 
 const wanted = z.discriminatedUnion('action', [
   z.strictObject({ action: z.literal('replay'), id: z.uuid() }),
-  z.strictObject({
-    action: z.literal('replay-all'),
-    /** Letters of this type of event only. */
-    type: z.string().min(1).max(1_024).optional(),
-    /** Events a second. */
-    rate: z.int().min(1).max(100).default(10),
-  }),
+  newReplay.extend({ action: z.literal('replay-all') }),
   z.strictObject({ action: z.literal('stop') }),
 ]);
 

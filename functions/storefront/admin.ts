@@ -1,18 +1,15 @@
 import { Router, type Request } from 'express';
 import { z } from 'zod';
+import { deadLettersQuery } from '#api/admin.ts';
 import { callFunction } from '#platform/function-client.ts';
 import { Problem } from '#platform/problem.ts';
 import { jsonOnly, parse, passedOn } from './commands.ts';
 import { findBulkReplay, findDeadLetter, findDeadLetters } from './dead-letters.ts';
 import { only, send } from './errors.ts';
 import { adminOnly } from './identity.ts';
-import { page, pageRequest } from './paging.ts';
+import { page, pageRequest, readQuery } from './paging.ts';
 import { verifyLedger } from './queries.ts';
 
-const filter = z.object({
-  type: z.string().min(1).max(1_024).nullable().default(null),
-  status: z.enum(['parked', 'replaying', 'done']).nullable().default(null),
-});
 const cursor = z.tuple([z.iso.datetime(), z.uuid()]);
 
 /** The routes for the administrator. */
@@ -22,9 +19,8 @@ export function admin(): Router {
 
   router.get('/dead-letters', async (request, response) => {
     const wanted = pageRequest(request, cursor);
-    const filtered = filter.safeParse(request.query);
-    if (!filtered.success) throw new Problem('malformed_request', 'status must be one of parked, replaying, done.');
-    const letters = await findDeadLetters(filtered.data, wanted);
+    const { type = null, status = null } = readQuery(request, deadLettersQuery);
+    const letters = await findDeadLetters({ type, status }, wanted);
     response.json(page(letters, wanted, ({ firstParkedAt, id }) => [firstParkedAt, id]));
   });
 

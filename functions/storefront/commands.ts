@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import express, { Router, type Request, type RequestHandler } from 'express';
 import { uuidv7 } from 'uuidv7';
 import { callFunction, type FunctionName } from '#platform/function-client.ts';
@@ -7,7 +8,15 @@ import { limitFailedLogins, limitRegistrations } from './limits.ts';
 import { idOf } from './reads.ts';
 
 /** Reads the body of a request. */
-export const parse = express.json({ limit: '64kb', strict: false });
+export const parse = express.json({
+  limit: '64kb',
+  strict: false,
+  // what is no UTF-8 would be read as replacement characters, and kept
+  verify: (_request, _response, body, charset) => {
+    if (charset !== 'utf-8') throw new Problem('unsupported_media_type', 'Send JSON in UTF-8.');
+    if (!isUtf8(body)) throw new Problem('malformed_request', 'Send JSON in UTF-8.');
+  },
+});
 
 /** Refuses a body of another type. */
 export const jsonOnly: RequestHandler = (request, _response, next) => {

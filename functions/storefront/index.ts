@@ -2,6 +2,7 @@ import express, { type Express } from 'express';
 import helmet from 'helmet';
 import { admin } from './admin.ts';
 import { commands } from './commands.ts';
+import { docs } from './docs.ts';
 import { answerProblem, noRoute } from './errors.ts';
 import { events } from './events.ts';
 import { health } from './health.ts';
@@ -19,6 +20,7 @@ export function createStorefront(): Express {
   app.set('trust proxy', storefrontSettings.TRUST_PROXY);
   app.use(health());
   app.use(helmet({ contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } } }));
+  app.use(docs());
   app.use('/v1', identify, limitCaller);
   app.use('/v1', commands());
   app.use('/v1', reads());

@@ -1,14 +1,14 @@
 import { Router } from 'express';
 import { z } from 'zod';
+import { notificationsQuery } from '#api/notifications.ts';
+import { ordersQuery, sku } from '#api/orders.ts';
 import { Problem } from '#platform/problem.ts';
 import { only } from './errors.ts';
 import { callerOf } from './identity.ts';
-import { page, pageRequest } from './paging.ts';
+import { page, pageRequest, readQuery } from './paging.ts';
 import * as query from './queries.ts';
 import { findStory } from './stories.ts';
 import { timeline } from './timeline.ts';
-
-const statuses = z.enum(['pending', 'paid', 'rejected', 'canceling', 'canceled', 'refunded']);
 
 /** The routes that read: always with the caller's id, so somebody else's object is not found. */
 export function reads(): Router {
@@ -32,16 +32,14 @@ export function reads(): Router {
   });
 
   router.get('/products', async (request, response) => {
-    const wanted = pageRequest(request, z.string());
+    const wanted = pageRequest(request, sku);
     response.json(page(await query.findProducts(wanted), wanted, ({ sku }) => sku));
   });
 
   router.get('/orders', async (request, response) => {
     const wanted = pageRequest(request, z.uuid());
-    const status = statuses.optional().safeParse(request.query['status']);
-    if (!status.success)
-      throw new Problem('malformed_request', `status must be one of ${statuses.options.join(', ')}.`);
-    const orders = await query.findOrders(callerOf(response).id, status.data ?? null, wanted);
+    const { status = null } = readQuery(request, ordersQuery);
+    const orders = await query.findOrders(callerOf(response).id, status, wanted);
     response.json(page(orders, wanted, ({ id }) => id));
   });
   router.all('/orders', only('GET', 'POST'));
@@ -57,9 +55,8 @@ export function reads(): Router {
 
   router.get('/notifications', async (request, response) => {
     const wanted = pageRequest(request, z.uuid());
-    const { orderId } = request.query;
-    const ofOrder = orderId === undefined ? null : idOf(orderId);
-    const notifications = await query.findNotifications(callerOf(response).id, ofOrder, wanted);
+    const { orderId = null } = readQuery(request, notificationsQuery);
+    const notifications = await query.findNotifications(callerOf(response).id, orderId, wanted);
     response.json(page(notifications, wanted, ({ id }) => id));
   });
 

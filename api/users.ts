@@ -1,0 +1,64 @@
+import { z } from 'zod';
+import { line } from '#platform/text.ts';
+import { named, type Route } from './route.ts';
+
+export const newUser = named(
+  'NewUser',
+  z.object({
+    email: z
+      .email()
+      .max(254)
+      .transform((address) => address.toLowerCase()),
+    password: z.string().min(8).max(200),
+    name: line.trim().min(1).max(200),
+  }),
+);
+
+export const user = named(
+  'User',
+  z.object({ id: z.uuid(), email: z.string(), name: z.string(), createdAt: z.iso.datetime() }),
+);
+
+export const credentials = named('Credentials', z.object({ email: line.max(254), password: z.string().max(200) }));
+
+export const session = named(
+  'Session',
+  z.object({
+    token: z.string().meta({ description: 'Send it as `Authorization: Bearer …`.' }),
+    tokenType: z.literal('Bearer'),
+    expiresIn: z.int().positive().meta({ description: 'Seconds.' }),
+  }),
+);
+
+export const userRoutes: Route[] = [
+  {
+    method: 'post',
+    path: '/v1/users',
+    summary: 'Register',
+    description: 'A moment later the billing account of the customer is open.',
+    who: 'anybody',
+    body: newUser,
+    example: { email: 'ann@example.com', password: 'correct horse', name: 'Ann' },
+    answers: { 201: { description: 'The new customer.', body: user } },
+    problems: ['email_taken'],
+  },
+  {
+    method: 'post',
+    path: '/v1/sessions',
+    summary: 'Log in',
+    description: 'An unknown e-mail and a wrong password get the same answer.',
+    who: 'anybody',
+    body: credentials,
+    example: { email: 'ann@example.com', password: 'correct horse' },
+    answers: { 201: { description: 'A token for the next 15 minutes.', body: session } },
+    problems: ['invalid_credentials'],
+  },
+  {
+    method: 'get',
+    path: '/v1/users/me',
+    summary: 'Who am I',
+    who: 'customer',
+    answers: { 200: { description: 'The caller.', body: user } },
+    problems: ['not_found'],
+  },
+];

@@ -1,0 +1,45 @@
+import { fileURLToPath } from 'node:url';
+import express, { Router } from 'express';
+import { only } from './errors.ts';
+
+/** The contracts, and a page that shows them. They are made at the first request, so that nobody's start waits. */
+export function docs(): Router {
+  const router = Router();
+  router.get('/openapi.json', async (_request, response) => {
+    response.json((await contracts()).api);
+  });
+  router.get('/asyncapi.json', async (_request, response) => {
+    response.json((await contracts()).events);
+  });
+  router.get('/docs', async (_request, response) => {
+    response.type('html').send((await contracts()).page);
+  });
+  router.all(['/openapi.json', '/asyncapi.json', '/docs'], only('GET'));
+  router.use('/docs', express.static(style, { index: false, redirect: false }));
+  return router;
+}
+
+const style = fileURLToPath(new URL('public', import.meta.url));
+
+interface Contracts {
+  api: Record<string, unknown>;
+  events: Record<string, unknown>;
+  page: string;
+}
+
+let made: Promise<Contracts> | undefined;
+
+function contracts(): Promise<Contracts> {
+  made ??= make();
+  return made;
+}
+
+async function make(): Promise<Contracts> {
+  const [{ openApi }, { asyncApi }, { docsPage }] = await Promise.all([
+    import('./openapi.ts'),
+    import('./asyncapi.ts'),
+    import('./docs-page.ts'),
+  ]);
+  const [api, events] = [openApi(), await asyncApi()];
+  return { api, events, page: docsPage(api, events) };
+}

@@ -1,0 +1,107 @@
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import addFormats from 'ajv-formats';
+import { expect } from '@jest/globals';
+import { openApi } from '#functions/storefront/openapi.ts';
+import type { Reply } from './shop.ts';
+
+type Schema = Record<string, unknown>;
+
+export interface Operation {
+  /** `get`, `post`, … */
+  method: string;
+  path: string;
+  parameters: { name: string; in: 'path' | 'query' | 'header' }[];
+  /** A body that is right. */
+  example: unknown;
+  responses: Record<string, Response>;
+  role: 'anybody' | 'customer' | 'admin';
+}
+
+interface Response {
+  headers?: Record<string, { $ref?: string; required?: boolean; schema?: Schema }>;
+  content?: Record<string, { schema: Schema }>;
+}
+
+interface Document {
+  paths: Record<string, Record<string, Omit<Operation, 'method' | 'path'> & Described>>;
+  components: { schemas: Record<string, Schema>; headers: Record<string, { required?: boolean; schema: Schema }> };
+}
+
+interface Described {
+  security: unknown[];
+  requestBody?: { content: { 'application/json': { example: unknown } } };
+}
+
+/** The document that the storefront serves. */
+export const document = openApi() as unknown as Document;
+const { schemas, headers } = document.components;
+
+/** Every route of the document. */
+export const operations: Operation[] = Object.entries(document.paths).flatMap(([path, methods]) =>
+  Object.entries(methods).map(([method, { parameters, responses, security, requestBody }]) => {
+    const example = requestBody?.content['application/json'].example;
+    const role = security.length === 0 ? 'anybody' : path.startsWith('/v1/admin/') ? 'admin' : 'customer';
+    return { method, path, parameters, example, responses, role };
+  }),
+);
+
+/** The route that a request is for. */
+export function operationOf(method: string, { pathname }: URL): Operation | undefined {
+  const matches = (path: string) => new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(pathname);
+  return operations.find((one) => one.method === method.toLowerCase() && matches(one.path));
+}
+
+export interface Documented {
+  /** `POST /v1/orders 422 unknown_sku` */
+  name: string;
+  operation: Operation;
+  status: string;
+  /** Of a problem. */
+  code: string | undefined;
+}
+
+/** Every answer of the document, each problem code by itself. */
+export const documented: Documented[] = operations.flatMap((operation): Documented[] =>
+  Object.entries(operation.responses).flatMap(([status, { content }]): Documented[] => {
+    const name = `${operation.method.toUpperCase()} ${operation.path} ${status}`;
+    const problem = content?.['application/problem+json']?.schema as { properties: { code: { enum: string[] } } };
+    if (!problem) return [{ name, operation, status, code: undefined }];
+    return problem.properties.code.enum.map((code) => ({ name: `${name} ${code}`, operation, status, code }));
+  }),
+);
+
+const ajv = new Ajv2020({ strict: false, allErrors: true });
+addFormats.default(ajv);
+const closedSchemas = closed(schemas);
+
+// what the document does not name must not be answered either: a test may be stricter than a client
+function closed<Value>(value: Value): Value {
+  if (Array.isArray(value)) return value.map(closed) as Value;
+  if (typeof value !== 'object' || value === null) return value;
+  const copy = Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, closed(inner as unknown)]));
+  const isObject = copy['type'] === 'object' && 'properties' in copy && !('additionalProperties' in copy);
+  return { ...copy, ...(isObject && { additionalProperties: false }) } as Value;
+}
+
+/** What is wrong with a value by a schema of the document. */
+export function errorsOf(schema: Schema, value: unknown): string[] {
+  const validate = ajv.compile({ ...closed(schema), components: { schemas: closedSchemas } });
+  validate(value);
+  return (validate.errors ?? []).map(
+    ({ instancePath, message, params }) => `${instancePath} ${message} ${JSON.stringify(params)}`,
+  );
+}
+
+/** Proves that an answer is one that the document describes: status, media type, headers and body. */
+export function expectDocumented(operation: Operation, { status, headers: given, body }: Reply): void {
+  const response = operation.responses[status];
+  const type = given.get('content-type')?.split(';')[0] ?? '';
+  expect({ status, types: Object.keys(response?.content ?? {}) }).toEqual({ status, types: type ? [type] : [] });
+  expect(errorsOf(response?.content?.[type]?.schema ?? {}, body)).toEqual([]);
+  for (const [name, header] of Object.entries(response?.headers ?? {})) {
+    const { required, schema = {} } = header.$ref ? (headers[name] ?? {}) : header;
+    const text = given.get(name);
+    if (text === null) expect(required === true ? `${name} is missing` : '').toBe('');
+    else expect(errorsOf(schema, schema['type'] === 'integer' ? Number(text) : text)).toEqual([]);
+  }
+}

@@ -1,0 +1,131 @@
+import { readFileSync, readdirSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { Validator } from '@seriousme/openapi-schema-validator';
+import { Ajv } from 'ajv';
+import addFormats from 'ajv-formats';
+import { expect, test } from '@jest/globals';
+import { hopsOf, readContracts } from '../../diagrams/hops.ts';
+import { asyncApi } from '#functions/storefront/asyncapi.ts';
+import { readManifests } from '#local/broker/manifests.ts';
+import { document, errorsOf, operations } from './contract.ts';
+import { ask, useShop } from './shop.ts';
+
+interface Layer {
+  /** Where it is mounted. */
+  rawPath: string;
+  route?: { path: string | string[]; methods: Record<string, boolean> };
+  handle: { stack?: Layer[] };
+}
+
+useShop();
+
+// a validator may work in the document that it is given
+const copy = () => structuredClone(document) as unknown as Record<string, unknown>;
+
+test('the API is described by valid OpenAPI 3.1', async () => {
+  const validator = new Validator();
+  expect(await validator.validate(copy())).toEqual({ valid: true });
+  expect(validator.version).toBe('3.1');
+  expect((await ask('get', '/openapi.json')).body).toEqual(document);
+});
+
+test('the validator sees what is wrong', async () => {
+  expect((await new Validator().validate({ ...copy(), paths: { orders: {} } })).valid).toBe(false);
+});
+
+test('the routes of the storefront and those of the document are the same', async () => {
+  const { createStorefront } = await import('#functions/storefront/index.ts');
+  const served = routesIn((createStorefront() as unknown as { router: { stack: Layer[] } }).router.stack);
+  expect(served.toSorted()).toEqual(operations.map(({ method, path }) => `${method} ${path}`).toSorted());
+});
+
+function routesIn(stack: Layer[], prefix = ''): string[] {
+  return stack.flatMap((layer) => {
+    if (layer.route) {
+      const { path, methods } = layer.route;
+      // `all` is how other methods are refused; a stream has no HEAD
+      const offered = Object.keys(methods).filter((method) => method !== '_all' && method !== 'head');
+      const shown = (one: string) => `${prefix}${one.replaceAll(/:(\w+)/g, '{$1}')}`;
+      return [path].flat().flatMap((one) => offered.map((method) => `${method} ${shown(one)}`));
+    }
+    return routesIn(layer.handle.stack ?? [], prefix + layer.rawPath.replace(/\/$/, ''));
+  });
+}
+
+test.each([...new Set(operations.map(({ path }) => path))])('%s refuses other methods', async (path) => {
+  const methods = operations.filter((one) => one.path === path).map(({ method }) => method.toUpperCase());
+  const { status, headers, body } = await ask('put', path, {
+    as: '0198c0de-0000-7000-8000-000000000001',
+    role: 'admin',
+  });
+  expect({ status, body }).toMatchObject({ status: 405, body: { code: 'method_not_allowed' } });
+  expect(headers.get('allow')?.split(', ').toSorted()).toEqual(methods.toSorted());
+});
+
+test('the events are described by valid AsyncAPI 3, and no reference leads nowhere', async () => {
+  const events = await asyncApi();
+  const schema = createRequire(import.meta.url)('@asyncapi/specs/schemas/3.0.0-without-$id.json') as object;
+  const ajv = new Ajv({ strict: false, logger: false });
+  addFormats.default(ajv);
+  const validate = ajv.compile(schema);
+  validate(events);
+  expect(validate.errors).toBeNull();
+  expect(validate({ ...events, channels: { broker: 'default' } })).toBe(false);
+  expect(referencesIn(events).filter((reference) => !leadsSomewhere(events, reference))).toEqual([]);
+  expect((await ask('get', '/asyncapi.json')).body).toEqual(events);
+});
+
+const referencesIn = (document: object) =>
+  [...JSON.stringify(document).matchAll(/"\$ref":"#\/([^"]+)"/g)].map(([, path = '']) => path);
+
+const leadsSomewhere = (document: object, reference: string) =>
+  reference.split('/').reduce<unknown>((at, name) => (at as Record<string, unknown>)?.[name], document) !== undefined;
+
+test('no reference of the API leads nowhere', () => {
+  expect(referencesIn(document).filter((reference) => !leadsSomewhere(document, reference))).toEqual([]);
+});
+
+test('who sends and receives each event is what the contracts and the Triggers say', async () => {
+  const { operations: moves } = (await asyncApi()) as { operations: Record<string, { action: string }> };
+  const hops = hopsOf(await readContracts(new URL('../../events/', import.meta.url)), readManifests('broker').triggers);
+  const wanted = hops.flatMap(({ event, producer, subscribers }) => {
+    const name = event.replaceAll(/[._ ]/g, '-');
+    return [`${producer}.sends.${name}`, ...subscribers.map((subscriber) => `${subscriber}.receives.${name}`)];
+  });
+  expect(Object.keys(moves).toSorted()).toEqual(wanted.toSorted());
+  expect(hops).toHaveLength(readdirSync('events').length);
+});
+
+test('the sample of every event is what its message says', async () => {
+  type Example = { headers: unknown; payload: unknown };
+  type Message = { headers: Record<string, unknown>; payload: Record<string, unknown>; examples: Example[] };
+  const { components } = (await asyncApi()) as { components: { messages: Record<string, Message> } };
+  for (const { headers, payload, examples } of Object.values(components.messages)) {
+    expect(examples).toHaveLength(1);
+    expect(errorsOf(payload, examples[0]?.payload)).toEqual([]);
+    // beside the attributes there is the content type
+    expect(errorsOf({ ...headers, additionalProperties: { const: 'application/json' } }, examples[0]?.headers)).toEqual(
+      [],
+    );
+    expect(errorsOf(payload, { ...(examples[0]?.payload as object), userId: 1 })).not.toEqual([]);
+  }
+});
+
+test('the page shows every route and event, without a script or anything of another host', async () => {
+  const { body, headers } = await ask('get', '/docs');
+  const page = String(body);
+  for (const { method, path } of operations) expect(page).toContain(`<h3>${method.toUpperCase()} ${path}</h3>`);
+  for (const [, type] of readdirSync('events').map(
+    (file) => /'(shop\.[^']+)'/.exec(readFileSync(`events/${file}`, 'utf8')) ?? [],
+  )) {
+    expect(page).toContain(`<h3>${type}</h3>`);
+  }
+  expect(headers.get('content-security-policy')).toContain("default-src 'self'");
+  expect(page).not.toMatch(/<script|style=|\son\w+=|<style|https?:\/\//);
+  const loaded = [...page.matchAll(/(?:src|href)="([^#"][^"]*)"/g)].map(([, link]) => link ?? '');
+  expect(loaded).toContain('/docs/docs.css');
+  for (const link of loaded) expect((await ask('get', link)).status).toBe(200);
+  const ids = new Set([...page.matchAll(/id="([^"]+)"/g)].map(([, id]) => id));
+  expect([...page.matchAll(/href="#([^"]+)"/g)].filter(([, id]) => !ids.has(id))).toEqual([]);
+  expect(Buffer.byteLength(page)).toBeLessThan(500_000);
+});

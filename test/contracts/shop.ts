@@ -1,0 +1,154 @@
+import type { AddressInfo } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
+import { afterAll, beforeAll } from '@jest/globals';
+import pg from 'pg';
+import { createBroker, type Broker, type Deliver } from '#local/broker/broker.ts';
+import { serveBroker } from '#local/broker/http.ts';
+import { readManifests } from '#local/broker/manifests.ts';
+import { functionNames } from '#local/functions.ts';
+import { bearer } from '#local/testing/calls.ts';
+import { row, useDatabase } from '#local/testing/database.ts';
+import { databaseUrl } from '#local/testing/global-setup.ts';
+import { backgroundDone } from '#platform/background.ts';
+import { connectFunctions } from '#platform/function-client.ts';
+import { serveHttp } from '#platform/http-server.ts';
+import type { EventHandle } from '#platform/on-event.ts';
+import type { RequestHandle } from '#platform/on-request.ts';
+
+let url = '';
+let broker: Broker;
+const stops: (() => Promise<unknown>)[] = [];
+
+/**
+ * Runs the storefront and every room behind it for this test file, on its own database and a broker in this process.
+ * `limit` is how many requests a second one caller has.
+ */
+export function useShop({ limit }: { limit?: number } = {}): void {
+  if (limit !== undefined) process.env['RATE_LIMIT_REQUESTS'] = String(limit);
+  // each request comes from an address of its own, unless it says otherwise
+  process.env['TRUST_PROXY'] = 'loopback';
+  // before the database goes
+  afterAll(async () => {
+    for (const stop of stops.splice(0)) await stop();
+  });
+  useDatabase();
+  beforeAll(start);
+}
+
+async function start(): Promise<void> {
+  const rooms = new Map<string, EventHandle | RequestHandle>();
+  const deliver: Deliver = async (subscriber, event) => {
+    const handle = rooms.get(subscriber);
+    return handle && 'deliver' in handle ? handle.deliver(event) : { status: 404 };
+  };
+  broker = createBroker({ manifests: readManifests('broker'), deliver });
+  const ingress = await serveBroker(broker, { port: 0 });
+  process.env['BROKER_URL'] = `http://127.0.0.1:${ingress.port}/shop/default`;
+  // these read their settings when they are loaded
+  const [{ connectBroker }, { createStorefront }] = await Promise.all([
+    import('#platform/broker-client.ts'),
+    import('#functions/storefront/index.ts'),
+  ]);
+  for (const name of functionNames.filter((one) => one !== 'storefront')) {
+    const { handle } = (await import(`#functions/${name}/index.ts`)) as { handle: EventHandle | RequestHandle };
+    rooms.set(name, handle);
+  }
+  connectBroker(async (event) => void (await broker.ingest(event)));
+  connectFunctions(async (name, { headers, body }) => {
+    const handle = rooms.get(name);
+    if (!handle) throw new Error(`there is no function ${name}`);
+    return handle({ method: 'POST', headers, body });
+  });
+  const storefront = await serveHttp(createStorefront(), { port: 0, host: '127.0.0.1' });
+  url = `http://127.0.0.1:${(storefront.server.address() as AddressInfo).port}`;
+  stops.push(storefront.stop, settled, ingress.close, broker.close);
+}
+
+/** Resolves when everything that followed from the requests so far is done. */
+export async function settled(): Promise<void> {
+  await backgroundDone(10_000);
+  await broker.idle();
+  await backgroundDone(10_000);
+}
+
+export interface Ask {
+  /** The id of the caller; nobody if it is left out. */
+  as?: string | undefined;
+  role?: 'customer' | 'admin' | undefined;
+  /** Sent as JSON; a text or bytes as they are. */
+  body?: unknown;
+  /** The address of the caller. */
+  from?: string;
+  headers?: Record<string, string>;
+  /** Takes 429 for an answer. */
+  impatient?: boolean;
+}
+
+export interface Reply {
+  status: number;
+  headers: Headers;
+  body: unknown;
+}
+
+/** One request to the storefront, from an address that nobody else has. It is sent again while there are too many. */
+export async function ask(method: string, path: string, request: Ask = {}): Promise<Reply> {
+  for (;;) {
+    const reply = await once(method, path, request);
+    if (reply.status !== 429 || request.impatient) return reply;
+    await pause(100);
+  }
+}
+
+let callers = 0;
+
+async function once(method: string, path: string, { as, role, body, from, headers }: Ask): Promise<Reply> {
+  callers += 1;
+  const response = await fetch(url + path, {
+    method: method.toUpperCase(),
+    headers: {
+      ...(as !== undefined && (await bearer(as, role))),
+      ...(body !== undefined && { 'content-type': 'application/json' }),
+      'x-forwarded-for': from ?? `10.0.${callers >> 8}.${callers & 255}`,
+      ...headers,
+    },
+    ...(body !== undefined && {
+      body: typeof body === 'string' || body instanceof Buffer ? body : JSON.stringify(body),
+    }),
+  });
+  const isStream = response.headers.get('content-type') === 'text/event-stream';
+  const text = isStream ? await beginning(response) : await response.text();
+  const isJson = response.headers.get('content-type')?.includes('json') ?? false;
+  return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text };
+}
+
+/** What a stream begins with. */
+async function beginning({ body }: Response): Promise<string> {
+  for await (const chunk of body ?? []) return Buffer.from(chunk as Uint8Array).toString();
+  return '';
+}
+
+/** Posts an event that the shop has not signed straight to the broker. */
+export async function postUnsigned(type: string, data: unknown): Promise<void> {
+  const attributes = { 'ce-specversion': '1.0', 'ce-id': 'x', 'ce-source': '/x', 'ce-type': type };
+  const headers = { ...attributes, 'content-type': 'application/json' };
+  await fetch(process.env['BROKER_URL'] ?? '', { method: 'POST', headers, body: JSON.stringify(data) });
+}
+
+/** Does something while the database takes nobody in; the connections of this test stay. */
+export async function withoutDatabase<Result>(act: () => Promise<Result>): Promise<Result> {
+  const { name } = await row<{ name: string }>('select current_database() as name');
+  const server = new pg.Client({ connectionString: databaseUrl(process.env['TEST_POSTGRES_URL'] ?? '', 'postgres') });
+  await server.connect();
+  try {
+    await server.query(`alter database ${name} with allow_connections false`);
+    // those of the rooms have a name
+    await server.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and application_name <> ''`,
+      [name],
+    );
+    return await act();
+  } finally {
+    await server.query(`alter database ${name} with allow_connections true`);
+    await server.end();
+  }
+}
