@@ -1,5 +1,6 @@
 import { Router } from 'express';
 import { brokerAnswers } from '#platform/broker-client.ts';
+import { only } from './errors.ts';
 import { databaseAnswers } from './queries.ts';
 
 /** `/healthz`: this process serves. `/readyz`: a report on what it needs, never a probe. */
@@ -15,5 +16,6 @@ export function health(): Router {
       .status(status === 'ready' ? 200 : 503)
       .json({ status, database: database ? 'up' : 'down', broker: broker ? 'up' : 'down' });
   });
+  router.all(['/healthz', '/readyz'], only('GET'));
   return router;
 }
