@@ -86,7 +86,7 @@ function startLoad(people: Customer[]) {
       (error: unknown) => error as Error,
     );
     if (!(answer instanceof Error) && answer.status === wanted) return answer.body;
-    failed.push(`${method} ${path}: ${answer instanceof Error ? String(answer.cause ?? answer) : answer.status}`);
+    failed.push(`${method} ${path}: ${answer instanceof Error ? answer.message : answer.status}`);
     return undefined;
   }
 

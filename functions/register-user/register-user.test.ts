@@ -66,7 +66,10 @@ test('nobody registers as an administrator, or chooses their id', async () => {
 });
 
 test('a text that Postgres cannot keep is refused, not answered by 500', async () => {
-  expect(await register({ ...ann(), name: 'A\0nn' })).toMatchObject({ status: 400, body: { code: 'malformed_request' } });
+  expect(await register({ ...ann(), name: 'A\0nn' })).toMatchObject({
+    status: 400,
+    body: { code: 'malformed_request' },
+  });
 });
 
 test.each([
