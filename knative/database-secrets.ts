@@ -10,11 +10,11 @@ const { metadata, data } = JSON.parse(await text(process.stdin)) as {
   data: Record<string, string>;
 };
 const read = (key: string) => Buffer.from(data[key] ?? '', 'base64').toString();
-const secret = (name: string, stringData: Record<string, string>) => ({
+const secret = (name: string, values: Record<string, string>) => ({
   apiVersion: 'v1',
   kind: 'Secret',
   metadata: { name, namespace: metadata.namespace },
-  stringData,
+  data: Object.fromEntries(Object.entries(values).map(([key, value]) => [key, Buffer.from(value).toString('base64')])),
 });
 
 const ownerUrl = read('url');

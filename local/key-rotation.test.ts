@@ -102,12 +102,12 @@ describe('on a cluster', () => {
     const { stdout } = run('knative/database-secrets.ts', database);
     expect(run('knative/database-secrets.ts', database).stdout).toBe(stdout);
     const { items } = JSON.parse(stdout) as {
-      items: { metadata: { name: string }; stringData: Record<string, string> }[];
+      items: { metadata: { name: string }; data: Record<string, string> }[];
     };
     expect(items.map(({ metadata }) => metadata.name)).toEqual(
       expect.arrayContaining(['database', 'database-log-in', 'database-storefront', 'database-charge-account']),
     );
-    const urls = items.slice(1).map(({ stringData }) => stringData['url'] ?? '');
+    const urls = items.slice(1).map(({ data }) => Buffer.from(data['url'] ?? '', 'base64').toString());
     expect(new Set(urls).size).toBe(urls.length);
     for (const each of urls) {
       expect(each).toMatch(/^postgres:\/\/shop_[a-z_]+:[\w-]{43}@postgres\.shop:5432\/shop\?sslmode=require$/);
