@@ -63,19 +63,20 @@ const rights: Record<string, Record<string, string>> = {
   'park-event': { 'events.outbox': 'delete, select (id)', 'events.dead_letters': parking },
   'replay-events': {
     'events.outbox': 'delete, insert (id, event, due_at), select, update (attempts, due_at)',
-    'events.dead_letters': 'select, update (replayed_at)',
+    'events.dead_letters': 'select, update (replayed_at, bulk_at)',
   },
   sweep: { 'events.outbox': 'delete, select, update (attempts, due_at)', 'events.dead_letters': parking },
   storefront: {
     'users.users': 'select (id, email, name, created_at)',
     'billing.accounts': 'select',
+    'billing.deposits': 'select',
     'billing.charges': 'select',
     'billing.transfers': 'select',
     'ordering.products': 'select',
     'ordering.orders': 'select',
     'ordering.order_lines': 'select',
     'notifying.notifications': 'select',
-    'events.outbox': 'select (id)',
+    'events.outbox': 'select (id, attempts, due_at)',
     'events.dead_letters': 'select',
   },
 };

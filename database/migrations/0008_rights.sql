@@ -42,7 +42,7 @@ grant select, insert on billing.charges to shop_charge_account, shop_refund_char
 grant insert on billing.transfers to shop_deposit_money, shop_charge_account, shop_refund_charge;
 -- a repeated refund is answered by the transfer that it once led to
 grant select on billing.transfers to shop_refund_charge;
-grant select on billing.accounts, billing.charges, billing.transfers to shop_storefront;
+grant select on billing.accounts, billing.deposits, billing.charges, billing.transfers to shop_storefront;
 
 -- ordering: an order begins as pending; what it costs stays; each step sets its own times
 grant usage on schema ordering
@@ -76,7 +76,7 @@ grant select (id), delete on events.outbox to shop_settle_order, shop_park_event
 grant select (id), update (due_at), delete on events.outbox to shop_send_notification;
 grant select, update (attempts, due_at), delete on events.outbox to shop_sweep;
 grant select, insert (id, event, due_at), update (attempts, due_at), delete on events.outbox to shop_replay_events;
-grant select (id) on events.outbox to shop_storefront;
+grant select (id, attempts, due_at) on events.outbox to shop_storefront;
 grant select, insert, update (reason, detail, times, last_parked_at) on events.dead_letters to shop_park_event, shop_sweep;
-grant select, update (replayed_at) on events.dead_letters to shop_replay_events;
+grant select, update (replayed_at, bulk_at) on events.dead_letters to shop_replay_events;
 grant select on events.dead_letters to shop_storefront;
