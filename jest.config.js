@@ -6,7 +6,8 @@ export default {
   testMatch: ['**/*.test.ts'],
   globalSetup: './local/testing/global-setup.ts',
   globalTeardown: './local/testing/global-teardown.ts',
-  setupFiles: ['./local/testing/environment.ts'],
+  // after the framework: it has to know whose test this is
+  setupFilesAfterEnv: ['./local/testing/environment.ts'],
   reporters: ['default', './local/testing/count-reporter.ts'],
   testTimeout: 20_000,
   coverageProvider: 'v8',

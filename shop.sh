@@ -7,6 +7,7 @@ usage() {
   cat <<'X'
 ./shop.sh start    installs what is missing, builds the image, deploys every function, and waits until all is ready
 ./shop.sh test     runs the Postman story through Kourier
+./shop.sh keys STEP  a step in the rotation of the keys of events and tokens: accept, sign, retire (docs/operations.md)
 ./shop.sh status   shows what runs
 ./shop.sh stop     removes what start made
 
@@ -45,8 +46,13 @@ need() { # COMMAND HOW-TO-GET-IT
 }
 
 main() {
-  local command=${1:-}
+  local command=${1:-} step=
   [ $# -eq 0 ] || shift
+  if [ "$command" = keys ]; then
+    step=${1:-}
+    [[ $step =~ ^(accept|sign|retire)$ ]] || die "Which step? ./shop.sh keys accept | sign | retire"
+    shift
+  fi
   for argument in "$@"; do
     case $argument in
       --existing) existing=yes ;;
@@ -54,7 +60,7 @@ main() {
     esac
   done
   case $command in
-    start | test | status | stop) tools "$command"; "do_$command" ;;
+    start | test | keys | status | stop) tools "$command"; "do_$command" ;;
     -h | --help | help) usage ;;
     *) usage >&2; exit 1 ;;
   esac
@@ -88,6 +94,9 @@ do_start() {
   # made once: a second start keeps the keys
   kubectl -n $namespace get secret event-keys >/dev/null 2>&1 ||
     node_modules/.bin/node knative/make-secrets.ts | kubectl create -f - >/dev/null
+  # one for each function; a new function gets its own
+  kubectl -n $namespace get secret database -o json | node_modules/.bin/node knative/database-secrets.ts |
+    kubectl apply --server-side --force-conflicts -f - >/dev/null
 
   local image mail overlay=${OVERLAY:-${existing:+existing}}
   overlay=${overlay:-minikube}
@@ -289,6 +298,23 @@ do_test() {
   BASE_URL=http://127.0.0.1:$shop HOST_HEADER=arch.homework MAIL_URL=http://127.0.0.1:$mails \
     ADMIN_EMAIL=$(secret admin email) ADMIN_PASSWORD=$(secret admin password) npm run --silent newman || status=$?
   return $status
+}
+
+do_keys() {
+  [ -e node_modules ] || die "Run \"npm ci\" first."
+  say "keys: $step"
+  kubectl -n $namespace get secret/event-keys secret/token-private-key configmap/token-public-keys -o json \
+    >"$dir/keys.json"
+  node_modules/.bin/node knative/rotate-keys.ts "$step" <"$dir/keys.json" >"$dir/new-keys.json"
+  kubectl replace -f "$dir/new-keys.json" >/dev/null
+  rm "$dir/keys.json" "$dir/new-keys.json"
+  # a new revision of each function starts with the new keys, and takes over once it is ready
+  for name in $(kubectl -n $namespace get ksvc -o name); do
+    kubectl -n $namespace patch "$name" --type merge \
+      -p "{\"spec\":{\"template\":{\"metadata\":{\"annotations\":{\"shop/keys\":\"$(date +%s)\"}}}}}" >/dev/null
+  done
+  wait_for "the functions" wait ksvc --all --for=condition=Ready --timeout=300s
+  say "Every function has the keys as they are now."
 }
 
 do_status() {

@@ -6,7 +6,8 @@ import { withMigratedDatabase } from './scratch.ts';
 /** The committed dump. */
 export const schemaFile = new URL('schema.sql', import.meta.url);
 
-const header = `-- The schema that the migrations make. Written by \`npm run schema\`; a change begins with a migration.\n`;
+const header = `-- The schema that the migrations make. Written by \`npm run schema\`; a change begins with a migration.
+-- The roles that it names belong to the server: migrations/0008_rights.sql makes them.\n`;
 
 /**
  * The schema of a database as SQL that makes the same schema in an empty one: schemas, domains, tables with their
@@ -189,31 +190,34 @@ const comments = `
    order by o.identity collate "C", o.type`;
 
 const grants = `
+  with given (object, grantee, privilege, grantable) as (
+    select 'schema ' || quote_ident(n.nspname), p.grantee, p.privilege_type, p.is_grantable
+      from pg_namespace n, aclexplode(n.nspacl) p
+     where n.oid in (${ours}) and p.grantee <> n.nspowner
+     union all
+    select 'table ' || c.oid::regclass, p.grantee, p.privilege_type, p.is_grantable
+      from pg_class c, aclexplode(c.relacl) p
+     where c.relkind = 'r' and c.relnamespace in (${ours}) and p.grantee <> c.relowner
+     union all
+    select 'table ' || c.oid::regclass, p.grantee,
+           format('%s (%s)', p.privilege_type, string_agg(quote_ident(a.attname), ', ' order by a.attnum)),
+           p.is_grantable
+      from pg_class c
+      join pg_attribute a on a.attrelid = c.oid
+     cross join lateral aclexplode(a.attacl) p
+     where c.relkind = 'r' and c.relnamespace in (${ours}) and p.grantee <> c.relowner
+     group by c.oid, p.grantee, p.privilege_type, p.is_grantable
+  )
   select format(
            'grant %s on %s to %s%s;',
-           string_agg(p.privilege_type || given.part, ', ' order by p.privilege_type),
-           given.object,
-           case p.grantee when 0 then 'public' else p.grantee::regrole::text end,
-           case when p.is_grantable then ' with grant option' else '' end
+           string_agg(privilege, ', ' order by privilege collate "C"),
+           object,
+           case grantee when 0 then 'public' else grantee::regrole::text end,
+           case when grantable then ' with grant option' else '' end
          ) as sql
-    from (
-      select 'schema ' || quote_ident(nspname), '', nspacl, nspowner
-        from pg_namespace
-       where oid in (${ours})
-       union all
-      select 'table ' || oid::regclass, '', relacl, relowner
-        from pg_class
-       where relkind = 'r' and relnamespace in (${ours})
-       union all
-      select 'table ' || c.oid::regclass, ' (' || quote_ident(a.attname) || ')', a.attacl, c.relowner
-        from pg_class c
-        join pg_attribute a on a.attrelid = c.oid
-       where c.relkind = 'r' and c.relnamespace in (${ours})
-    ) as given (object, part, acl, owner)
-   cross join lateral aclexplode(given.acl) p
-   where p.grantee <> given.owner
-   group by given.object, given.part, p.grantee, p.is_grantable
-   order by given.object collate "C", given.part collate "C", p.grantee::regrole::text collate "C", p.is_grantable`;
+    from given
+   group by object, grantee, grantable
+   order by object collate "C", grantee::regrole::text collate "C", grantable`;
 
 // what belongs to a schema and is neither a plain table nor a domain, and what hangs on a table beside its columns
 const notUnderstood = `

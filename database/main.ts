@@ -1,15 +1,19 @@
-// Brings the database of the settings to the newest schema and makes sure that the administrator can log in.
+// Brings the database of the settings to the newest schema and makes sure that the functions' roles and the
+// administrator can log in.
 // `knative/base/migrate.yaml` runs it before the functions of a new image are deployed.
 import { z } from 'zod';
 import { ensureAdmin } from '#database/admin.ts';
 import { migrate } from '#database/migrate.ts';
+import { setRolePasswords } from '#database/roles.ts';
 import { settings } from '#platform/settings.ts';
 
-const { DATABASE_URL, ADMIN_EMAIL, ADMIN_PASSWORD } = settings({
+const { DATABASE_URL, DATABASE_ROLES_KEY, ADMIN_EMAIL, ADMIN_PASSWORD } = settings({
   DATABASE_URL: z.string(),
+  DATABASE_ROLES_KEY: z.string().min(32, 'must have 32 characters or more'),
   ADMIN_EMAIL: z.email().toLowerCase(),
   ADMIN_PASSWORD: z.string().min(8, 'must have 8 characters or more'),
 });
 await migrate(DATABASE_URL);
+await setRolePasswords(DATABASE_URL, DATABASE_ROLES_KEY);
 await ensureAdmin(DATABASE_URL, ADMIN_EMAIL, ADMIN_PASSWORD);
 process.stdout.write('The database is up to date.\n');

@@ -1,4 +1,5 @@
 -- The schema that the migrations make. Written by `npm run schema`; a change begins with a migration.
+-- The roles that it names belong to the server: migrations/0008_rights.sql makes them.
 
 create schema billing;
 create schema events;
@@ -211,3 +212,78 @@ create table users.users (
   constraint users_password_hash_check check (password_hash ~~ '$argon2id$%'::text),
   constraint users_role_check check (role = any (array['customer'::text, 'admin'::text]))
 );
+
+grant usage on schema billing to shop_charge_account;
+grant usage on schema billing to shop_create_account;
+grant usage on schema billing to shop_deposit_money;
+grant usage on schema billing to shop_refund_charge;
+grant usage on schema billing to shop_storefront;
+grant usage on schema events to shop_cancel_order;
+grant usage on schema events to shop_create_order;
+grant usage on schema events to shop_deposit_money;
+grant usage on schema events to shop_park_event;
+grant usage on schema events to shop_register_user;
+grant usage on schema events to shop_replay_events;
+grant usage on schema events to shop_send_notification;
+grant usage on schema events to shop_settle_order;
+grant usage on schema events to shop_storefront;
+grant usage on schema events to shop_sweep;
+grant usage on schema notifying to shop_send_notification;
+grant usage on schema notifying to shop_storefront;
+grant usage on schema ordering to shop_cancel_order;
+grant usage on schema ordering to shop_charge_account;
+grant usage on schema ordering to shop_create_order;
+grant usage on schema ordering to shop_refund_charge;
+grant usage on schema ordering to shop_send_notification;
+grant usage on schema ordering to shop_settle_order;
+grant usage on schema ordering to shop_storefront;
+grant usage on schema users to shop_log_in;
+grant usage on schema users to shop_register_user;
+grant usage on schema users to shop_send_notification;
+grant usage on schema users to shop_storefront;
+grant select, update (balance, version) on table billing.accounts to shop_charge_account;
+grant insert (id, user_id), select on table billing.accounts to shop_create_account;
+grant select, update (balance, deposited, version) on table billing.accounts to shop_deposit_money;
+grant select, update (balance, version) on table billing.accounts to shop_refund_charge;
+grant select on table billing.accounts to shop_storefront;
+grant insert, select on table billing.charges to shop_charge_account;
+grant insert, select on table billing.charges to shop_refund_charge;
+grant select on table billing.charges to shop_storefront;
+grant insert, select on table billing.deposits to shop_deposit_money;
+grant select on table billing.deposits to shop_storefront;
+grant insert on table billing.transfers to shop_charge_account;
+grant insert on table billing.transfers to shop_deposit_money;
+grant insert, select on table billing.transfers to shop_refund_charge;
+grant select on table billing.transfers to shop_storefront;
+grant insert, select, update (reason, detail, times, last_parked_at) on table events.dead_letters to shop_park_event;
+grant select, update (replayed_at, bulk_at) on table events.dead_letters to shop_replay_events;
+grant select on table events.dead_letters to shop_storefront;
+grant insert, select, update (reason, detail, times, last_parked_at) on table events.dead_letters to shop_sweep;
+grant insert (id, event), select (id, event, attempts, due_at), update (attempts, due_at) on table events.outbox to shop_cancel_order;
+grant insert (id, event), select (id, event, attempts, due_at), update (attempts, due_at) on table events.outbox to shop_create_order;
+grant insert (id, event), select (id, event, attempts, due_at), update (attempts, due_at) on table events.outbox to shop_deposit_money;
+grant delete, select (id) on table events.outbox to shop_park_event;
+grant insert (id, event), select (id, event, attempts, due_at), update (attempts, due_at) on table events.outbox to shop_register_user;
+grant delete, insert (id, event, due_at), select, update (attempts, due_at) on table events.outbox to shop_replay_events;
+grant delete, select (id), update (due_at) on table events.outbox to shop_send_notification;
+grant delete, select (id) on table events.outbox to shop_settle_order;
+grant select (id, attempts, due_at) on table events.outbox to shop_storefront;
+grant delete, select, update (attempts, due_at) on table events.outbox to shop_sweep;
+grant insert (id, fact, user_id, order_id, template, recipient, subject, detail, correlation_id), select, update (status, attempts, due_at, error, sent_at) on table notifying.notifications to shop_send_notification;
+grant select on table notifying.notifications to shop_storefront;
+grant select on table ordering.order_lines to shop_cancel_order;
+grant insert, select on table ordering.order_lines to shop_create_order;
+grant select on table ordering.order_lines to shop_send_notification;
+grant select on table ordering.order_lines to shop_storefront;
+grant select, update (status, cancel_requested_at) on table ordering.orders to shop_cancel_order;
+grant select on table ordering.orders to shop_charge_account;
+grant insert (id, user_id, idempotency_key, request_hash, total, currency), select on table ordering.orders to shop_create_order;
+grant select on table ordering.orders to shop_refund_charge;
+grant select, update (status, reason, paid_at, rejected_at, canceled_at, refunded_at) on table ordering.orders to shop_settle_order;
+grant select on table ordering.orders to shop_storefront;
+grant select on table ordering.products to shop_create_order;
+grant select on table ordering.products to shop_storefront;
+grant select (id, email, password_hash, role) on table users.users to shop_log_in;
+grant insert (id, email, name, password_hash), select (id, email, name, created_at) on table users.users to shop_register_user;
+grant select (id, email, name) on table users.users to shop_send_notification;
+grant select (id, email, name, created_at) on table users.users to shop_storefront;

@@ -18,6 +18,7 @@ const items = [
   secret('database', {
     password,
     url: env['DATABASE_URL'] ?? `postgres://shop:${password}@postgres.shop.svc.cluster.local:5432/shop`,
+    'roles-key': made.DATABASE_ROLES_KEY,
   }),
   secret('event-keys', { keys: made.EVENT_KEYS }),
   secret('token-private-key', { key: made.TOKEN_PRIVATE_KEY }),

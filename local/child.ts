@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
+import { setTimeout as wait } from 'node:timers/promises';
 
 interface ChildOptions {
   name: string;
@@ -15,6 +16,8 @@ export interface Child {
   pid(): number | undefined;
   /** Hands a connection over, now or as soon as the child is ready. */
   hand(socket: Socket): void;
+  /** Ends it cleanly and starts it anew, with the environment of now; resolves when it is ready again. */
+  replace(): Promise<void>;
   /** Ends it cleanly: it finishes what is in flight. */
   stop(): Promise<void>;
 }
@@ -30,6 +33,8 @@ export async function keepAlive({ name, command, env, onRestart }: ChildOptions)
   let stopping = false;
   let ready = false;
   let failures = 0;
+  // it is being replaced on purpose, and this is to be called when that is done
+  let replaced: (() => void) | undefined;
   // connections that wait for it to be ready, and those that were sent to it and that it has not taken yet
   const waiting: Socket[] = [];
   const sent: Socket[] = [];
@@ -57,17 +62,19 @@ export async function keepAlive({ name, command, env, onRestart }: ChildOptions)
         clearTimeout(timer);
         ready = true;
         failures = 0;
+        replaced?.();
+        replaced = undefined;
         for (const socket of waiting.splice(0)) send(socket);
         resolve();
       });
       child.once('exit', (code, signal) => {
         clearTimeout(timer);
-        if (!ready) failures += 1;
+        if (!ready && !replaced) failures += 1;
         ready = false;
         for (const socket of sent.splice(0)) socket.destroy();
         reject(new Error(`${name} ended during its start (${signal ?? code})`));
         if (stopping) return;
-        onRestart?.(name);
+        if (!replaced) onRestart?.(name);
         setTimeout(() => void (stopping || start().catch(() => undefined)), Math.min(failures * 200, 5_000));
       });
     });
@@ -80,15 +87,29 @@ export async function keepAlive({ name, command, env, onRestart }: ChildOptions)
       if (ready && current.connected) send(socket);
       else waiting.push(socket);
     },
+    replace: async () => {
+      const done = new Promise<void>((resolve) => {
+        replaced = resolve;
+      });
+      ready = false; // from now on connections wait for the next one
+      while (sent.length > 0) await wait(10);
+      await end(current);
+      await done;
+    },
     stop: async () => {
       stopping = true;
       for (const socket of waiting) socket.destroy();
-      if (current.exitCode !== null || current.signalCode !== null) return;
-      const ended = new Promise((resolve) => current.once('exit', resolve));
-      current.kill('SIGTERM');
-      const timer = setTimeout(() => current.kill('SIGKILL'), 30_000);
-      await ended;
-      clearTimeout(timer);
+      await end(current);
     },
   };
+}
+
+/** Lets a process finish what is in flight, for 30 seconds. */
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGTERM');
+  const timer = setTimeout(() => child.kill('SIGKILL'), 30_000);
+  await ended;
+  clearTimeout(timer);
 }

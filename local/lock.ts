@@ -8,6 +8,8 @@ export interface ShopFile {
   mailUrl: string | null;
   adminEmail: string;
   adminPassword: string;
+  /** Whether each function is a process of its own, which can be replaced alone. */
+  processes: boolean;
 }
 
 const fileIn = (dataDir: string) => path.join(dataDir, 'shop.json');

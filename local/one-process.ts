@@ -45,6 +45,9 @@ export async function runOneProcess({ port, brokerPort, faults }: Wiring): Promi
   );
   return {
     sweep: async () => void (await deliver('sweep', ping(), { timeoutMs: 10_000 })),
+    replaceFunctions: async () => {
+      throw new Error('All functions are in one process: end the shop and start it again.');
+    },
     stop: async () => {
       await storefront.stop();
       await Promise.all(stopBackground.map((stop) => stop()));

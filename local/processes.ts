@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
+import { roleOf } from '#database/roles.ts';
 import { keepAlive, type Child } from '#local/child.ts';
 import { functionNames } from '#local/functions.ts';
 import { ping } from '#local/ping.ts';
@@ -10,13 +11,13 @@ import { writeEvent } from '#platform/event-http.ts';
  * Runs the broker and every function as a process of its own, under the real function runtime over HTTP, as on a
  * cluster. What dies is replaced. This process keeps the public port and hands its connections to the storefront.
  */
-export async function runProcesses({ port, brokerPort, onRestart }: Wiring): Promise<Running> {
+export async function runProcesses({ port, brokerPort, databaseUrlOf, onRestart }: Wiring): Promise<Running> {
   const ports = await freePorts(functionNames.length);
   const urls = Object.fromEntries(functionNames.map((name, index) => [name, `http://127.0.0.1:${ports[index]}`]));
   const broker = keepAlive({
     name: 'broker',
     command: ['local/broker/main.ts'],
-    env: { BROKER_PORT: String(brokerPort), SUBSCRIBERS: JSON.stringify(urls) },
+    env: { BROKER_PORT: String(brokerPort), SUBSCRIBERS: JSON.stringify(urls), ...noSecrets },
     onRestart,
   });
   const functions = functionNames.map((name, index) =>
@@ -27,7 +28,10 @@ export async function runProcesses({ port, brokerPort, onRestart }: Wiring): Pro
         K_SERVICE: name,
         PORT: String(ports[index]),
         HOST: '127.0.0.1',
+        DATABASE_URL: databaseUrlOf(roleOf(name)),
         DATABASE_POOL: '5',
+        // only log-in makes tokens
+        ...(name !== 'log-in' && { TOKEN_PRIVATE_KEY: '' }),
         REGISTER_USER_URL: urls['register-user'] ?? '',
         LOG_IN_URL: urls['log-in'] ?? '',
         DEPOSIT_MONEY_URL: urls['deposit-money'] ?? '',
@@ -51,6 +55,9 @@ export async function runProcesses({ port, brokerPort, onRestart }: Wiring): Pro
       const { headers, body } = writeEvent(ping());
       await fetch(urls['sweep'] ?? '', { method: 'POST', headers, body });
     },
+    replaceFunctions: async () => {
+      for (const child of children) if (child.name !== 'broker') await child.replace();
+    },
     // what is upstream ends first, so that each can finish what it has begun
     stop: async () => {
       door.close();
@@ -60,6 +67,9 @@ export async function runProcesses({ port, brokerPort, onRestart }: Wiring): Pro
     },
   };
 }
+
+// the broker knows no key and no database
+const noSecrets = { DATABASE_URL: '', EVENT_KEYS: '', TOKEN_PRIVATE_KEY: '', TOKEN_PUBLIC_KEYS: '' };
 
 async function allReady(starting: Promise<Child>[]): Promise<Child[]> {
   const outcomes = await Promise.allSettled(starting);

@@ -1,23 +1,41 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
-/** The keys of a local shop, as its functions expect them in the environment, and the admin's password. */
-export interface Secrets {
+/** The keys by which events and tokens are signed, as the functions expect them in the environment. */
+export interface Keys {
   EVENT_KEYS: string;
   TOKEN_PRIVATE_KEY: string;
   TOKEN_PUBLIC_KEYS: string;
+  /** During a rotation: the key that signs next; see local/key-rotation.ts. */
+  NEXT_TOKEN_PRIVATE_KEY?: string;
+}
+
+/** The keys of a local shop, and the passwords. */
+export interface Secrets extends Keys {
+  /** From it the passwords of the functions' database roles are derived. */
+  DATABASE_ROLES_KEY: string;
   adminPassword: string;
 }
 
-/** Makes the secrets at the first start and keeps them in the data folder, readable by its owner alone. */
+const fileIn = (dataDir: string) => path.join(dataDir, 'secrets.json');
+
+/** Makes the secrets at the first start, later those that a newer version needs, and keeps them in the data folder. */
 export function localSecrets(dataDir: string): Secrets {
-  const file = path.join(dataDir, 'secrets.json');
-  if (existsSync(file)) return JSON.parse(readFileSync(file, 'utf8')) as Secrets;
+  const kept = existsSync(fileIn(dataDir)) ? readSecrets(dataDir) : {};
+  const secrets = { ...newSecrets(), ...kept };
+  if (Object.keys(secrets).length > Object.keys(kept).length) keepSecrets(dataDir, secrets);
+  return secrets;
+}
+
+const readSecrets = (dataDir: string) => JSON.parse(readFileSync(fileIn(dataDir), 'utf8')) as Partial<Secrets>;
+
+/** Writes the secrets down, readable by their owner alone. */
+export function keepSecrets(dataDir: string, secrets: Secrets): void {
   mkdirSync(dataDir, { recursive: true });
-  const made = newSecrets();
-  writeFileSync(file, JSON.stringify(made, null, 2), { mode: 0o600 });
-  return made;
+  // under its name only when it is complete: half a file would be the loss of every key
+  writeFileSync(`${fileIn(dataDir)}.new`, JSON.stringify(secrets, null, 2), { mode: 0o600, flush: true });
+  renameSync(`${fileIn(dataDir)}.new`, fileIn(dataDir));
 }
 
 /** New keys and a new password, each from the system's random numbers. */
@@ -30,6 +48,7 @@ export function newSecrets(): Secrets {
     EVENT_KEYS: `${kid}:${randomBytes(32).toString('base64url')}`,
     TOKEN_PRIVATE_KEY: JSON.stringify({ ...publicKey, d }),
     TOKEN_PUBLIC_KEYS: JSON.stringify({ keys: [publicKey] }),
+    DATABASE_ROLES_KEY: randomBytes(32).toString('base64url'),
     adminPassword: randomBytes(15).toString('base64url'),
   };
 }

@@ -5,9 +5,9 @@ import { parseFaults } from '#local/broker/faults.ts';
 import { announceShop, forgetShop, runningShop } from '#local/lock.ts';
 import { readOptions, type Options } from '#local/options.ts';
 import { checkPorts, inWords } from '#local/ports.ts';
-import { localSecrets } from '#local/secrets.ts';
+import { localSecrets, type Secrets } from '#local/secrets.ts';
 import { smtpUrlOf, startDatabase, startMail, type Stop } from '#local/servers.ts';
-import type { Running } from '#local/wiring.ts';
+import type { Running, Wiring } from '#local/wiring.ts';
 
 /** What has to be ended: the functions first, because they need the servers to finish. */
 interface Stops {
@@ -59,22 +59,22 @@ async function start(options: Options, stops: Stops): Promise<void> {
   const adminPassword = options.adminPassword ?? secrets.adminPassword;
   Object.assign(process.env, {
     LOG_LEVEL: process.env['LOG_LEVEL'] ?? 'error',
-    EVENT_KEYS: secrets.EVENT_KEYS,
-    TOKEN_PRIVATE_KEY: secrets.TOKEN_PRIVATE_KEY,
-    TOKEN_PUBLIC_KEYS: secrets.TOKEN_PUBLIC_KEYS,
+    ...keysIn(secrets),
     BROKER_URL: `http://127.0.0.1:${brokerPort}/shop/default`,
     SMTP_URL: smtpUrlOf(options),
     DATA_DIR: dataDir,
   });
   // the first order does not wait for the mail catcher, which takes the longest
-  const [mailUrl] = await Promise.all([startMail(options, stops.servers), openShop(options, adminPassword, stops)]);
+  const given = { adminPassword, rolesKey: secrets.DATABASE_ROLES_KEY };
+  const [mailUrl] = await Promise.all([startMail(options, stops.servers), openShop(options, given, stops)]);
 
   const url = `http://127.0.0.1:${port}`;
-  announceShop(dataDir, { pid: process.pid, url, mailUrl, adminEmail, adminPassword });
+  const { processes } = options;
+  announceShop(dataDir, { pid: process.pid, url, mailUrl, adminEmail, adminPassword, processes });
   stops.functions.push(async () => forgetShop(dataDir));
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
   say(`
-The shop is open after ${seconds} s${options.processes ? ', each function in a process of its own' : ''}.
+The shop is open after ${seconds} s${processes ? ', each function in a process of its own' : ''}.
 
   API      ${url}/v1
   mails    ${mailUrl ?? `sent to ${smtpUrlOf(options)}`}
@@ -86,16 +86,25 @@ Ctrl-C stops it.`);
   flushCompileCache();
 }
 
-async function openShop(options: Options, adminPassword: string, stops: Stops): Promise<void> {
-  const databaseUrl = await startDatabase(options, stops.servers);
-  process.env['DATABASE_URL'] = databaseUrl;
-  const [{ migrate }, { ensureAdmin }] = await Promise.all([
+interface Given {
+  adminPassword: string;
+  rolesKey: string;
+}
+
+async function openShop(options: Options, { adminPassword, rolesKey }: Given, stops: Stops): Promise<void> {
+  const ownerUrl = await startDatabase(options, stops.servers);
+  const [{ migrate }, { ensureAdmin }, { roleOfAll, roleUrl, setRolePasswords }] = await Promise.all([
     import('#database/migrate.ts'),
     import('#database/admin.ts'),
+    import('#database/roles.ts'),
   ]);
-  await migrate(databaseUrl);
-  await ensureAdmin(databaseUrl, options.adminEmail, adminPassword);
-  const running = await startFunctions(options);
+  await migrate(ownerUrl);
+  await setRolePasswords(ownerUrl, rolesKey);
+  await ensureAdmin(ownerUrl, options.adminEmail, adminPassword);
+  // no function gets to see the owner's address
+  process.env['DATABASE_URL'] = roleUrl(ownerUrl, rolesKey, roleOfAll);
+  const running = await startFunctions(options, (role) => roleUrl(ownerUrl, rolesKey, role));
+  process.on('SIGUSR2', () => void takeNewKeys(options, running));
   stops.functions.push(() => running.stop());
   const everyMinute = setInterval(() => void running.sweep().catch(() => undefined), 60_000);
   stops.functions.push(async () => clearInterval(everyMinute));
@@ -109,10 +118,26 @@ function removeData(dataDir: string): void {
   rmSync(dataDir, { recursive: true, force: true });
 }
 
-async function startFunctions({ processes, port, brokerPort, brokerFaults }: Options): Promise<Running> {
+const keysIn = ({ EVENT_KEYS, TOKEN_PRIVATE_KEY, TOKEN_PUBLIC_KEYS }: Secrets) => ({
+  EVENT_KEYS,
+  TOKEN_PRIVATE_KEY,
+  TOKEN_PUBLIC_KEYS,
+});
+
+/** After a step of a rotation: replaces one function after the other, so that each has the keys as they are now. */
+async function takeNewKeys({ dataDir }: Options, running: Running): Promise<void> {
+  Object.assign(process.env, keysIn(localSecrets(dataDir)));
+  await running.replaceFunctions();
+  say('Every function has the keys as they are now.');
+}
+
+async function startFunctions(
+  { processes, port, brokerPort, brokerFaults }: Options,
+  databaseUrlOf: Wiring['databaseUrlOf'],
+): Promise<Running> {
   const faults = brokerFaults === undefined ? undefined : parseFaults(brokerFaults);
   const onRestart = (name: string) => say(`${name} ended and is started again.`);
-  const wiring = { port, brokerPort, faults, onRestart };
+  const wiring = { port, brokerPort, faults, databaseUrlOf, onRestart };
   if (processes) return (await import('#local/processes.ts')).runProcesses(wiring);
   return (await import('#local/one-process.ts')).runOneProcess(wiring);
 }

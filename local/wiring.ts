@@ -5,6 +5,8 @@ export interface Wiring {
   port: number;
   brokerPort: number;
   faults: Faults | undefined;
+  /** The database's address for a role (database/roles.ts). */
+  databaseUrlOf: (role: string) => string;
   /** Called when a process is replaced. */
   onRestart: (name: string) => void;
 }
@@ -13,6 +15,8 @@ export interface Wiring {
 export interface Running {
   /** Does what PingSource does on a cluster, every minute. */
   sweep(): Promise<void>;
+  /** Replaces one function after the other; each finishes what is in flight, and the next one has today's environment. */
+  replaceFunctions(): Promise<void>;
   /** Finishes what is in flight and ends. */
   stop(): Promise<void>;
 }

@@ -90,8 +90,17 @@ export function isTrouble(error: unknown): boolean {
   return error instanceof Error && (/connection|timeout|pool/i.test(error.message) || 'errno' in error);
 }
 
-/** The same error, or `unavailable` if the database was in trouble: never to be taken for a business answer. */
+// the one character that JSON knows and a text in Postgres does not: SQLSTATE character_not_in_repertoire
+const isUnkeepableText = (error: unknown): boolean => sqlState(error) === '22021';
+
+/**
+ * The same error, or the problem that it stands for: `unavailable` if the database was in trouble – never to be taken
+ * for a business answer – and `malformed_request` for a text that it cannot keep.
+ */
 export function databaseProblem(error: unknown): unknown {
+  if (isUnkeepableText(error)) {
+    return new Problem('malformed_request', 'A text holds a character that cannot be kept (NUL).', { cause: error });
+  }
   if (!isTrouble(error)) return error;
   return new Problem('unavailable', 'The database is not available at the moment.', {
     retryAfterSeconds: 1,

@@ -18,6 +18,7 @@ const functions = new URL('../functions/', import.meta.url);
 await import('#platform/serve-function.ts');
 await import('#database/migrate.ts');
 await import('#database/admin.ts');
+await import('#database/roles.ts');
 for (const name of readdirSync(functions)) await import(`#functions/${name}/index.ts`);
 flushCompileCache();
 process.exit(0);

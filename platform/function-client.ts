@@ -32,7 +32,7 @@ export async function callFunction(name: FunctionName, request: FunctionRequest)
 
 /**
  * Calls functions over HTTP, each at its own address. A function that is being replaced or started refuses
- * connections for a moment, so a call without an answer is repeated for 5 seconds.
+ * connections for a moment, so a call without an answer is repeated for 10 seconds.
  */
 export function callOverHttp(): Call {
   const urls = settings({
@@ -53,9 +53,9 @@ export function callOverHttp(): Call {
   };
   const connections = new Agent({ connections: 64, headersTimeout: 10_000, bodyTimeout: 10_000 });
   return async (name, { headers, body }) => {
-    const text = JSON.stringify(body);
-    const giveUpAt = Date.now() + 5_000;
-    for (let pauseMs = 20; ; pauseMs *= 2) {
+    const text = asText(body);
+    const giveUpAt = Date.now() + 10_000;
+    for (let pauseMs = 20; ; pauseMs = Math.min(pauseMs * 2, 500)) {
       try {
         const answer = await connections.request({
           origin: new URL(origins[name]).origin,
@@ -79,6 +79,15 @@ export function callOverHttp(): Call {
       }
     }
   };
+}
+
+function asText(body: unknown): string {
+  try {
+    return JSON.stringify(body);
+  } catch (error) {
+    // what could be parsed can be too deep to be written
+    throw new Problem('malformed_request', 'The body is nested too deeply.', { cause: error });
+  }
 }
 
 function kept(headers: Record<string, string | string[] | undefined>): Record<string, string> {

@@ -1,18 +1,36 @@
 import { once } from 'node:events';
+import { createServer, type RequestListener, type Server, type ServerOptions, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import { setTimeout as wait } from 'node:timers/promises';
 
 export interface HttpServer {
   server: Server;
+  /** Serves a connection that another process has accepted. */
+  take(socket: Socket): void;
   /** Finishes what is in flight, 20 seconds at most, and takes nothing new. */
   stop(): Promise<void>;
 }
 
+/** What a client may take of the server, however slowly it speaks: times in ms, sizes in bytes. */
+const limits: ServerOptions = {
+  headersTimeout: 10_000,
+  requestTimeout: 30_000,
+  keepAliveTimeout: 65_000,
+  // how often Node looks for who has taken too long; 30 s by default
+  connectionsCheckingInterval: 1_000,
+  maxHeaderSize: 16_384,
+};
+
 /** Serves an Express app; rejects if the port is taken. Without a host it listens everywhere, as a container has to. */
-export async function serveHttp(app: RequestListener, where: { port: number; host?: string }): Promise<HttpServer> {
-  const server = createServer({ headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 65_000 }, app);
+export async function serveHttp(
+  app: RequestListener,
+  where: { port: number; host?: string },
+  options: ServerOptions = {},
+): Promise<HttpServer> {
+  const server = createServer({ ...limits, ...options }, app);
   const underWay = new Set<ServerResponse>();
   const unused = new Set<Socket>();
+  const taken = new Set<Socket>();
   server.on('connection', (socket) => {
     unused.add(socket);
     socket.once('close', () => unused.delete(socket));
@@ -24,15 +42,27 @@ export async function serveHttp(app: RequestListener, where: { port: number; hos
   });
   server.listen(where);
   await once(server, 'listening');
-  const stop = async () => {
-    // a stream has no end of its own
-    for (const response of underWay) if (response.getHeader('content-type') === 'text/event-stream') response.end();
-    // a connection that a browser has opened to have one is not idle for Node until it was used
-    const spare = setTimeout(() => unused.forEach((socket) => socket.destroy()), 1_000);
-    await closed(server);
-    clearTimeout(spare);
+  return {
+    server,
+    take: (socket) => {
+      taken.add(socket);
+      socket.once('close', () => taken.delete(socket));
+      server.emit('connection', socket);
+      socket.resume();
+    },
+    stop: async () => {
+      // a stream has no end of its own
+      for (const response of underWay) if (response.getHeader('content-type') === 'text/event-stream') response.end();
+      // a connection that a browser has opened to have one is not idle for Node until it was used
+      const spare = setTimeout(() => unused.forEach((socket) => socket.destroy()), 1_000);
+      await closed(server);
+      // Node does not count them among the connections that it waits for
+      for (const deadline = Date.now() + 20_000; taken.size > 0 && Date.now() < deadline; await wait(20)) {
+        server.closeIdleConnections();
+      }
+      clearTimeout(spare);
+    },
   };
-  return { server, stop };
 }
 
 /** Takes nothing new, finishes what is in flight, and after 20 seconds gives up on the rest. */

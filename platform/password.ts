@@ -1,15 +1,16 @@
 import { hash, verify } from '@node-rs/argon2';
+import { bounded } from '#platform/bounded.ts';
 
-// OWASP Password Storage: argon2id with 19 MiB, 2 passes, 1 lane. The work runs in libuv's pool of 4 threads,
-// which bounds how much memory and how many cores log-ins can take at once.
+// OWASP Password Storage: argon2id with 19 MiB, 2 passes, 1 lane.
 const options = { memoryCost: 19_456, timeCost: 2, parallelism: 1 };
 
+// The work runs in libuv's pool of 4 threads. One is left for what else needs it, as the look-up of a server's name;
+// who would wait for seconds is better told at once.
+const inTurn = bounded({ atOnce: 3, maxWaiting: 100 });
+
 /** Hashes a password with argon2id; the result is in PHC form and carries its own salt and costs. */
-export async function hashPassword(password: string): Promise<string> {
-  return hash(password, options);
-}
+export const hashPassword = (password: string): Promise<string> => inTurn(() => hash(password, options));
 
 /** Whether a password is the one behind a hash in PHC form. */
-export async function isPassword(password: string, passwordHash: string): Promise<boolean> {
-  return verify(passwordHash, password);
-}
+export const isPassword = (password: string, passwordHash: string): Promise<boolean> =>
+  inTurn(() => verify(passwordHash, password));

@@ -38,8 +38,7 @@ async function serveStorefront(app: Express): Promise<void> {
   process.on('message', (_message, socket) => {
     if (!(socket instanceof Socket)) return;
     process.send?.({ taken: true });
-    http.server.emit('connection', socket);
-    socket.resume();
+    http.take(socket);
   });
   const end = async () => {
     await http.stop();

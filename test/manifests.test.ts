@@ -132,11 +132,12 @@ describe.each(functionNames)('functions/%s/func.yaml', (name) => {
   test('holds only the secrets that it needs', () => {
     const secrets = read().run.envs.flatMap(({ value }) => /\{\{ secret:([\w-]+):/.exec(value)?.[1] ?? []);
     const needed = {
-      'log-in': ['database', 'token-private-key'],
-      storefront: ['database'],
-      'send-notification': ['database', 'event-keys', 'mail'],
-    }[name] ?? ['database', 'event-keys'];
-    expect(secrets).toEqual(needed);
+      'log-in': ['token-private-key'],
+      storefront: [],
+      'send-notification': ['event-keys', 'mail'],
+    }[name] ?? ['event-keys'];
+    // the database's under the function's own role
+    expect(secrets).toEqual([`database-${name}`, ...needed]);
   });
 });
 

@@ -2,6 +2,7 @@ import { beforeAll, expect, test } from '@jest/globals';
 import { uuidv7 } from 'uuidv7';
 import { call } from '#local/testing/calls.ts';
 import { rows, useDatabase } from '#local/testing/database.ts';
+import { countingHashes } from '#local/testing/hashes.ts';
 import { hashPassword } from '#platform/password.ts';
 import { authenticate } from '#platform/token.ts';
 import { handle } from './index.ts';
@@ -35,6 +36,14 @@ test('a wrong password and an unknown e-mail get the same answer', async () => {
   const [wrong, unknown] = [await logIn('ann@example.com', 'wrong'), await logIn('bob@example.com', 'wrong')];
   expect(wrong).toMatchObject({ status: 401, body: { code: 'invalid_credentials' } });
   expect(unknown).toEqual(wrong);
+});
+
+test('an unknown e-mail costs one password hash as a wrong password does, so that the time does not tell', async () => {
+  await logIn('ann@example.com', 'wrong'); // the first one ever prepares what an unknown e-mail is compared with
+  const wrong = await countingHashes(() => logIn('ann@example.com', 'wrong'));
+  const unknown = await countingHashes(() => logIn('nobody@example.com', 'wrong'));
+  expect({ wrong: wrong.begun, unknown: unknown.begun }).toEqual({ wrong: 1, unknown: 1 });
+  expect(unknown.result).toEqual(wrong.result);
 });
 
 test.each([[{}], [{ email: 'ann@example.com' }], [{ email: 1, password: 2 }], ['text']])(

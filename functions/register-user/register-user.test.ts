@@ -56,6 +56,22 @@ test('of two that register one e-mail at once, the one that commits first has it
   expect(await answer).toMatchObject({ status: 409 });
 });
 
+test('nobody registers as an administrator, or chooses their id', async () => {
+  const id = uuidv7();
+  const { status, body } = await register({ ...ann(), role: 'admin', id, createdAt: '2020-01-01T00:00:00Z' });
+  expect(status).toBe(201);
+  expect(body.id).not.toBe(id);
+  expect(await row('select role from users.users where id = $1', [body.id])).toEqual({ role: 'customer' });
+  expect(JSON.stringify(body)).not.toContain('argon2');
+});
+
+test('a text that Postgres cannot keep is refused, not answered by 500', async () => {
+  expect(await register({ ...ann(), name: 'A\0nn' })).toMatchObject({
+    status: 422,
+    body: { code: 'invalid_body' },
+  });
+});
+
 test.each([
   ['no body', undefined],
   ['a list', []],

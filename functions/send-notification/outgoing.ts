@@ -60,9 +60,8 @@ async function sendWaiting(): Promise<void> {
       subject: mail.subject,
       ...renderMail(mail),
     });
-    void mark(outcomeOf(mail, result)).catch((error: unknown) =>
-      log.warn({ err: error, notification: mail.id }, 'a mail could not be marked; it may be sent again'),
-    );
+    // a clean stop waits for it, or the mail would be sent again
+    inBackground(mark(outcomeOf(mail, result)), `marking mail ${mail.id}`);
   }
 }
 

@@ -145,6 +145,16 @@ describe('once a fact', () => {
     expect(await outboxOf(orderId)).toEqual([]);
   });
 
+  test('a clean stop waits until a mail that was sent is marked as sent, or it would be sent again', async () => {
+    const { event } = await paidOrder();
+    await tell(event);
+    await backgroundDone(5_000);
+    expect(await row('select status, attempts from notifying.notifications where fact = $1', [event.id])).toEqual({
+      status: 'sent',
+      attempts: 1,
+    });
+  });
+
   test('a chain that was opened again is ended by the repeated fact too', async () => {
     const { orderId, event } = await paidOrder();
     await tell(event);

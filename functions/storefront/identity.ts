@@ -4,12 +4,22 @@ import { authenticate, type Authenticated } from '#platform/token.ts';
 
 const open = new Set(['POST /users', 'POST /sessions', 'GET /products']);
 
-/** Checks the token of every request but the open ones; the caller is then found by `callerOf`. */
+/**
+ * Checks the token of every request but the open ones; the caller is then found by `callerOf`. Who has none that is
+ * good is refused by `onlyKnown`, after the requests of their address were counted.
+ */
 export const identify: RequestHandler = async (request, response, next) => {
   if (!open.has(`${request.method} ${request.path}`)) {
-    response.locals['caller'] = await authenticate(request.headers.authorization);
+    response.locals['caller'] = await authenticate(request.headers.authorization).catch((error: unknown) => {
+      response.locals['refusal'] = error;
+    });
   }
   next();
+};
+
+/** Refuses who has not shown a good token where one is needed. */
+export const onlyKnown: RequestHandler = (_request, response, next) => {
+  next(response.locals['refusal']);
 };
 
 /** Who calls. Only for routes that need a token. */

@@ -1,4 +1,4 @@
-import express, { type Express } from 'express';
+import express, { type Express, type RequestHandler } from 'express';
 import helmet from 'helmet';
 import { admin } from './admin.ts';
 import { commands } from './commands.ts';
@@ -7,9 +7,15 @@ import { answerProblem, noRoute } from './errors.ts';
 import { events } from './events.ts';
 import { health } from './health.ts';
 import { limitCaller } from './limits.ts';
-import { identify } from './identity.ts';
+import { identify, onlyKnown } from './identity.ts';
 import { reads } from './reads.ts';
 import { storefrontSettings } from './settings.ts';
+
+/** What is told to one customer stays in no cache on the way. */
+const notKept: RequestHandler = (_request, response, next) => {
+  response.set('cache-control', 'no-store');
+  next();
+};
 
 /** The public door: the REST API. It reads for itself and hands commands to the functions. */
 export function createStorefront(): Express {
@@ -21,7 +27,7 @@ export function createStorefront(): Express {
   app.use(health());
   app.use(helmet({ contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } } }));
   app.use(docs());
-  app.use('/v1', identify, limitCaller);
+  app.use('/v1', notKept, identify, limitCaller, onlyKnown);
   app.use('/v1', commands());
   app.use('/v1', reads());
   app.use('/v1', events());

@@ -17,6 +17,7 @@ function limit(
     limit: max,
     keyGenerator,
     skipSuccessfulRequests: failedOnly,
+    requestWasSuccessful: (_request, response) => response.statusCode !== 401,
     standardHeaders: 'draft-8',
     legacyHeaders: false,
     validate: false,

@@ -239,11 +239,28 @@ describe('commands', () => {
       ['/v1/users', 'POST'],
       [`/v1/orders/${uuidv7()}/cancel`, 'POST'],
       ['/v1/users/me', 'GET'],
+      ['/v1/sessions', 'POST'],
+      ['/v1/products', 'GET'],
+      [`/v1/orders/${uuidv7()}`, 'GET'],
+      ['/healthz', 'GET'],
     ] as const) {
       const answer = await ask(path, { as: uuidv7(), method: 'DELETE' });
       expect({ status: answer.status, allow: answer.headers.get('allow') }).toEqual({ status: 405, allow });
     }
   });
+});
+
+test('an answer tells browsers and caches to keep it to the caller, and allows no other origin', async () => {
+  const { headers } = await ask('/v1/orders', { as: uuidv7(), headers: { origin: 'https://evil.example' } });
+  expect(Object.fromEntries(headers)).toMatchObject({
+    'cache-control': 'no-store',
+    'content-security-policy': expect.stringContaining("default-src 'self'"),
+    'strict-transport-security': expect.stringContaining('max-age='),
+    'x-content-type-options': 'nosniff',
+    'x-frame-options': 'SAMEORIGIN',
+    'referrer-policy': 'no-referrer',
+  });
+  for (const name of ['access-control-allow-origin', 'x-powered-by', 'server']) expect(headers.get(name)).toBeNull();
 });
 
 describe('limits', () => {

@@ -3,7 +3,8 @@ import pg from 'pg';
 import { databaseUrl } from '#local/testing/global-setup.ts';
 import { closeDatabase } from '#platform/database.ts';
 
-const url = process.env['DATABASE_URL'] ?? '';
+// the owner's: a test arranges and looks with every right, and only the room under test has its own
+const url = process.env['TEST_DATABASE_URL'] ?? '';
 const serverUrl = process.env['TEST_POSTGRES_URL'] ?? '';
 
 pg.types.setTypeParser(pg.types.builtins.INT8, Number);

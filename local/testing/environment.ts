@@ -1,11 +1,17 @@
 import { randomBytes } from 'node:crypto';
+import { expect } from '@jest/globals';
+import { roleOf, roleOfAll, roleUrl } from '#database/roles.ts';
 
-// The settings of a test file. Its database is made by `useDatabase`, if it needs one.
+// The settings of a test file. Its database is made by `useDatabase`, if it needs one. What is tested connects under
+// the role that it has in operation: a room under its own.
 const server = new URL(process.env['TEST_POSTGRES_URL'] ?? 'postgres://nowhere');
 server.pathname = `/test_${randomBytes(6).toString('hex')}`;
+const room = /\/functions\/([\w-]+)\//.exec(expect.getState().testPath ?? '')?.[1];
+const rolesKey = process.env['TEST_ROLES_KEY'] ?? '';
 
 Object.assign(process.env, {
-  DATABASE_URL: server.href,
+  DATABASE_URL: roleUrl(server.href, rolesKey, room ? roleOf(room) : roleOfAll),
+  TEST_DATABASE_URL: server.href,
   BROKER_URL: 'http://127.0.0.1:9/shop/default',
   SMTP_URL: 'smtp://127.0.0.1:9',
   LOG_LEVEL: process.env['LOG_LEVEL'] ?? 'silent',

@@ -1,8 +1,10 @@
+import { randomBytes } from 'node:crypto';
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import pg from 'pg';
 import { migrate } from '#database/migrate.ts';
+import { setRolePasswords } from '#database/roles.ts';
 import { startPostgres, type Postgres } from '#local/postgres.ts';
 
 declare global {
@@ -19,7 +21,9 @@ export default async function globalSetup(): Promise<void> {
   await client.query('create database shop_template');
   await client.end();
   await migrate(databaseUrl(server.url, 'shop_template'));
-  process.env['TEST_POSTGRES_URL'] = server.url;
+  const rolesKey = randomBytes(32).toString('base64url');
+  await setRolePasswords(databaseUrl(server.url, 'shop_template'), rolesKey);
+  Object.assign(process.env, { TEST_POSTGRES_URL: server.url, TEST_ROLES_KEY: rolesKey });
 }
 
 /** The address of another database on the same server. */

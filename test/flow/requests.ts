@@ -1,9 +1,12 @@
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
 import { expect, test } from '@jest/globals';
 import { uuidv7 } from 'uuidv7';
 import { importJWK, SignJWT } from 'jose';
 import { call, newKey, type ProblemBody } from '../support/api.ts';
 import { customersWith, customerWith, type Customer, type Order, type Page } from '../support/customers.ts';
 import type { Shop } from '../support/shop.ts';
+import { until } from '../support/until.ts';
 
 /** What the door lets in, and what it does not. */
 export function requestTests(shop: () => Shop): void {
@@ -121,6 +124,87 @@ export function requestTests(shop: () => Shop): void {
     expect((await call(shop(), 'GET', '/v1/nowhere', { token: own })).status).toBe(404);
     const deleted = await call(shop(), 'DELETE', '/v1/orders', { token: own });
     expect([deleted.status, deleted.headers.get('allow')]).toEqual([405, 'GET, POST']);
+  });
+
+  test('whatever is in a body, a path or a header, it is never answered by 5xx, and nothing is written', async () => {
+    const { token: own } = await customerWith(shop(), 0);
+    const before = await written();
+    const odd = [
+      '\0',
+      'a\0b@example.com',
+      '\ud800',
+      '\u202e',
+      '{{7*7}}',
+      "'; drop table users.users; --",
+      '../../etc/passwd',
+    ];
+    const bodies: unknown[] = [
+      ...odd.flatMap((text) => [
+        text,
+        { email: text, password: text, name: text },
+        { email: `${uuidv7()}@example.com`, password: '12345678', name: `${text}\0` },
+        { amount: text, currency: text },
+        { items: [{ sku: text || ' ', quantity: 1 }] },
+      ]),
+      `${'['.repeat(30_000)}${']'.repeat(30_000)}`,
+      '{"__proto__": {"role": "admin"}, "constructor": {"prototype": {}}}',
+      '1e999',
+      'null',
+      '""',
+    ];
+    const headers = { 'idempotency-key': newKey() };
+    for (const body of bodies) {
+      for (const path of ['/v1/users', '/v1/sessions', '/v1/accounts/me/deposits', '/v1/orders']) {
+        const { status } = await call(shop(), 'POST', path, { token: own, headers, body });
+        const what = `${path} ${JSON.stringify(body).slice(0, 100)}`;
+        expect([what, status >= 400 && status < 500]).toEqual([what, true]);
+      }
+    }
+    const cursors = ['"\0"', '"\\u0000"', '{}', '-1', '9e99'].map((text) => Buffer.from(text).toString('base64url'));
+    const paths = [
+      ...['/v1/products', '/v1/orders', '/v1/notifications', '/v1/accounts/me/entries'].flatMap((path) =>
+        [...cursors, '%00', '%'].map((cursor) => `${path}?cursor=${cursor}`),
+      ),
+      ...['/v1/orders/%00', '/v1/orders/%', '/v1/orders/..%2f', '/v1/notifications?orderId=%00', '/v1/%c0%ae/'],
+      ...['/v1/orders?status[]=paid&status[]=x', '/v1/orders?limit=1&limit=2', '/v1/orders?__proto__[x]=1'],
+    ];
+    for (const path of paths) {
+      const { status } = await call(shop(), 'GET', path, { token: own });
+      expect([path, status < 500]).toEqual([path, true]);
+    }
+    expect(await written()).toEqual(before);
+  });
+
+  test('no address that a caller gives is ever called', async () => {
+    let calls = 0;
+    const bait = createServer(() => (calls += 1)).listen(0, '127.0.0.1');
+    await once(bait, 'listening');
+    const address = `127.0.0.1:${(bait.address() as AddressInfo).port}`;
+    const url = `http://${address}/x`;
+    const customer = await customerWith(shop(), 1_000);
+    const headers = {
+      'x-forwarded-host': address,
+      'x-forwarded-for': address,
+      forwarded: `host=${address}`,
+      referer: url,
+      origin: url,
+      'x-original-url': url,
+      'ce-source': url,
+      'ce-id': url,
+    };
+    const body = { email: `${uuidv7()}@example.com`, password: '12345678', name: url, avatar: url, callback: url };
+    expect((await call(shop(), 'POST', '/v1/users', { headers, body })).status).toBe(201);
+    const { token: own } = customer;
+    const order = { items: [{ sku: 'pen', quantity: 1 }], webhook: url };
+    const { status } = await call(shop(), 'POST', '/v1/orders', {
+      token: own,
+      headers: { ...headers, 'idempotency-key': url },
+      body: order,
+    });
+    expect(status).toBe(202);
+    await until('both mails are sent', async () => (await shop().mails()).some(({ to }) => to === body.email));
+    bait.close();
+    expect(calls).toBe(0);
   });
 
   test('who tries passwords is slowed down, and told for how long', async () => {

@@ -1,0 +1,215 @@
+import { describe, expect, test } from '@jest/globals';
+import pg from 'pg';
+import { functionNames } from '#local/functions.ts';
+import { row, rows, useDatabase } from '#local/testing/database.ts';
+import { one, statement } from '#platform/database.ts';
+import { roleOf, roleOfAll, roleUrl, setRolePasswords } from './roles.ts';
+
+// Every right that a function has, and none beside. That each is needed, the room's own test shows: it runs under it.
+
+useDatabase();
+
+const publishing = 'insert (id, event), select (id, event, attempts, due_at), update (attempts, due_at)';
+const parking = 'insert, select, update (reason, detail, times, last_parked_at)';
+
+const rights: Record<string, Record<string, string>> = {
+  'register-user': {
+    'users.users': 'insert (id, email, name, password_hash), select (id, email, name, created_at)',
+    'events.outbox': publishing,
+  },
+  'log-in': { 'users.users': 'select (id, email, password_hash, role)' },
+  'create-account': { 'billing.accounts': 'insert (id, user_id), select' },
+  'deposit-money': {
+    'billing.accounts': 'select, update (balance, deposited, version)',
+    'billing.deposits': 'insert, select',
+    'billing.transfers': 'insert',
+    'events.outbox': publishing,
+  },
+  'create-order': {
+    'ordering.products': 'select',
+    'ordering.orders': 'insert (id, user_id, idempotency_key, request_hash, total, currency), select',
+    'ordering.order_lines': 'insert, select',
+    'events.outbox': publishing,
+  },
+  'charge-account': {
+    'ordering.orders': 'select',
+    'billing.accounts': 'select, update (balance, version)',
+    'billing.charges': 'insert, select',
+    'billing.transfers': 'insert',
+  },
+  'settle-order': {
+    'ordering.orders': 'select, update (status, reason, paid_at, rejected_at, canceled_at, refunded_at)',
+    'events.outbox': 'delete, select (id)',
+  },
+  'cancel-order': {
+    'ordering.orders': 'select, update (status, cancel_requested_at)',
+    'ordering.order_lines': 'select',
+    'events.outbox': publishing,
+  },
+  'refund-charge': {
+    'ordering.orders': 'select',
+    'billing.accounts': 'select, update (balance, version)',
+    'billing.charges': 'insert, select',
+    'billing.transfers': 'insert, select',
+  },
+  'send-notification': {
+    'users.users': 'select (id, email, name)',
+    'ordering.order_lines': 'select',
+    'notifying.notifications':
+      'insert (id, fact, user_id, order_id, template, recipient, subject, detail, correlation_id), select, ' +
+      'update (status, attempts, due_at, error, sent_at)',
+    'events.outbox': 'delete, select (id), update (due_at)',
+  },
+  'park-event': { 'events.outbox': 'delete, select (id)', 'events.dead_letters': parking },
+  'replay-events': {
+    'events.outbox': 'delete, insert (id, event, due_at), select, update (attempts, due_at)',
+    'events.dead_letters': 'select, update (replayed_at, bulk_at)',
+  },
+  sweep: { 'events.outbox': 'delete, select, update (attempts, due_at)', 'events.dead_letters': parking },
+  storefront: {
+    'users.users': 'select (id, email, name, created_at)',
+    'billing.accounts': 'select',
+    'billing.deposits': 'select',
+    'billing.charges': 'select',
+    'billing.transfers': 'select',
+    'ordering.products': 'select',
+    'ordering.orders': 'select',
+    'ordering.order_lines': 'select',
+    'notifying.notifications': 'select',
+    'events.outbox': 'select (id, attempts, due_at)',
+    'events.dead_letters': 'select',
+  },
+};
+
+/** What a role was given on each table, from the catalogue: rights in the order of the alphabet, columns in the table's. */
+async function given(role: string): Promise<Record<string, string>> {
+  const found = await rows<{ name: string; rights: string }>(
+    `
+    with a_right as (
+      select c.oid, lower(p.privilege_type) as privilege, null as columns
+        from pg_class c, aclexplode(c.relacl) p
+       where p.grantee = $1::regrole
+       union all
+      select a.attrelid, lower(p.privilege_type), string_agg(a.attname, ', ' order by a.attnum)
+        from pg_attribute a, aclexplode(a.attacl) p
+       where p.grantee = $1::regrole
+       group by a.attrelid, p.privilege_type
+    )
+    select oid::regclass::text as name,
+           string_agg(privilege || coalesce(' (' || columns || ')', ''), ', ' order by privilege) as rights
+      from a_right
+     group by oid`,
+    [role],
+  );
+  return Object.fromEntries(found.map(({ name, rights: each }) => [name, each]));
+}
+
+test('every function has a role', () => {
+  expect(Object.keys(rights)).toEqual(expect.arrayContaining([...functionNames]));
+});
+
+describe.each(Object.keys(rights))('%s', (name) => {
+  test('has these rights on tables and no other', async () => {
+    expect(await given(roleOf(name))).toEqual(rights[name]);
+  });
+
+  test('enters the schemas of these tables and no other', async () => {
+    const wanted = new Set(Object.keys(rights[name] ?? {}).map((table) => table.split('.')[0]));
+    const found = await rows<{ nspname: string; privilege: string }>(
+      `select nspname, p.privilege_type as privilege from pg_namespace, aclexplode(nspacl) p where p.grantee = $1::regrole`,
+      [roleOf(name)],
+    );
+    expect(new Set(found.map(({ nspname }) => nspname))).toEqual(wanted);
+    expect(new Set(found.map(({ privilege }) => privilege))).toEqual(new Set(['USAGE']));
+  });
+});
+
+test('all functions in one process have the rights of each and none beside', async () => {
+  expect(await given(roleOfAll)).toEqual({});
+  const members = await rows<{ role: string }>(
+    'select roleid::regrole::text as role from pg_auth_members where member = $1::regrole order by 1',
+    [roleOfAll],
+  );
+  expect(members.map(({ role }) => role)).toEqual(Object.keys(rights).map(roleOf).toSorted());
+});
+
+test('no role may do what concerns the server, or belongs to another role', async () => {
+  expect(
+    await rows(
+      `select rolname
+         from pg_roles
+        where rolname like 'shop\\_%'
+          and (rolsuper or rolcreaterole or rolcreatedb or rolreplication or rolbypassrls
+               or rolname <> $1 and exists (select from pg_auth_members where member = pg_roles.oid))`,
+      [roleOfAll],
+    ),
+  ).toEqual([]);
+});
+
+test('what is not given to a role is given to nobody', async () => {
+  const toPublic = `
+    select oid::regclass::text as name
+      from pg_class, aclexplode(relacl) p
+     where p.grantee = 0 and relnamespace::regnamespace::text = any ($1)
+     union all
+    select nspname from pg_namespace, aclexplode(nspacl) p where p.grantee = 0 and nspname = any ($1)`;
+  expect(await rows(toPublic, [['users', 'billing', 'ordering', 'notifying', 'events']])).toEqual([]);
+});
+
+/** Runs a statement as all functions together could. */
+const attempt = (sql: string) => one(statement('attempt', sql));
+
+test.each([
+  ['change a movement of the ledger', 'update billing.transfers set amount = 1'],
+  ['remove a movement of the ledger', 'delete from billing.transfers'],
+  ['change a decision on a charge', `update billing.charges set outcome = 'declined'`],
+  ['open an account with money on it', 'insert into billing.accounts (id, user_id, balance) values (null, null, 1)'],
+  ['make an administrator', `update users.users set role = 'admin'`],
+  ['register an administrator', `insert into users.users (id, role) values (null, 'admin')`],
+  ['place an order that is paid', 'insert into ordering.orders (id, paid_at) values (null, now())'],
+  ['change what an order costs', 'update ordering.orders set total = 1'],
+  ['change a price', 'update ordering.products set price = 1'],
+  ['change an event that is to be published', `update events.outbox set event = '{}'`],
+  ['tell somebody else', `update notifying.notifications set recipient = 'x'`],
+  ['change the schema', 'create table billing.more ()'],
+])('no function may %s', async (_what, sql) => {
+  await expect(attempt(sql)).rejects.toThrow(/permission denied/);
+});
+
+test('what is under test connects under a role of its own, and not as the owner', async () => {
+  const who = statement<{ current_user: string }>('who', 'select current_user');
+  expect(await one(who)).toEqual({ current_user: roleOfAll });
+});
+
+describe('passwords', () => {
+  const owner = process.env['TEST_DATABASE_URL'] ?? '';
+  const logIn = async (url: string) => {
+    const client = new pg.Client({ connectionString: url });
+    await client.connect();
+    await client.end();
+  };
+  // a role that no other test connects under
+  const urlWith = (key: string) => roleUrl(owner, key, 'shop_password_test');
+
+  test('are derived from the key, so another key opens nothing; none is kept by the server', async () => {
+    await rows('create role shop_password_test login');
+    await rows('grant shop_password_test to shop_functions');
+    try {
+      await expect(logIn(urlWith('no password yet'))).rejects.toThrow(/password authentication failed/);
+      await setRolePasswords(owner, process.env['TEST_ROLES_KEY'] ?? '');
+      await setRolePasswords(owner, process.env['TEST_ROLES_KEY'] ?? '');
+      await logIn(urlWith(process.env['TEST_ROLES_KEY'] ?? ''));
+      await expect(logIn(urlWith('another key'))).rejects.toThrow(/password authentication failed/);
+      const { rolpassword } = await row<{ rolpassword: string }>(
+        `select rolpassword from pg_authid where rolname = 'shop_password_test'`,
+      );
+      expect(rolpassword).toMatch(/^SCRAM-SHA-256\$4096:/);
+    } finally {
+      await rows('drop role shop_password_test');
+    }
+  });
+
+  test('an address without a host cannot carry a role', () => {
+    expect(() => roleUrl('postgres:///shop', 'key', roleOfAll)).toThrow(/must name a host/);
+  });
+});

@@ -1,0 +1,27 @@
+// Prints a secret for each function with the address by which its own role connects, for `kubectl apply -f -`. Reads the
+// secret `database` as `kubectl get -o json` says it: derived from the key in there, so that a new function gets its own.
+import { randomBytes } from 'node:crypto';
+import { text } from 'node:stream/consumers';
+import { roleOf, roleUrl } from '#database/roles.ts';
+import { functionNames } from '#local/functions.ts';
+
+const { metadata, data } = JSON.parse(await text(process.stdin)) as {
+  metadata: { namespace: string };
+  data: Record<string, string>;
+};
+const read = (key: string) => Buffer.from(data[key] ?? '', 'base64').toString();
+const secret = (name: string, values: Record<string, string>) => ({
+  apiVersion: 'v1',
+  kind: 'Secret',
+  metadata: { name, namespace: metadata.namespace },
+  data: Object.fromEntries(Object.entries(values).map(([key, value]) => [key, Buffer.from(value).toString('base64')])),
+});
+
+const ownerUrl = read('url');
+// an installation from before the functions had roles of their own has no key yet
+const rolesKey = read('roles-key') || randomBytes(32).toString('base64url');
+const items = [
+  secret('database', { password: read('password'), url: ownerUrl, 'roles-key': rolesKey }),
+  ...functionNames.map((name) => secret(`database-${name}`, { url: roleUrl(ownerUrl, rolesKey, roleOf(name)) })),
+];
+process.stdout.write(`${JSON.stringify({ apiVersion: 'v1', kind: 'List', items })}\n`);
