@@ -9,7 +9,7 @@ export default {
   // after the framework: it has to know whose test this is
   setupFilesAfterEnv: ['./local/testing/environment.ts'],
   reporters: ['default', './local/testing/count-reporter.ts'],
-  testTimeout: 20_000,
+  testTimeout: 60_000,
   coverageProvider: 'v8',
   collectCoverageFrom: ['functions/**/*.ts', 'platform/**/*.ts', 'api/**/*.ts', 'events/**/*.ts', '!**/*.test.ts'],
 };
