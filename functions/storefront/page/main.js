@@ -51,9 +51,11 @@ async function enter() {
     await readUser();
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
+    // whoever's session has ended was told so
+    if (token() === null) return;
     notice = error.message;
     changed();
-    if (token() !== null) setTimeout(() => void enter(), 2_000);
+    setTimeout(() => void enter(), 2_000);
     return;
   }
   say(`Logged in as ${state.user?.name ?? ''}.`);
