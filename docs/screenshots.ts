@@ -59,6 +59,8 @@ if (!program || !shop) {
   process.exit(1);
 }
 const browser = await openBrowser(program);
-await takePictures(await browser.newPage({ viewport: { width: 1_280, height: 860 } }), shop.url).finally(() =>
-  browser.close(),
-);
+try {
+  await takePictures(await browser.newPage({ viewport: { width: 1_280, height: 860 } }), shop.url);
+} finally {
+  await browser.close();
+}

@@ -3,8 +3,6 @@ import type { Moment } from './timeline.ts';
 
 interface Unended {
   id: string;
-  type: string;
-  function: string;
   attempts: number;
   dueAt: Date;
 }
@@ -12,8 +10,7 @@ interface Unended {
 const unended = statement<Unended>(
   'storefront.unended_chains',
   `
-  select id, event ->> 'type' as type, replace(event ->> 'source', '/shop/', '') as function, attempts,
-         due_at as "dueAt"
+  select id, attempts, due_at as "dueAt"
     from events.outbox
    where id = any ($1::text[])
      and attempts > 0`,
@@ -60,14 +57,13 @@ export async function findDeliveries(orderId: string): Promise<Moment[]> {
   return [...letters.flatMap(parking), ...open.map(due)];
 }
 
-const due = ({ id, type, function: by, attempts, dueAt }: Unended): Moment => ({
-  at: dueAt,
-  type: 'event.due',
-  function: by,
-  id,
-  correlationId: id,
-  detail: { event: type, repeats: attempts },
-});
+function due({ id, attempts, dueAt }: Unended): Moment {
+  const [type, by] = id.endsWith('.placed')
+    ? ['shop.order.placed.v1', 'create-order']
+    : ['shop.order.cancel_requested.v1', 'cancel-order'];
+  const detail = { event: type, repeats: attempts };
+  return { at: dueAt, type: 'event.due', function: by, id, correlationId: id, detail };
+}
 
 function parking({ eventId, type, correlationId, reason, times, ...when }: Parked): Moment[] {
   const of = { id: eventId, correlationId };

@@ -28,8 +28,8 @@ export function createStorefront(): Express {
   app.use(health());
   app.use(helmet({ contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } } }));
   app.use(docs());
-  app.use('/v1', notKept, identify, limitCaller, onlyKnown);
   app.use(webPage());
+  app.use('/v1', notKept, identify, limitCaller, onlyKnown);
   app.use('/v1', commands());
   app.use('/v1', reads());
   app.use('/v1', events());

@@ -29,10 +29,8 @@ export function webPage(): Router {
   router.get('/', policy, (_request, response) => {
     response.sendFile('index.html', { root: folder });
   });
-  router.all('/', only('GET', 'HEAD'));
-  router.get('/page/lib/lit-html.js', (_request, response) => {
-    response.sendFile(litHtml, { dotfiles: 'allow' });
-  });
+  router.all('/', only('GET'));
+  router.use('/page/lib/lit-html.js', express.static(litHtml, { index: false, redirect: false }));
   router.use('/page', express.static(folder, { index: false, redirect: false }));
   return router;
 }

@@ -17,8 +17,13 @@ export function adminPageTests(shop: () => Shop, open: Open): void {
     return page;
   };
 
-  test('the ledger is checked', async () => {
+  test('the figures of the last minute are shown, and the ledger is checked', async () => {
+    const customer = await customerWith(shop(), 1_000);
+    const { id } = await customer.order('pen');
+    await customer.decided(id);
     const page = await enter();
+    await page.getByText(/^[1-9]\d*, [1-9]\d* decided$/).waitFor();
+    await page.getByText(/^\d+ ms median/).waitFor();
     await page.getByRole('button', { name: 'Check the ledger' }).click();
     await page.locator('#ledger').getByText('balanced', { exact: true }).waitFor();
   });

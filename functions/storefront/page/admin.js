@@ -17,16 +17,18 @@ export function watchTheShop() {
   }, everyMs);
 }
 
-/** Reads the dead letters and how far a bulk replay is. */
+/** Reads the figures, the dead letters, and how far a bulk replay is. */
 export async function readShop() {
   try {
-    const [letters, bulk] = await Promise.all([
+    const [letters, bulk, figures] = await Promise.all([
       rows('letters', '/admin/dead-letters'),
       api('GET', '/admin/dead-letters/replay'),
+      api('GET', '/admin/figures'),
     ]);
     const events = new Map(state.letters.map(({ id, event }) => [id, event]));
     state.letters = letters.map((letter) => ({ ...letter, event: events.get(letter.id) }));
     state.bulk = bulk;
+    state.figures = figures;
     state.refused.delete('letters');
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
@@ -38,6 +40,10 @@ export async function readShop() {
 /** What the administrator sees: whether the money is right, and what could not be delivered. */
 export const admin = () =>
   html`<div class="admin">
+    <section aria-labelledby="figures-title">
+      <h2 id="figures-title">The last minute</h2>
+      ${figures()}
+    </section>
     <section aria-labelledby="ledger-title">
       <h2 id="ledger-title">Ledger</h2>
       <p class="line">${button('ledger', 'Check the ledger', checkLedger)} ${ledgerReport()}</p>
@@ -48,6 +54,29 @@ export const admin = () =>
       ${refusal('letters')} ${bulkReplay()} ${letters()} ${older('letters', readShop)}
     </section>
   </div>`;
+
+function figures() {
+  if (!state.figures) return nothing;
+  const { seconds, orders, decided, medianMs, p99Ms, openChains } = state.figures;
+  return html`<dl class="figures">
+    <div>
+      <dt>Orders a second</dt>
+      <dd>${(orders / seconds).toFixed(1)}</dd>
+    </div>
+    <div>
+      <dt>Orders</dt>
+      <dd>${orders}, ${decided} decided</dd>
+    </div>
+    <div>
+      <dt>Until the decision</dt>
+      <dd>${medianMs === null ? '–' : `${medianMs} ms median, ${p99Ms} ms at most for 99 %`}</dd>
+    </div>
+    <div>
+      <dt>Chains under way</dt>
+      <dd>${openChains}</dd>
+    </div>
+  </dl>`;
+}
 
 async function checkLedger() {
   state.ledger = await api('GET', '/admin/ledger/verify');

@@ -19,6 +19,8 @@
  * @typedef {{ startedAt: string | null, endsAt: string | null, total: number, waiting: number, replaying: number,
  *   done: number, parked: number }} BulkReplay
  * @typedef {{ balanced: boolean, accounts: number, transfers: number, differences: unknown[] }} Ledger
+ * @typedef {{ seconds: number, orders: number, decided: number, medianMs: number | null, p99Ms: number | null,
+ *   openChains: number }} Figures
  * @typedef {{ view: 'shop' | 'order' | 'shared', id: string }} Place
  */
 
@@ -39,6 +41,7 @@ const nobody = () => ({
   letters: /** @type {DeadLetter[]} */ ([]),
   bulk: /** @type {BulkReplay | null} */ (null),
   ledger: /** @type {Ledger | null} */ (null),
+  figures: /** @type {Figures | null} */ (null),
 });
 
 /** What is shown. Whoever changes it says so with `changed`. */
