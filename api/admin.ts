@@ -70,6 +70,20 @@ const ledgerReport = named(
   }),
 );
 
+const ms = count.nullable().meta({ description: 'From acceptance to decision; null if none was decided.' });
+
+const figures = named(
+  'Figures',
+  z.object({
+    seconds: count.meta({ description: 'Of how long these orders are.' }),
+    orders: count,
+    decided: count.meta({ description: 'Of these, those that were paid or rejected.' }),
+    medianMs: ms,
+    p99Ms: ms,
+    openChains: count.meta({ description: 'Chains of events that have not ended.' }),
+  }),
+);
+
 export const adminRoutes: Route[] = [
   {
     method: 'get',
@@ -128,5 +142,12 @@ export const adminRoutes: Route[] = [
     description: 'Compares every balance with the sum of its transfers.',
     who: 'admin',
     answers: { 200: { description: 'What was compared, and what differs.', body: ledgerReport } },
+  },
+  {
+    method: 'get',
+    path: '/v1/admin/figures',
+    summary: 'How much the shop does, and how fast',
+    who: 'admin',
+    answers: { 200: { description: 'The orders of the last minute.', body: figures } },
   },
 ];

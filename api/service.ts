@@ -14,6 +14,13 @@ const contract = named('Contract', z.looseObject({ info: z.looseObject({ title: 
 export const serviceRoutes: Route[] = [
   {
     method: 'get',
+    path: '/',
+    summary: 'The shop, for people',
+    who: 'anybody',
+    answers: { 200: { description: 'The page.', body: 'text/html' } },
+  },
+  {
+    method: 'get',
     path: '/healthz',
     summary: 'Does this process serve',
     who: 'anybody',

@@ -76,6 +76,7 @@ async function start(options: Options, stops: Stops): Promise<void> {
   say(`
 The shop is open after ${seconds} s${processes ? ', each function in a process of its own' : ''}.
 
+  page     ${url}
   API      ${url}/v1
   mails    ${mailUrl ?? `sent to ${smtpUrlOf(options)}`}
   broker   ${process.env['BROKER_URL']}

@@ -6,6 +6,7 @@ import { Problem } from '#platform/problem.ts';
 import { jsonOnly, parse, passedOn } from './commands.ts';
 import { findBulkReplay, findDeadLetter, findDeadLetters } from './dead-letters.ts';
 import { only, send } from './errors.ts';
+import { findFigures } from './figures.ts';
 import { adminOnly } from './identity.ts';
 import { page, pageRequest, readQuery } from './paging.ts';
 import { verifyLedger } from './queries.ts';
@@ -59,9 +60,13 @@ export function admin(): Router {
     response.json({ balanced: differences.length === 0, accounts, transfers, differences });
   });
 
+  router.get('/figures', async (_request, response) => {
+    response.json(await findFigures());
+  });
+
   router.all('/dead-letters/replay', only('GET', 'POST', 'DELETE'));
   router.all('/dead-letters/:id/replay', only('POST'));
-  router.all(['/dead-letters', '/dead-letters/:id', '/ledger/verify'], only('GET'));
+  router.all(['/dead-letters', '/dead-letters/:id', '/ledger/verify', '/figures'], only('GET'));
   return router;
 }
 

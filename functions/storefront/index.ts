@@ -10,6 +10,7 @@ import { limitCaller } from './limits.ts';
 import { identify, onlyKnown } from './identity.ts';
 import { reads } from './reads.ts';
 import { storefrontSettings } from './settings.ts';
+import { webPage } from './web-page.ts';
 
 /** What is told to one customer stays in no cache on the way. */
 const notKept: RequestHandler = (_request, response, next) => {
@@ -17,7 +18,7 @@ const notKept: RequestHandler = (_request, response, next) => {
   next();
 };
 
-/** The public door: the REST API. It reads for itself and hands commands to the functions. */
+/** The public door: the REST API and the page. It reads for itself and hands commands to the functions. */
 export function createStorefront(): Express {
   const app = express();
   app.disable('x-powered-by');
@@ -27,6 +28,7 @@ export function createStorefront(): Express {
   app.use(health());
   app.use(helmet({ contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } } }));
   app.use(docs());
+  app.use(webPage());
   app.use('/v1', notKept, identify, limitCaller, onlyKnown);
   app.use('/v1', commands());
   app.use('/v1', reads());

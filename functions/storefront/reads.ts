@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { notificationsQuery } from '#api/notifications.ts';
 import { ordersQuery, sku } from '#api/orders.ts';
 import { Problem } from '#platform/problem.ts';
+import { findDeliveries } from './deliveries.ts';
 import { only } from './errors.ts';
 import { callerOf } from './identity.ts';
 import { page, pageRequest, readQuery } from './paging.ts';
@@ -49,8 +50,8 @@ export function reads(): Router {
   });
 
   router.get('/orders/:id/timeline', async (request, response) => {
-    const order = await findStory(callerOf(response).id, idOf(request.params.id));
-    response.json({ data: timeline(order ?? notFound('order')) });
+    const story = (await findStory(callerOf(response).id, idOf(request.params.id))) ?? notFound('order');
+    response.json({ data: timeline(story, await findDeliveries(story.order.id)) });
   });
 
   router.get('/notifications', async (request, response) => {

@@ -10,8 +10,11 @@ export interface Moment {
   detail: Record<string, unknown>;
 }
 
-/** What happened to an order, in order, from the times that its rows keep. A cancel is a chain of its own. */
-export function timeline({ order, charge, refund, notifications }: Story): Moment[] {
+/**
+ * What happened to an order, in order, from the times that its rows keep, with what its deliveries met. A cancel is a
+ * chain of its own.
+ */
+export function timeline({ order, charge, refund, notifications }: Story, deliveries: Moment[] = []): Moment[] {
   const { id, cancelRequestedAt } = order;
   const placed = `${id}.placed`;
   const canceled = `${id}.cancel_requested`;
@@ -45,7 +48,8 @@ export function timeline({ order, charge, refund, notifications }: Story): Momen
   }
   add(order.canceledAt, fact('order.canceled', 'settle-order', canceled));
   add(order.refundedAt, fact('order.refunded', 'settle-order', canceled));
-  return [...moments, ...notifications.flatMap(telling)].toSorted((a, b) => a.at.getTime() - b.at.getTime());
+  const all = [...moments, ...notifications.flatMap(telling), ...deliveries];
+  return all.toSorted((a, b) => a.at.getTime() - b.at.getTime());
 }
 
 /** What happened to a notification. */

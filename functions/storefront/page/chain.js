@@ -1,0 +1,69 @@
+import { shortType } from './words.js';
+
+/** @import { Moment } from './state.js' */
+
+/** Which function hears which event of an order. A test holds it against the Triggers. */
+export const hearers = /** @type {Record<string, string>} */ ({
+  'shop.order.placed.v1': 'charge-account',
+  'shop.charge.succeeded.v1': 'settle-order',
+  'shop.charge.declined.v1': 'settle-order',
+  'shop.order.paid.v1': 'send-notification',
+  'shop.order.rejected.v1': 'send-notification',
+  'shop.order.cancel_requested.v1': 'refund-charge',
+  'shop.charge.refunded.v1': 'settle-order',
+  'shop.charge.voided.v1': 'settle-order',
+  'shop.order.refunded.v1': 'send-notification',
+  'shop.order.canceled.v1': 'send-notification',
+});
+
+const always = ['create-order', 'charge-account', 'settle-order', 'send-notification', 'mailbox'];
+const order = [
+  ...['create-order', 'cancel-order', 'charge-account', 'refund-charge', 'settle-order', 'send-notification'],
+  ...['mailbox', 'park-event', 'replay-events'],
+];
+
+/** @typedef {{ from: string, to: string, tone: 'plain' | 'good' | 'bad' | 'waiting', text: string }} Arrow */
+
+const bad = new Set(['shop.charge.declined.v1', 'shop.order.rejected.v1']);
+const good = new Set([
+  'shop.charge.succeeded.v1',
+  'shop.order.paid.v1',
+  'shop.charge.refunded.v1',
+  'shop.order.refunded.v1',
+]);
+
+/** Where a moment leads from and to, and how it is drawn. @param {Moment} moment @returns {Arrow} */
+export function arrowOf({ type, function: by, detail }) {
+  const event = typeof detail['event'] === 'string' ? detail['event'] : '';
+  const of = shortType(event);
+  const hearer = hearers[event] ?? by;
+  switch (type) {
+    case 'notification.queued':
+      return { from: by, to: by, tone: 'plain', text: 'mail recorded' };
+    case 'notification.sent':
+      return { from: by, to: 'mailbox', tone: 'good', text: 'mail sent' };
+    case 'event.parked':
+      return { from: hearer, to: by, tone: 'bad', text: `${of} parked` };
+    case 'event.replayed':
+      return { from: by, to: hearer, tone: 'plain', text: `${of} replayed` };
+    case 'event.due': {
+      const times = Number(detail['repeats']);
+      return {
+        from: by,
+        to: hearer,
+        tone: 'waiting',
+        text: `${of} repeated ${times === 1 ? 'once' : `${times} times`}`,
+      };
+    }
+    default: {
+      const tone = bad.has(type) ? 'bad' : good.has(type) ? 'good' : 'plain';
+      return { from: by, to: hearers[type] ?? by, tone, text: shortType(type) };
+    }
+  }
+}
+
+/** The functions that take part, from left to right. @param {Arrow[]} arrows */
+export function lanesOf(arrows) {
+  const used = new Set([...always, ...arrows.flatMap(({ from, to }) => [from, to])]);
+  return [...order.filter((name) => used.has(name)), ...[...used].filter((name) => !order.includes(name))];
+}

@@ -1,0 +1,93 @@
+import { request, Refused } from './api.js';
+import { happened, isUnderWay, refresh } from './data.js';
+import { changed, state } from './state.js';
+import { isAdmin } from './session.js';
+
+/** @type {AbortController | undefined} */
+let current;
+let lastEventId = '';
+
+/** Follows what happens to whoever is logged in, until `stopFollowing`; a stream that was cut goes on where it was. */
+export async function follow() {
+  stopFollowing();
+  const mine = new AbortController();
+  current = mine;
+  while (!mine.signal.aborted) {
+    const pauseMs = await listen(mine.signal).then(() => 1_000, afterRefusal);
+    if (mine.signal.aborted) return;
+    state.live = false;
+    changed();
+    await pause(pauseMs);
+    // what is shown stays true without the stream, too, only later
+    await refresh('account', 'orders', 'mails', 'timeline');
+  }
+}
+
+export function stopFollowing() {
+  current?.abort();
+  current = undefined;
+  lastEventId = '';
+}
+
+/** How long to wait after a stream was refused. @param {unknown} error */
+function afterRefusal(error) {
+  const status = error instanceof Refused ? error.status : 0;
+  // what is not ours, or older than a day, cannot be gone on from
+  if (status === 400) lastEventId = '';
+  return status === 429 ? 5_000 : 1_000;
+}
+
+/** @param {number} ms */
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** @param {AbortSignal} signal */
+async function listen(signal) {
+  // EventSource could not send the token, and a URL is no place for one
+  const answer = await request('GET', '/events', lastEventId ? { 'last-event-id': lastEventId } : {}, null, signal);
+  if (!answer.ok || !answer.body) throw new Refused('There is no stream.', { status: answer.status });
+  state.live = true;
+  changed();
+  for await (const { id, data } of messages(answer.body)) {
+    if (signal.aborted) return;
+    if (data) happened(JSON.parse(data));
+    if (id) lastEventId = id;
+  }
+}
+
+/**
+ * The messages of a stream of Server-Sent Events (HTML, section 9.2.6), whose lines end as the shop ends them.
+ *
+ * @param {ReadableStream<Uint8Array<ArrayBuffer>>} body
+ */
+async function* messages(body) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  for (let text = ''; ;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const blocks = (text + value).split('\n\n');
+    text = blocks.pop() ?? '';
+    for (const block of blocks) {
+      /** @type {Record<string, string>} */
+      const fields = Object.fromEntries(block.split('\n').map((line) => line.split(/: ?(.*)/s, 2)));
+      yield { id: fields['id'], data: fields['data'] };
+    }
+  }
+}
+
+const patienceMs = 2_000;
+
+/**
+ * What the stream does not tell: that a chain is repeated or was parked. It is asked for while the chosen order is
+ * under way and nothing has happened for a while; so is an account that is not open yet.
+ */
+export function watchTheSilence() {
+  setInterval(() => {
+    if (!state.user || isAdmin()) return;
+    const { view, id } = state.place;
+    const order = state.orders.find((one) => one.id === id);
+    const newest = state.moments.get(id)?.at(-1)?.at ?? '';
+    const quiet = Date.now() - Date.parse(newest) > patienceMs || newest === '';
+    if (!state.account) void refresh('account');
+    if (view === 'order' && order && isUnderWay(order) && quiet) void refresh('timeline', 'orders', 'account');
+  }, patienceMs);
+}
