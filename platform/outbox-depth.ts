@@ -11,7 +11,7 @@ const depth = statement<{ chains: number; ageSeconds: number }>(
   'outbox.depth',
   `
   select count(*) as chains,
-         coalesce(extract(epoch from clock_timestamp() - min(created_at) filter (
+         coalesce(extract(epoch from clock_timestamp() - min((event ->> 'time')::timestamptz) filter (
            -- not one that has just begun, nor one that waits for its turn in a replay
            where attempts > 1 or due_at < clock_timestamp() - interval '5 seconds'
          )), 0)::float8 as "ageSeconds"
