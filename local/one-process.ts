@@ -9,8 +9,10 @@ import { connectBroker } from '#platform/broker-client.ts';
 import { closeDatabase } from '#platform/database.ts';
 import { connectFunctions } from '#platform/function-client.ts';
 import { serveHttp } from '#platform/http-server.ts';
+import { serveMetrics } from '#platform/metrics-server.ts';
 import type { EventHandle } from '#platform/on-event.ts';
 import type { RequestHandle } from '#platform/on-request.ts';
+import { startTracing } from '#platform/tracing.ts';
 
 interface Room {
   handle: EventHandle | RequestHandle;
@@ -22,10 +24,11 @@ interface Room {
  * The broker listens over HTTP too, so that events can be posted by hand.
  */
 export async function runOneProcess({ port, brokerPort, faults }: Wiring): Promise<Running> {
+  const stopTracing = await startTracing();
   const rooms = await importRooms();
   const deliver: Deliver = async (subscriber, event) => {
     const handle = rooms.get(subscriber)?.handle;
-    return handle && 'deliver' in handle ? handle.deliver(event) : { status: 404 };
+    return handle && 'deliver' in handle ? handle.deliver(event, subscriber) : { status: 404 };
   };
   const broker = createBroker({ manifests: readManifests('broker'), deliver, ...(faults && { faults }) });
   const ingress = await serveBroker(broker, { port: brokerPort, host: '127.0.0.1' });
@@ -36,10 +39,11 @@ export async function runOneProcess({ port, brokerPort, faults }: Wiring): Promi
   connectFunctions(async (name, { headers, body }) => {
     const room = rooms.get(name);
     if (!room) throw new Error(`there is no function ${name}`);
-    return room.handle({ method: 'POST', headers, body });
+    return room.handle({ method: 'POST', headers, body }, name);
   });
   const { createStorefront } = await import('#functions/storefront/index.ts');
   const storefront = await serveHttp(createStorefront(), { port, host: '127.0.0.1' });
+  const metrics = await serveMetrics('127.0.0.1');
   const stopBackground = [...new Set([...rooms.values()].flatMap(({ background }) => background ?? []))].map((start) =>
     start(),
   );
@@ -55,7 +59,9 @@ export async function runOneProcess({ port, brokerPort, faults }: Wiring): Promi
       await ingress.close();
       await broker.close();
       await backgroundDone(5_000);
+      await metrics?.stop();
       await closeDatabase();
+      await stopTracing();
     },
   };
 }

@@ -11,7 +11,8 @@ const help = `The shop on this machine: database, broker, mail catcher and every
   npm start -- --help        this text
 
 Settings (environment): PORT 8080, BROKER_PORT 8090, SMTP_PORT 1025, MAIL_PORT 1080, DATA_DIR .data,
-DATABASE_URL and SMTP_URL to use servers that exist, ADMIN_EMAIL, ADMIN_PASSWORD, LOG_LEVEL, RATE_LIMIT_*.
+DATABASE_URL and SMTP_URL to use servers that exist, ADMIN_EMAIL, ADMIN_PASSWORD, LOG_LEVEL, RATE_LIMIT_*,
+METRICS_PORT to serve metrics, OTEL_EXPORTER_OTLP_ENDPOINT to export traces.
 `;
 
 const port = (standard: number) => wholeNumber(1, 65_535).default(standard);
@@ -23,6 +24,7 @@ export interface Options {
   brokerPort: number;
   smtpPort: number;
   mailPort: number;
+  metricsPort: number | undefined;
   dataDir: string;
   databaseUrl: string | undefined;
   smtpUrl: string | undefined;
@@ -39,6 +41,7 @@ export function readOptions(args: string[]): Options {
     BROKER_PORT: port(8090),
     SMTP_PORT: port(1025),
     MAIL_PORT: port(1080),
+    METRICS_PORT: wholeNumber(1, 65_535).optional(),
     DATA_DIR: z.string().min(1).default('.data'),
     DATABASE_URL: z.string().optional(),
     SMTP_URL: z.string().optional(),
@@ -54,6 +57,7 @@ export function readOptions(args: string[]): Options {
     brokerPort: env.BROKER_PORT,
     smtpPort: env.SMTP_PORT,
     mailPort: env.MAIL_PORT,
+    metricsPort: env.METRICS_PORT,
     dataDir: path.resolve(env.DATA_DIR),
     databaseUrl: env.DATABASE_URL,
     smtpUrl: env.SMTP_URL,

@@ -48,11 +48,11 @@ export async function runShop(args: string[]): Promise<void> {
 }
 
 async function start(options: Options, stops: Stops): Promise<void> {
-  const { port, brokerPort, dataDir, adminEmail } = options;
+  const { port, brokerPort, metricsPort, dataDir, adminEmail } = options;
   const began = performance.now();
   const other = runningShop(dataDir);
   if (other) throw new Error(`A shop runs on ${dataDir} already (process ${other.pid}, ${other.url}).`);
-  await checkPorts({ PORT: port, BROKER_PORT: brokerPort });
+  await checkPorts({ PORT: port, BROKER_PORT: brokerPort, ...(metricsPort && { METRICS_PORT: metricsPort }) });
   if (options.fresh) removeData(dataDir);
   if (!existsSync(dataDir)) say('First start: making a database …');
   const secrets = localSecrets(dataDir);
@@ -79,7 +79,7 @@ The shop is open after ${seconds} s${processes ? ', each function in a process o
   page     ${url}
   API      ${url}/v1
   mails    ${mailUrl ?? `sent to ${smtpUrlOf(options)}`}
-  broker   ${process.env['BROKER_URL']}
+  broker   ${process.env['BROKER_URL']}${metricsPort ? `\n  metrics  http://127.0.0.1:${metricsPort}/metrics` : ''}
   data     ${dataDir}  (admin ${adminEmail}, password in shop.json there)
 
 Ctrl-C stops it.`);

@@ -1,6 +1,8 @@
 import pg from 'pg';
+import { Gauge } from 'prom-client';
 import { z } from 'zod';
-import { log } from '#platform/log.ts';
+import { log, thisFunction } from '#platform/log.ts';
+import { registry } from '#platform/metrics.ts';
 import { Problem } from '#platform/problem.ts';
 import { settings, wholeNumber } from '#platform/settings.ts';
 
@@ -30,6 +32,27 @@ const pool = new pg.Pool({
 });
 // without a listener a terminated idle connection would end the process
 pool.on('error', (error) => log.warn({ err: error.message }, 'an idle database connection was lost'));
+
+export const poolSize = new Gauge({
+  name: 'shop_database_connections',
+  help: 'Connections to the database: busy with a statement, or idle',
+  labelNames: ['function', 'state'] as const,
+  registers: [registry],
+  collect() {
+    this.set({ function: thisFunction, state: 'busy' }, pool.totalCount - pool.idleCount);
+    this.set({ function: thisFunction, state: 'idle' }, pool.idleCount);
+  },
+});
+
+export const poolQueue = new Gauge({
+  name: 'shop_database_waiting',
+  help: 'Statements that wait for a connection to the database',
+  labelNames: ['function'] as const,
+  registers: [registry],
+  collect() {
+    this.set({ function: thisFunction }, pool.waitingCount);
+  },
+});
 
 /** A statement with a name, so that each connection prepares it once. Parameters are positional. */
 export interface Statement<Row> {

@@ -19,6 +19,7 @@ await import('#platform/serve-function.ts');
 await import('#database/migrate.ts');
 await import('#database/admin.ts');
 await import('#database/roles.ts');
+await import('#platform/span-export.ts');
 for (const name of readdirSync(functions)) await import(`#functions/${name}/index.ts`);
 flushCompileCache();
 process.exit(0);

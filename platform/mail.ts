@@ -38,10 +38,10 @@ export async function sendMail({ messageId, ...mail }: OutgoingMail): Promise<Se
     await transport.sendMail({ ...mail, from: MAIL_FROM, messageId: `<${messageId}@${domain}>` });
     return { sent: true };
   } catch (error) {
-    const { responseCode, code, message } = error as { responseCode?: number; code?: string; message: string };
+    const { responseCode, code } = error as { responseCode?: number; code?: string };
     const permanent = responseCode !== undefined && responseCode >= 500 && code !== 'EAUTH';
-    // the server's words may repeat the address: keep its code only
-    return { sent: false, permanent, error: responseCode ? `SMTP ${responseCode}` : (code ?? message) };
+    // words, the server's above all, may repeat the address: keep the code only
+    return { sent: false, permanent, error: responseCode ? `SMTP ${responseCode}` : (code ?? 'unknown') };
   }
 }
 

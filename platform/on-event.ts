@@ -4,9 +4,9 @@ import { z } from 'zod';
 import { databaseProblem } from '#platform/database.ts';
 import { continueChain, type EventContract, type EventData, type Fact, type ShopEvent } from '#platform/event.ts';
 import { readAnyEvent, readEvent, writeEvent } from '#platform/event-http.ts';
-import { log } from '#platform/log.ts';
 import { Problem, problemAnswer, toProblem } from '#platform/problem.ts';
 import { isVerified, signed } from '#platform/signature.ts';
+import { watchEvent } from '#platform/watch.ts';
 
 /** What a room is called with: a request as the function runtime hands it over. */
 export interface Context {
@@ -27,9 +27,10 @@ export type Delivery = { status: 200; event: ShopEvent } | { status: 204 } | { s
 
 /** A room that handles events. */
 export interface EventHandle {
-  (context: Context): Promise<Answer>;
+  /** `by` names the function where a process serves several. */
+  (context: Context, by?: string): Promise<Answer>;
   /** The same without HTTP, for the whole shop in one process. */
-  deliver(event: CloudEventV1<unknown>): Promise<Delivery>;
+  deliver(event: CloudEventV1<unknown>, by?: string): Promise<Delivery>;
   /** The types that it handles; others are ignored. */
   readonly consumes: readonly string[];
 }
@@ -59,13 +60,13 @@ export function onEvent<Data extends EventData>(contract: EventContract<Data>, s
  */
 export function onEvents(...cases: Case[]): EventHandle {
   const byType = new Map(cases.map((one) => [one.contract.type, one]));
-  return eventHandle([...byType.keys()], readEvent, async (event) => {
+  return eventHandle([...byType.keys()], readEvent, async (event, traceparent) => {
     if (!isVerified(event)) throw new Problem('unverified_event', 'The signature is missing or wrong.');
     const found = byType.get(event.type);
     if (!found) return;
     const data = found.contract.data.safeParse(event.data);
     if (!data.success) throw new Problem('bad_event', `${event.type}: ${z.prettifyError(data.error)}`);
-    const cause = event as ShopEvent;
+    const cause = (traceparent === event['traceparent'] ? event : { ...event, traceparent }) as ShopEvent;
     const fact = await found.step(data.data, cause);
     return fact && signed(continueChain(fact, cause));
   });
@@ -81,24 +82,30 @@ export function onAnyEvent(step: (event: CloudEventV1<unknown>) => Promise<void>
 function eventHandle(
   consumes: string[],
   read: typeof readEvent,
-  step: (event: CloudEventV1<unknown>) => Promise<ShopEvent | void>,
+  step: (event: CloudEventV1<unknown>, traceparent: string | undefined) => Promise<ShopEvent | void>,
 ): EventHandle {
-  const deliver = async (event: CloudEventV1<unknown>): Promise<Delivery> => {
+  const deliver = async (event: CloudEventV1<unknown>, by?: string, hop?: unknown): Promise<Delivery> => {
+    const isKnown = consumes.includes(event.type);
+    const { traceparent, ended } = watchEvent(event, { by, isKnown, hop });
     try {
-      const next = await step(event);
+      const next = await step(event, traceparent);
+      ended(next ? 'answered' : isKnown || consumes.length === 0 ? 'done' : 'ignored');
       return next ? { status: 200, event: next } : { status: 204 };
     } catch (error) {
-      return refusal(error, event);
+      const problem = toProblem(databaseProblem(error));
+      const status = problem.status === 400 ? 400 : 503;
+      ended(status === 400 ? 'refused' : 'unavailable', problem.cause ?? problem);
+      return { status, body: JSON.stringify(problemAnswer(problem).body) };
     }
   };
-  const handle = async ({ headers, body }: Context): Promise<Answer> => {
+  const handle = async ({ headers, body }: Context, by?: string): Promise<Answer> => {
     let event;
     try {
       event = read(headers, body);
     } catch (error) {
       return problemAnswer(toProblem(error));
     }
-    const delivery = await deliver(event);
+    const delivery = await deliver(event, by, headers['traceparent']);
     if (delivery.status === 200) return { statusCode: 200, ...writeEvent(delivery.event) };
     if (delivery.status === 204) return { statusCode: 204, headers: {} };
     return {
@@ -108,12 +115,4 @@ function eventHandle(
     };
   };
   return Object.assign(handle, { deliver, consumes });
-}
-
-function refusal(error: unknown, event: CloudEventV1<unknown>): Delivery {
-  const problem = toProblem(databaseProblem(error));
-  const status = problem.status === 400 ? 400 : 503;
-  const cause = problem.cause ?? problem;
-  log[status === 400 ? 'error' : 'warn']({ err: cause, event: event.id, type: event.type, status }, problem.message);
-  return { status, body: JSON.stringify(problemAnswer(problem).body) };
 }

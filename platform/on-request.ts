@@ -3,20 +3,21 @@ import { uuidv7 } from 'uuidv7';
 import { z } from 'zod';
 import { databaseProblem } from '#platform/database.ts';
 import { isEvent } from '#platform/event-http.ts';
-import { log } from '#platform/log.ts';
+import { logOf, thisFunction } from '#platform/log.ts';
 import type { Answer, Context } from '#platform/on-event.ts';
 import { Problem, problemAnswer, toProblem } from '#platform/problem.ts';
 import { authenticate, type Caller } from '#platform/token.ts';
+import { watchRequest } from '#platform/watch.ts';
 
-/** A room that answers a request: JSON in, JSON out. */
-export type RequestHandle = (context: Context) => Promise<Answer>;
+/** A room that answers a request: JSON in, JSON out. `by` names the function where a process serves several. */
+export type RequestHandle = (context: Context, by?: string) => Promise<Answer>;
 
 /** A request that anybody may make. */
 export interface Request<Body> {
   body: Body;
   /** UUIDv7 given by the storefront, the same when it asks again: what makes a repeat safe where there is no key. */
   requestId: string;
-  /** W3C trace context of the caller. */
+  /** W3C trace context of this request: below that of the caller. */
   traceparent: string | undefined;
 }
 
@@ -43,7 +44,7 @@ export function onRequest<Body>(
   body: z.ZodType<Body>,
   answer: (request: Request<Body>) => Promise<Reply>,
 ): RequestHandle {
-  return requestHandle(async (context) => answer(readRequest(body, context)));
+  return requestHandle(async (context, traceparent) => answer({ ...readRequest(body, context), traceparent }));
 }
 
 /** A room for known callers whose request may be repeated without a key: the state of what it names decides. */
@@ -51,9 +52,9 @@ export function onCallerRequest<Body>(
   body: z.ZodType<Body>,
   answer: (request: CallerRequest<Body>) => Promise<Reply>,
 ): RequestHandle {
-  return requestHandle(async (context) => {
+  return requestHandle(async (context, traceparent) => {
     const caller = await authenticate(context.headers.authorization);
-    return answer({ ...readRequest(body, context), caller });
+    return answer({ ...readRequest(body, context), caller, traceparent });
   });
 }
 
@@ -62,32 +63,35 @@ export function onCommand<Body>(
   body: z.ZodType<Body>,
   answer: (command: Command<Body>) => Promise<Reply>,
 ): RequestHandle {
-  return requestHandle(async (context) => {
+  return requestHandle(async (context, traceparent) => {
     const caller = await authenticate(context.headers.authorization);
     const idempotencyKey = readKey(context);
     const request = readRequest(body, context);
     const requestHash = createHash('sha256').update(JSON.stringify(request.body)).digest();
-    return answer({ ...request, caller, idempotencyKey, requestHash });
+    return answer({ ...request, caller, idempotencyKey, requestHash, traceparent });
   });
 }
 
-function requestHandle(answer: (context: Context) => Promise<Reply>): RequestHandle {
-  return async (context) => {
+function requestHandle(answer: (context: Context, traceparent: string | undefined) => Promise<Reply>): RequestHandle {
+  return async (context, by = thisFunction) => {
+    const { traceparent, ended } = watchRequest(by, context.headers['traceparent']);
     try {
       if (context.method !== 'POST' || isEvent(context.headers)) {
         throw new Problem('malformed_request', 'This function is called by POST with a JSON body.');
       }
-      const { status, body, headers } = await answer(context);
+      const { status, body, headers } = await answer(context, traceparent);
+      ended({ status });
       return { statusCode: status, headers: { 'content-type': 'application/json', ...headers }, body };
     } catch (error) {
       const problem = toProblem(databaseProblem(error));
-      if (problem.status >= 500) log.error({ err: problem.cause ?? problem }, problem.message);
+      ended({ status: problem.status });
+      if (problem.status >= 500) logOf(by).error({ err: problem.cause ?? problem }, problem.message);
       return problemAnswer(problem);
     }
   };
 }
 
-function readRequest<Body>(schema: z.ZodType<Body>, { headers, body }: Context): Request<Body> {
+function readRequest<Body>(schema: z.ZodType<Body>, { headers, body }: Context): Omit<Request<Body>, 'traceparent'> {
   const parsed = schema.safeParse(body);
   if (!parsed.success) {
     const errors = parsed.error.issues.map(({ path, message }) => ({ field: path.join('.'), message }));
@@ -95,13 +99,7 @@ function readRequest<Body>(schema: z.ZodType<Body>, { headers, body }: Context):
   }
   const requestId = z.uuid().safeParse(headers['x-request-id'] ?? uuidv7());
   if (!requestId.success) throw new Problem('malformed_request', 'X-Request-Id must be a UUID.');
-  // it travels in events: what is not as the specification says (W3C Trace Context, section 3.2) is left out
-  const traceparent = z.stringFormat('traceparent', /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/);
-  return {
-    body: parsed.data,
-    requestId: requestId.data,
-    traceparent: traceparent.safeParse(headers['traceparent']).data,
-  };
+  return { body: parsed.data, requestId: requestId.data };
 }
 
 function readKey({ headers }: Context): string {

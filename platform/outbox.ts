@@ -4,8 +4,10 @@ import { sendToBroker } from '#platform/broker-client.ts';
 import { many, statement } from '#platform/database.ts';
 import type { ShopEvent } from '#platform/event.ts';
 import { log } from '#platform/log.ts';
+import '#platform/outbox-depth.ts';
 import { settings } from '#platform/settings.ts';
 import { signed } from '#platform/signature.ts';
+import { beginSpan, endSpan, traceparentOf } from '#platform/trace.ts';
 
 // Chains that this process has open at the broker at once. More of them would only wait there, and those that wait
 // for longer than their row has time would be published again.
@@ -32,8 +34,20 @@ export async function publish(event: ShopEvent, patienceMs = 1_000): Promise<voi
     underWay.delete(event.id);
     return;
   }
-  const attempt = sendToBroker(signed(event))
-    .catch((error: unknown) => log.debug({ err: error, event: event.id }, 'not published, the outbox will repeat it'))
+  const span = beginSpan(`publish ${event.type}`, {
+    kind: 'PRODUCER',
+    parent: event.traceparent,
+    attributes: { 'messaging.message.id': event.id },
+  });
+  const traceparent = traceparentOf(span);
+  const attempt = sendToBroker(signed(traceparent === undefined ? event : { ...event, traceparent }))
+    .then(
+      () => endSpan(span),
+      (error: unknown) => {
+        endSpan(span, 'not published');
+        log.debug({ err: error, event: event.id }, 'not published, the outbox will repeat it');
+      },
+    )
     .finally(() => {
       underWay.delete(event.id);
       const next = queue.shift();

@@ -2,11 +2,13 @@ import { createRequire } from 'node:module';
 import net from 'node:net';
 import type { OutgoingHttpHeaders, Server, ServerResponse } from 'node:http';
 import faas from '@knative/func-runtime';
+import { Registry, type Metric } from 'prom-client';
 import { backgroundDone, type Background } from '#platform/background.ts';
 import { closeDatabase } from '#platform/database.ts';
 import { hideEvent } from '#platform/event-http.ts';
 import { closed } from '#platform/http-server.ts';
-import { log } from '#platform/log.ts';
+import { log, thisFunction } from '#platform/log.ts';
+import { registry } from '#platform/metrics.ts';
 import type { Answer, Context } from '#platform/on-event.ts';
 
 // The runtime tries to read every request as an event, twice, and throws for each that is none. The adapter reads events.
@@ -23,6 +25,8 @@ interface Options {
   port: number;
   /** Where to listen; everywhere if it is not given. */
   host?: string | undefined;
+  /** Sends the last spans. */
+  stopTracing?: () => Promise<void>;
 }
 
 /**
@@ -30,7 +34,7 @@ interface Options {
  * answer 500 to an event that it cannot read, drop requests in flight at SIGTERM, exit with 0 after a crash,
  * report itself ill under load, and allow every origin.
  */
-export async function serveRoom({ handle, background }: Room, { port, host }: Options): Promise<Server> {
+export async function serveRoom({ handle, background }: Room, { port, host, stopTracing }: Options): Promise<Server> {
   process.on('uncaughtException', (error) => {
     log.fatal({ err: error }, 'uncaught');
     process.exit(1);
@@ -47,12 +51,15 @@ export async function serveRoom({ handle, background }: Room, { port, host }: Op
       await stopBackground?.();
       await backgroundDone(10_000);
       await closeDatabase();
+      await stopTracing?.();
     },
     liveness: (_request: unknown, reply: { send(text: string): void }) => reply.send('OK'),
     readiness: (_request: unknown, reply: { send(text: string): void }) => reply.send('OK'),
     cors: () => [],
   };
-  server = await listeningOn(host, () => faas.start(room as never, { port, logLevel: 'error' as never }));
+  server = await listeningOn(host, () =>
+    withOurMetrics(() => faas.start(room as never, { port, logLevel: 'error' as never })),
+  );
   guard(server);
   return server;
 }
@@ -89,5 +96,22 @@ async function listeningOn(host: string | undefined, start: () => Promise<Server
     return await start();
   } finally {
     net.Server.prototype.listen = listen;
+  }
+}
+
+/**
+ * The runtime serves a registry of its own at `/metrics`; ours are put into it. Its labels, an id anew at each start
+ * among them, would make new series of all at each start: the function's name replaces them.
+ */
+async function withOurMetrics(start: () => Promise<Server>): Promise<Server> {
+  const { setDefaultLabels } = Registry.prototype;
+  Registry.prototype.setDefaultLabels = function () {
+    setDefaultLabels.call(this, { function: thisFunction });
+    for (const metric of registry.getMetricsAsArray()) this.registerMetric(metric as unknown as Metric);
+  };
+  try {
+    return await start();
+  } finally {
+    Registry.prototype.setDefaultLabels = setDefaultLabels;
   }
 }

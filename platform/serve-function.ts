@@ -7,8 +7,10 @@ import { closeDatabase } from '#platform/database.ts';
 import { callOverHttp, connectFunctions } from '#platform/function-client.ts';
 import { serveHttp } from '#platform/http-server.ts';
 import { log } from '#platform/log.ts';
+import { serveMetrics } from '#platform/metrics-server.ts';
 import { serveRoom, type Room } from '#platform/runtime.ts';
 import { settings, wholeNumber } from '#platform/settings.ts';
+import { startTracing } from '#platform/tracing.ts';
 
 const { PORT, HOST } = settings({
   PORT: wholeNumber(1, 65_535).default(8080),
@@ -24,15 +26,17 @@ export async function serveFunction(name: string): Promise<void> {
   }
   // a local shop's child ends with it
   process.on('disconnect', () => process.exit(1));
+  const stopTracing = await startTracing();
   const room = (await import(`#functions/${name}/index.ts`)) as Room | { createStorefront: () => Express };
-  if ('createStorefront' in room) await serveStorefront(room.createStorefront());
-  else await serveRoom(room, { port: PORT, host: HOST });
+  if ('createStorefront' in room) await serveStorefront(room.createStorefront(), stopTracing);
+  else await serveRoom(room, { port: PORT, host: HOST, stopTracing });
   process.send?.({ ready: true });
   log.info({ port: PORT }, 'ready');
 }
 
-async function serveStorefront(app: Express): Promise<void> {
+async function serveStorefront(app: Express, stopTracing: () => Promise<void>): Promise<void> {
   connectFunctions(callOverHttp());
+  const metrics = await serveMetrics(HOST);
   const http = await serveHttp(app, { port: PORT, ...(HOST && { host: HOST }) });
   // the local shop keeps the public port open while the storefront is replaced, and hands its connections over
   process.on('message', (_message, socket) => {
@@ -43,7 +47,9 @@ async function serveStorefront(app: Express): Promise<void> {
   const end = async () => {
     await http.stop();
     await backgroundDone(10_000);
+    await metrics?.stop();
     await closeDatabase();
+    await stopTracing();
     process.exit(0);
   };
   process.once('SIGTERM', () => void end());

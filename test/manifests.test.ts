@@ -19,14 +19,16 @@ const manifests = files.flatMap((file) =>
   }),
 );
 
-/** The published schema of a kind: Kubernetes' own, Knative's or CloudNativePG's. */
+/** The published schema of a kind: Kubernetes' own, Knative's, CloudNativePG's or the Prometheus operator's. */
 async function schemaOf({ apiVersion, kind }: Manifest) {
   const group = apiVersion.split('/')[0] ?? '';
   const library = group.endsWith('knative.dev')
     ? '@kubernetes-models/knative/'
     : group.endsWith('cnpg.io')
       ? '@kubernetes-models/cloudnative-pg/'
-      : 'kubernetes-models/';
+      : group.endsWith('coreos.com')
+        ? '@kubernetes-models/prometheus-operator/'
+        : 'kubernetes-models/';
   const { [kind]: Model } = (await import(`${library}${apiVersion}/${kind}`)) as Record<
     string,
     new (manifest: Manifest) => { validate(): void }

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { orderCancelRequested } from '#events/order-cancel-requested.ts';
 import { batch, decideOnce } from '#platform/batch.ts';
 import { beginChain } from '#platform/event.ts';
+import { orders } from '#platform/metrics.ts';
 import { onCallerRequest } from '#platform/on-request.ts';
 import { publish } from '#platform/outbox.ts';
 import { Problem } from '#platform/problem.ts';
@@ -15,8 +16,8 @@ const idOf = ({ id }: { id: string }) => id;
 const cancel = batch<Cancellation, Order>({
   key: idOf,
   run: async (cancellations) => {
-    const orders = await decideOnce(cancellations, idOf, idOf, cancelOrders, findOrders);
-    return cancellations.map(({ id }) => orders.get(id) ?? new Problem('not_found', 'There is no such order.'));
+    const canceled = await decideOnce(cancellations, idOf, idOf, cancelOrders, findOrders);
+    return cancellations.map(({ id }) => canceled.get(id) ?? new Problem('not_found', 'There is no such order.'));
   },
 });
 
@@ -31,6 +32,9 @@ export const handle = onCallerRequest(z.object({ orderId: z.uuid() }), async ({ 
   if (order.status === 'pending' || order.status === 'paid') {
     throw new Problem('unavailable', 'The order is being changed. Please try again.', { retryAfterSeconds: 1 });
   }
-  if (isFirst) await publish(event);
+  if (isFirst) {
+    orders.inc({ function: 'cancel-order', outcome: 'canceling' });
+    await publish(event);
+  }
   return { status: 202, body: order };
 });

@@ -3,6 +3,7 @@ import { newOrder } from '#api/orders.ts';
 import { orderPlaced } from '#events/order-placed.ts';
 import { batch, decideOnce } from '#platform/batch.ts';
 import { beginChain } from '#platform/event.ts';
+import { orders } from '#platform/metrics.ts';
 import { onCommand } from '#platform/on-request.ts';
 import { publish } from '#platform/outbox.ts';
 import { Problem } from '#platform/problem.ts';
@@ -15,8 +16,8 @@ const keyOf = ({ userId, idempotencyKey }: { userId: string; idempotencyKey: str
 const placeOrder = batch<Draft, Order>({
   key: keyOf,
   run: async (drafts) => {
-    const orders = await decideOnce(drafts, keyOf, keyOf, insertOrders, findOrders);
-    return Promise.all(drafts.map(async (draft) => orders.get(keyOf(draft)) ?? whyNot(draft)));
+    const placed = await decideOnce(drafts, keyOf, keyOf, insertOrders, findOrders);
+    return Promise.all(drafts.map(async (draft) => placed.get(keyOf(draft)) ?? whyNot(draft)));
   },
 });
 
@@ -28,7 +29,10 @@ export const handle = onCommand(newOrder, async ({ body, caller, idempotencyKey,
   if (!order.requestHash.equals(requestHash)) {
     throw new Problem('idempotency_key_reused', 'Take a new key for a new order.');
   }
-  if (order.id === id) await publish(event);
+  if (order.id === id) {
+    orders.inc({ function: 'create-order', outcome: 'pending' });
+    await publish(event);
+  }
   return { status: 202, headers: { location: `/v1/orders/${order.id}` }, body: answer(order) };
 });
 

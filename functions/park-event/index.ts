@@ -1,7 +1,10 @@
 import { log } from '#platform/log.ts';
+import { givenUp } from '#platform/metrics.ts';
 import { onAnyEvent } from '#platform/on-event.ts';
 import { isVerified } from '#platform/signature.ts';
 import { parkEvent } from './queries.ts';
+
+givenUp.inc({ function: 'park-event' }, 0); // a rate needs a sample before the first one
 
 /**
  * The dead letter sink: takes any event that was given up and judges it. One of ours that was refused is parked
@@ -12,6 +15,7 @@ export const handle = onAnyEvent(async (event) => {
   const verified = isVerified(event);
   const code = event['knativeerrorcode'];
   if (verified && String(code) !== '400') {
+    givenUp.inc({ function: 'park-event' });
     log.warn({ event: event.id, type: event.type, code }, 'a delivery was given up; the outbox will repeat the chain');
     return;
   }

@@ -22,7 +22,8 @@ const record = batch<NewNotification, void>({
   key: ({ fact }) => fact,
   run: async (notifications) => {
     const recorded = await recordNotifications(notifications);
-    sendSoon(recorded);
+    const traces = new Map(notifications.map(({ fact, traceparent }) => [fact, traceparent]));
+    sendSoon(recorded.map((mail) => ({ ...mail, traceparent: traces.get(mail.fact) })));
     const known = new Set(recorded.map(({ fact }) => fact));
     const others = notifications.filter(({ fact }) => !known.has(fact));
     if (others.length > 0) for (const { fact } of await findFacts(others)) known.add(fact);
@@ -42,6 +43,7 @@ const notify = (template: Template) => (data: EventData & { orderId?: string }, 
     subject: subjectOf(template, data),
     detail: data,
     correlationId: event.correlationid,
+    traceparent: event.traceparent,
   });
 
 export const handle = onEvents(

@@ -3,6 +3,8 @@ import { batch } from '#platform/batch.ts';
 import { inBackground } from '#platform/background.ts';
 import { log } from '#platform/log.ts';
 import { sendMail, type SendResult } from '#platform/mail.ts';
+import { mails as attempts } from '#platform/metrics.ts';
+import { beginSpan, endSpan } from '#platform/trace.ts';
 import { renderMail } from './mails.ts';
 import { markMails, takeDueMails, type Outcome, type QueuedMail } from './queries.ts';
 
@@ -53,6 +55,11 @@ export async function sendDue(): Promise<void> {
 async function sendWaiting(): Promise<void> {
   for (let mail = waiting.shift(); mail; mail = waiting.shift()) {
     if (mail.dueAt.getTime() - Date.now() < 60_000 - overtakenAfterMs) continue;
+    const span = beginSpan('send mail', {
+      kind: 'CLIENT',
+      parent: mail.traceparent,
+      attributes: { 'shop.notification': mail.id, 'shop.template': mail.template },
+    });
     const result = await sendMail({
       // derived from the row: a mail that is sent again can be recognised
       messageId: mail.id,
@@ -60,13 +67,16 @@ async function sendWaiting(): Promise<void> {
       subject: mail.subject,
       ...renderMail(mail),
     });
+    endSpan(span, result.sent ? undefined : result.error);
     // a clean stop waits for it, or the mail would be sent again
     inBackground(mark(outcomeOf(mail, result)), `marking mail ${mail.id}`);
   }
 }
 
 function outcomeOf({ id }: QueuedMail, result: SendResult): Outcome {
-  if (result.sent) return { id, outcome: 'sent', error: null };
+  const outcome = result.sent ? 'sent' : result.permanent ? 'refused' : 'later';
+  attempts.inc({ function: 'send-notification', result: outcome });
+  if (result.sent) return { id, outcome, error: null };
   log.warn({ notification: id, err: result.error }, 'a mail was not taken by the mail server');
-  return { id, outcome: result.permanent ? 'refused' : 'later', error: result.error };
+  return { id, outcome, error: result.error };
 }

@@ -12,6 +12,7 @@ export interface NewNotification {
   subject: string;
   detail: EventData;
   correlationId: string;
+  traceparent?: string | undefined;
 }
 
 /** A mail to be sent: its notification with the names and lines that it shows. */
@@ -20,6 +21,8 @@ export interface QueuedMail extends Mail {
   attempts: number;
   /** When another process may take it over. */
   dueAt: Date;
+  /** The trace that it belongs to; unknown of one that was taken over. */
+  traceparent?: string | undefined;
 }
 
 const record = statement<QueuedMail>(

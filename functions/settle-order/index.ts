@@ -8,19 +8,26 @@ import { orderRefunded } from '#events/order-refunded.ts';
 import { orderRejected } from '#events/order-rejected.ts';
 import { batch, decideOnce } from '#platform/batch.ts';
 import type { Fact, ShopEvent } from '#platform/event.ts';
+import { orders } from '#platform/metrics.ts';
 import { onEvents, when } from '#platform/on-event.ts';
 import { Problem } from '#platform/problem.ts';
 import { endChain, findOrders, settleOrders, type Order, type Settlement } from './queries.ts';
 
 const orderOf = ({ orderId }: { orderId: string }) => orderId;
 
+async function moveOn(settlements: Settlement[]): Promise<Order[]> {
+  const moved = await settleOrders(settlements);
+  for (const { status } of moved) orders.inc({ function: 'settle-order', outcome: status });
+  return moved;
+}
+
 /** Moves orders on; an order that has moved on before is given as it is. */
 const settle = batch<Settlement, Order>({
   key: orderOf,
   run: async (settlements) => {
-    const orders = await decideOnce(settlements, orderOf, orderOf, settleOrders, findOrders);
+    const settled = await decideOnce(settlements, orderOf, orderOf, moveOn, findOrders);
     return settlements.map(
-      ({ orderId }) => orders.get(orderId) ?? new Problem('bad_event', `There is no order ${orderId}.`),
+      ({ orderId }) => settled.get(orderId) ?? new Problem('bad_event', `There is no order ${orderId}.`),
     );
   },
 });

@@ -10,7 +10,9 @@ import { limitCaller } from './limits.ts';
 import { identify, onlyKnown } from './identity.ts';
 import { reads } from './reads.ts';
 import { storefrontSettings } from './settings.ts';
+import { watch } from './watch.ts';
 import { webPage } from './web-page.ts';
+import './parked.ts';
 
 /** What is told to one customer stays in no cache on the way. */
 const notKept: RequestHandler = (_request, response, next) => {
@@ -26,6 +28,7 @@ export function createStorefront(): Express {
   app.set('query parser', 'simple');
   app.set('trust proxy', storefrontSettings.TRUST_PROXY);
   app.use(health());
+  app.use(watch);
   app.use(helmet({ contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } } }));
   app.use(docs());
   app.use(webPage());

@@ -183,7 +183,11 @@ describe('pages', () => {
 describe('commands', () => {
   test('are handed to their function with what it needs, and its answer is passed on', async () => {
     const body = { items: [] };
-    const headers = { 'idempotency-key': 'k', traceparent: '00-1', 'x-other': 'y' };
+    const headers = {
+      'idempotency-key': 'k',
+      traceparent: `00-${'1'.repeat(32)}-${'2'.repeat(16)}-01`,
+      'x-other': 'y',
+    };
     const answer = await ask('/v1/orders', { as: uuidv7(), body, headers });
     expect(answer).toMatchObject({ status: 201, body: { from: 'create-order' } });
     expect(called).toMatchObject([{ name: 'create-order', request: { body } }]);
