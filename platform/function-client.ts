@@ -55,7 +55,8 @@ export function callOverHttp(): Call {
   return async (name, { headers, body }) => {
     const text = JSON.stringify(body);
     const giveUpAt = Date.now() + 5_000;
-    for (let pauseMs = 20; ; pauseMs *= 2) {
+    // never so long that a caller waits for much longer than the function is away
+    for (let pauseMs = 20; ; pauseMs = Math.min(pauseMs * 2, 250)) {
       try {
         const answer = await connections.request({
           origin: new URL(origins[name]).origin,
