@@ -55,7 +55,8 @@ export function callOverHttp(): Call {
   return async (name, { headers, body }) => {
     const text = asText(body);
     const giveUpAt = Date.now() + 10_000;
-    for (let pauseMs = 20; ; pauseMs = Math.min(pauseMs * 2, 500)) {
+    // never so long that a caller waits for much longer than the function is away
+    for (let pauseMs = 20; ; pauseMs = Math.min(pauseMs * 2, 250)) {
       try {
         const answer = await connections.request({
           origin: new URL(origins[name]).origin,

@@ -61,7 +61,7 @@ function isSetting(name: string): name is keyof typeof SETTINGS {
 }
 
 /** Tommy Ettinger's generator: 32 bits of state, numbers from 0 up to 1. `Math.random` cannot be seeded. */
-function mulberry32(seed: number): () => number {
+export function mulberry32(seed: number): () => number {
   let state = seed | 0;
   return () => {
     state = (state + 0x6d2b79f5) | 0;

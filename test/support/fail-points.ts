@@ -1,0 +1,81 @@
+import { unlinkSync } from 'node:fs';
+import { ServerResponse } from 'node:http';
+import path from 'node:path';
+import Mail from 'nodemailer/lib/mailer';
+import pg from 'pg';
+import { Agent, Pool } from 'undici';
+
+// Loaded by tests into a function's process (`--import`): lets it end itself with SIGKILL at a point of its work. The
+// functions know nothing of it, and no image holds it. A point is armed by a file in the folder FAIL_POINTS, named
+// `<function> <point>`; who reaches it takes the file away and dies, so each armed point kills once.
+
+const { FAIL_POINTS = '', K_SERVICE } = process.env;
+
+/** Whether a point is armed; it is not any more after that. */
+function isMine(point: string): boolean {
+  try {
+    unlinkSync(path.join(FAIL_POINTS, `${K_SERVICE} ${point}`));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const die = () => void process.kill(process.pid, 'SIGKILL');
+const dieAt = (point: string) => void (isMine(point) && die());
+
+type Answer = (error: Error | null, result?: unknown) => void;
+type Query = (this: pg.Client, config: { name?: string } | string, ...rest: unknown[]) => unknown;
+
+function wrapStatements(): void {
+  const query = pg.Client.prototype.query as unknown as Query;
+  const wrapped: Query = function (config, ...rest) {
+    const name = typeof config === 'string' ? undefined : config.name;
+    const answer = rest.pop() as Answer | undefined;
+    if (name === undefined || typeof answer !== 'function') {
+      return Reflect.apply(query, this, [config, ...rest, ...(answer === undefined ? [] : [answer])]);
+    }
+    dieAt(`before ${name}`);
+    const within = isMine(`within ${name}`);
+    if (within) Reflect.apply(query, this, ['begin', () => undefined]);
+    const answered: Answer = (error, result) => {
+      if (within) die();
+      if (!error) dieAt(`after ${name}`);
+      answer(error, result);
+    };
+    return Reflect.apply(query, this, [config, ...rest, answered]);
+  };
+  pg.Client.prototype.query = wrapped as unknown as typeof pg.Client.prototype.query;
+}
+
+function wrapReplies(): void {
+  const { end } = ServerResponse.prototype;
+  ServerResponse.prototype.end = function (this: ServerResponse, ...rest: unknown[]) {
+    if (this.req.method === 'POST') {
+      dieAt('before reply');
+      this.once('finish', () => dieAt('after reply'));
+    }
+    return Reflect.apply(end, this, rest) as ServerResponse;
+  } as typeof end;
+}
+
+/** Before and after a call that gives a promise. */
+function wrapCalls(prototype: object, method: string, what: string): void {
+  const its = prototype as Record<string, (...args: unknown[]) => Promise<unknown>>;
+  const call = its[method];
+  if (!call) throw new Error(`there is no ${method} to wrap`);
+  its[method] = async function (this: unknown, ...args: unknown[]) {
+    dieAt(`before ${what}`);
+    const result = await Reflect.apply(call, this, args);
+    dieAt(`after ${what}`);
+    return result;
+  };
+}
+
+if (K_SERVICE && FAIL_POINTS) {
+  wrapStatements();
+  wrapReplies();
+  wrapCalls(Mail.prototype, 'sendMail', 'mail');
+  wrapCalls(Pool.prototype, 'request', 'publishing');
+  wrapCalls(Agent.prototype, 'request', 'call');
+}
