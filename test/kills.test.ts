@@ -1,7 +1,6 @@
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { useEverything } from './support/everything.ts';
 import { expectSound } from './support/invariants.ts';
@@ -57,7 +56,8 @@ jest.setTimeout(120_000 + count * 60_000);
 let shop: Shop;
 const folder = mkdtempSync(path.join(tmpdir(), 'shop-points-'));
 beforeAll(async () => {
-  const preload = fileURLToPath(new URL('support/fail-points.ts', import.meta.url));
+  // an address, because a folder may have a space in its name
+  const preload = new URL('support/fail-points.ts', import.meta.url).href;
   const env = { NODE_OPTIONS: `--import ${preload}`, FAIL_POINTS: folder };
   shop = await startShop({ processes: true, env });
 });
