@@ -48,7 +48,8 @@ export const operations: Operation[] = Object.entries(document.paths).flatMap(([
 /** The route that a request is for. */
 export function operationOf(method: string, { pathname }: URL): Operation | undefined {
   const matches = (path: string) => new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(pathname);
-  return operations.find((one) => one.method === method.toLowerCase() && matches(one.path));
+  const ofMethod = operations.filter((one) => one.method === method.toLowerCase());
+  return ofMethod.find(({ path }) => path === pathname) ?? ofMethod.find(({ path }) => matches(path));
 }
 
 export interface Documented {
