@@ -1,6 +1,7 @@
 import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { constants, setPriority } from 'node:os';
 import { join } from 'node:path';
 
@@ -55,7 +56,8 @@ export async function startMailCatcher(options: MailCatcherOptions): Promise<Mai
   const child = fork(
     new URL('mail-catcher-main.ts', import.meta.url),
     [String(smtpPort), String(webPort), join(dataDir, 'mail')],
-    { execArgv: smallHeap, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] },
+    // a session of its own: Linux shares its cores out by session first (sched(7), autogroup)
+    { execArgv: smallHeap, stdio: ['ignore', 'ignore', 'inherit', 'ipc'], detached: true },
   );
   const { pid } = child;
   if (pid === undefined)
@@ -63,7 +65,7 @@ export async function startMailCatcher(options: MailCatcherOptions): Promise<Mai
   // A mail costs the catcher 1 ms, more than an order costs the shop: on a laptop they share the cores, and orders go
   // first. Not the lowest priority: at that, on busy cores, a mail took seconds, near to what a sender gives up after.
   // Set here, at once, so that the threads it is about to start inherit it.
-  setPriority(pid, constants.priority.PRIORITY_BELOW_NORMAL);
+  giveWay(pid, constants.priority.PRIORITY_BELOW_NORMAL);
 
   const ended = once(child, 'exit').then(([code, signal]) => `ended with ${signal ?? `code ${code}`}`);
   const answer = await Promise.race([once(child, 'message').then(([message]) => message as Answer), ended]);
@@ -78,6 +80,15 @@ export async function startMailCatcher(options: MailCatcherOptions): Promise<Mai
     pid,
     stop: () => (stopping ??= stop(child, ended)),
   };
+}
+
+function giveWay(pid: number, niceness: number): void {
+  setPriority(pid, niceness);
+  try {
+    writeFileSync(`/proc/${pid}/autogroup`, String(niceness));
+  } catch {
+    // another system, or one that shares by process alone
+  }
 }
 
 async function stop(child: ChildProcess, ended: Promise<unknown>): Promise<void> {

@@ -34,18 +34,30 @@ export function hideEvent(request: IncomingMessage): string | undefined {
 /** Whether a request brought an event. */
 export const isEvent = (headers: IncomingHttpHeaders): boolean => hiddenType in headers;
 
+const structured = /^application\/cloudevents\b/i;
+const json = /^[^;]*[/+]json\s*(;|$)/i;
+
 /** Reads the event of a request (CloudEvents HTTP binding 1.0, binary and structured mode). Throws `bad_event`. */
 export function readEvent(headers: IncomingHttpHeaders, body: unknown): CloudEventV1<unknown> {
   try {
-    const event = HTTP.toEvent({ headers: shown(headers), body: textOf(body) });
+    const given = shown(headers);
+    const contentType = given['content-type'] ?? '';
+    const isStructured = structured.test(contentType);
+    const event = HTTP.toEvent({ headers: given, body: isStructured ? textOf(body) : undefined });
     if (Array.isArray(event)) throw new TypeError('batch mode is not taken');
     if (event.specversion !== '1.0') throw new TypeError(`version ${event.specversion} is not known`);
     (event as CloudEvent).validate();
-    return event;
+    return isStructured ? event : { ...event, data: readData(contentType, textOf(body)) };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new Problem('bad_event', `The request is not a CloudEvent 1.0: ${reason}.`, { cause: error });
   }
+}
+
+// not left to the SDK: it makes two errors for each body that it reads, which costs more than all the rest
+function readData(contentType: string, text: string): unknown {
+  if (text === '') return undefined;
+  return json.test(contentType) ? (JSON.parse(text) as unknown) : text;
 }
 
 /** The same for a dead letter sink, which has to take what nobody could read: its data as the text that it is. */

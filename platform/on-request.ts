@@ -91,13 +91,15 @@ function requestHandle(answer: (context: Context, traceparent: string | undefine
   };
 }
 
+const uuid = z.uuid();
+
 function readRequest<Body>(schema: z.ZodType<Body>, { headers, body }: Context): Omit<Request<Body>, 'traceparent'> {
   const parsed = schema.safeParse(body);
   if (!parsed.success) {
     const errors = parsed.error.issues.map(({ path, message }) => ({ field: path.join('.'), message }));
     throw new Problem('invalid_body', 'See errors for what to correct.', { errors });
   }
-  const requestId = z.uuid().safeParse(headers['x-request-id'] ?? uuidv7());
+  const requestId = uuid.safeParse(headers['x-request-id'] ?? uuidv7());
   if (!requestId.success) throw new Problem('malformed_request', 'X-Request-Id must be a UUID.');
   return { body: parsed.data, requestId: requestId.data };
 }

@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { connect } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { text } from 'node:stream/consumers';
+import { setTimeout as wait } from 'node:timers/promises';
 import { userRegistered } from '#events/user-registered.ts';
 import { eventOf } from '#local/testing/calls.ts';
 import { rows, useDatabase } from '#local/testing/database.ts';
@@ -52,6 +54,19 @@ async function registered(): Promise<{ headers: Record<string, string>; body: st
   const { userId } = await customer({ balance: null });
   return { ...writeEvent(eventOf(userRegistered, { userId })), userId };
 }
+
+/** How often a process has been woken so far. */
+const wakes = ({ child }: Served) =>
+  Number(/^voluntary_ctxt_switches:\s+(\d+)$/m.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1]);
+
+test('a function that nobody calls sleeps', async () => {
+  // the start's own work has to be over
+  await wait(1_000);
+  const before = wakes(commands);
+  await wait(2_000);
+  // the runtime alone would wake 600 times
+  expect(wakes(commands) - before).toBeLessThan(150);
+});
 
 describe('an event function', () => {
   test('answers an event with an event, in binary mode', async () => {

@@ -1,4 +1,4 @@
-import { createRequire } from 'node:module';
+import '#platform/calm-runtime.ts';
 import net from 'node:net';
 import type { OutgoingHttpHeaders, Server, ServerResponse } from 'node:http';
 import faas from '@knative/func-runtime';
@@ -10,10 +10,6 @@ import { closed } from '#platform/http-server.ts';
 import { log, thisFunction } from '#platform/log.ts';
 import { registry } from '#platform/metrics.ts';
 import type { Answer, Context } from '#platform/on-event.ts';
-
-// The runtime tries to read every request as an event, twice, and throws for each that is none. The adapter reads events.
-const ofRuntime = createRequire(import.meta.resolve('@knative/func-runtime'));
-(ofRuntime('cloudevents') as { HTTP: { isEvent: () => boolean } }).HTTP.isEvent = () => false;
 
 /** What the folder of a function exports. */
 export interface Room {

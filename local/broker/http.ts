@@ -94,14 +94,19 @@ async function readBody(incoming: IncomingMessage): Promise<Buffer | undefined> 
 export function deliverOverHttp(urlOf: (subscriber: string) => string): Deliver {
   const dispatcher = new Agent({ connections: CONNECTIONS_PER_ORIGIN, headersTimeout: 0, bodyTimeout: 0 });
   return async (subscriber, event, { timeoutMs }) => {
+    // not AbortSignal.timeout, whose timer would go off for each delivery, long after its answer
+    const timeUp = new AbortController();
+    const timer = setTimeout(() => timeUp.abort(), timeoutMs);
     try {
       const { headers, body } = writeEvent(event);
-      const signal = AbortSignal.timeout(timeoutMs);
+      const { signal } = timeUp;
       const sent = { method: 'POST', headers: { ...headers, prefer: 'reply' }, body, signal, dispatcher } as const;
       return await answerOf(await request(urlOf(subscriber), sent));
     } catch (error) {
-      const { name, message, code } = error as NodeJS.ErrnoException;
-      return name === 'TimeoutError' ? { status: -1 } : { status: -1, body: `dispatch error: ${message || code}` };
+      const { message, code } = error as NodeJS.ErrnoException;
+      return timeUp.signal.aborted ? { status: -1 } : { status: -1, body: `dispatch error: ${message || code}` };
+    } finally {
+      clearTimeout(timer);
     }
   };
 }
