@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import { setTimeout as wait } from 'node:timers/promises';
 import { batch } from '#platform/batch.ts';
 import { inBackground } from '#platform/background.ts';
@@ -8,7 +9,7 @@ import { beginSpan, endSpan } from '#platform/trace.ts';
 import { renderMail } from './mails.ts';
 import { markMails, takeDueMails, type Outcome, type QueuedMail } from './queries.ts';
 
-const senders = 5;
+const maxSenders = 5;
 // What waits in memory is bounded; the rest waits in the table until it is due.
 const maxWaiting = 5_000;
 // A mail that has waited so long is left to whoever finds it due, so that two never send the same one.
@@ -35,7 +36,7 @@ export function sendSoon(mails: QueuedMail[]): void {
     if (waiting.length >= maxWaiting) return;
     waiting.push(mail);
   }
-  while (active < senders && waiting.length > 0) {
+  while (active < senders() && waiting.length > 0) {
     active += 1;
     inBackground(
       sendWaiting().finally(() => {
@@ -52,8 +53,24 @@ export async function sendDue(): Promise<void> {
   if (room > 0) sendSoon(await takeDueMails(room));
 }
 
+let utilization = performance.eventLoopUtilization();
+let measuredAt = 0;
+let isBusy = false;
+
+/** How many mails are sent at once: what decides orders goes first, so one while this process has no time to spare. */
+function senders(): number {
+  if (performance.now() - measuredAt > 100) {
+    isBusy = performance.eventLoopUtilization(utilization).utilization > 0.8;
+    utilization = performance.eventLoopUtilization();
+    measuredAt = performance.now();
+  }
+  return isBusy ? 1 : maxSenders;
+}
+
 async function sendWaiting(): Promise<void> {
-  for (let mail = waiting.shift(); mail; mail = waiting.shift()) {
+  while (active <= senders()) {
+    const mail = waiting.shift();
+    if (!mail) return;
     if (mail.dueAt.getTime() - Date.now() < 60_000 - overtakenAfterMs) continue;
     const span = beginSpan('send mail', {
       kind: 'CLIENT',
