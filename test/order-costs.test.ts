@@ -39,7 +39,7 @@ beforeAll(async () => {
     statements.push(config.name);
     return backend.query({ ...config });
   }) as unknown as typeof query;
-  Mail.prototype.sendMail = (async () => undefined) as unknown as typeof sendMail;
+  Mail.prototype.sendMail = async () => undefined;
   connectBroker(follow);
   customers = await fill(stored);
 });

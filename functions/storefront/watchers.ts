@@ -66,7 +66,7 @@ function begin(watcher: Watcher, now: Date, expiresAtMs: number): void {
   watchers.add(watcher);
   if (!stopLooking) {
     lookedAt = now;
-    stopLooking = repeat(100, 'the look for facts', look)();
+    stopLooking = repeat(50, 'the look for facts', look)();
   }
   const heartbeat = setInterval(() => {
     // it has ended, and its reader does not take the rest
