@@ -15,12 +15,13 @@ if (sum) end(existsSync(kept) ? readFileSync(kept, 'utf8').trim().split('\n').ma
 const runs: Run[] = [];
 const skipped: string[] = [];
 let underWay: Running | undefined;
-let stopping = false;
+let stoppingSince: number | undefined;
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {
-    if (stopping) underWay?.kill();
-    else say('\nFinishing what is under way; once more ends it at once.');
-    stopping = true;
+    if (stoppingSince === undefined) say('\nFinishing what is under way; once more ends it at once.');
+    // one Ctrl-C may come twice: npm passes it on
+    else if (Date.now() - stoppingSince > 500) underWay?.kill();
+    stoppingSince ??= Date.now();
     underWay?.finish();
   });
 }
@@ -28,7 +29,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 mkdirSync('reports', { recursive: true });
 const began = Date.now();
 for (const [index, kind] of only.entries()) {
-  if (stopping) break;
+  if (stoppingSince !== undefined) break;
   const left = minutes && Math.max(minutes - (Date.now() - began) / 60_000, 0);
   const share = left === undefined ? undefined : shareOf(kind, only.slice(index + 1), left);
   if (share !== undefined && share < (kind.atLeastMinutes ?? 0)) {

@@ -37,7 +37,7 @@ export interface Story {
   canceled: Set<string>;
   /** Ids of events that a test sent broken: these may be parked. */
   broken: Set<string>;
-  /** How often the sender of mails or its database was killed: so often a mail may come again. */
+  /** How often the sender of mails, its database or its mail server was killed: so often a mail may come again. */
   kills: number;
 }
 
@@ -64,6 +64,8 @@ export interface Shop {
   pidOf(name: string): number | undefined;
   /** kill -9 of one of these processes. */
   kill(name: string): void;
+  /** SIGTERM to one of these processes: it may finish what it has begun. */
+  terminate(name: string): void;
   /** kill -9 of everything at once: the shop, its functions, broker, catcher and Postgres. */
   killAll(): Promise<void>;
   /** kill -9 of the shop's own process alone; gives its children, who should end by themselves. */
@@ -161,6 +163,12 @@ export async function startShop({
     return descendants(pid()).find((one) => one.parent === pid() && isIt(one))?.pid;
   }
 
+  function victimOf(name: string): number {
+    const victim = pidOf(name);
+    if (victim === undefined) throw new Error(`there is no process of ${name}`);
+    return victim;
+  }
+
   async function gone(pids: number[]): Promise<void> {
     await until(`these processes have ended: ${pids.join(' ')}`, () => !pids.some((one) => inspect(one)), 30_000);
     await pool?.end();
@@ -210,11 +218,11 @@ export async function startShop({
     },
     pidOf,
     kill: (name) => {
-      const victim = pidOf(name);
-      if (victim === undefined) throw new Error(`there is no process of ${name}`);
-      if (name === 'postgres' || name === 'send-notification') story.kills += 1;
+      const victim = victimOf(name);
+      if (['postgres', 'send-notification', 'mail-catcher'].includes(name)) story.kills += 1;
       killNow(victim);
     },
+    terminate: (name) => void process.kill(victimOf(name), 'SIGTERM'),
     killAll,
     killParent: async () => {
       story.kills += 1;
