@@ -80,7 +80,8 @@ function inWords(found: Violation[], shop: Shop): string {
   return [...lines.slice(0, 20), ...more, 'The shop said last:', shop.output().slice(-4_000)].join('\n');
 }
 
-interface SentMail {
+/** A notification, as far as its mail is concerned. */
+export interface SentMail {
   id: string;
   status: 'queued' | 'sent' | 'failed';
   recipient: string;

@@ -16,6 +16,8 @@ export interface ShopOptions {
   processes?: boolean;
   /** What the broker does wrong, for example `drop=0.2,seed=7` (local/broker/faults.ts). */
   brokerFaults?: string;
+  /** A database that exists, of a server of its own; otherwise the shop makes one. */
+  existingDatabase?: string | undefined;
   /** Mails go to the shop's own mail catcher; otherwise to a mail server of the test, which outlives the shop. */
   mailCatcher?: boolean;
   env?: Record<string, string>;
@@ -87,6 +89,7 @@ pg.types.setTypeParser(pg.types.builtins.INT8, Number);
 export async function startShop({
   processes = false,
   brokerFaults,
+  existingDatabase,
   mailCatcher = false,
   env = {},
 }: ShopOptions = {}): Promise<Shop> {
@@ -122,6 +125,7 @@ export async function startShop({
         MAIL_PORT: String(mailPort),
         ...(mailbox && { SMTP_URL: `smtp://127.0.0.1:${smtpPort}` }),
         ...(brokerFaults !== undefined && { BROKER_FAULTS: brokerFaults }),
+        ...(existingDatabase !== undefined && { DATABASE_URL: existingDatabase }),
         ...env,
       },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -148,6 +152,7 @@ export async function startShop({
     return { pid: Number(lines[0]), port: Number(lines[3]) };
   };
   const databaseUrl = () => {
+    if (existingDatabase !== undefined) return existingDatabase;
     const password = readFileSync(path.join(dataDir, 'postgres.password'), 'utf8').trim();
     return `postgres://postgres:${password}@127.0.0.1:${postmaster().port}/postgres`;
   };
