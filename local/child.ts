@@ -56,8 +56,15 @@ export async function keepAlive({ name, command, env, onRestart }: ChildOptions)
       const child = current;
       const timer = setTimeout(() => child.kill('SIGKILL'), startTimeoutMs);
       child.once('error', reject);
-      child.on('message', (message: { ready?: true; taken?: true }) => {
+      let leaving = false;
+      child.on('message', (message: { ready?: true; taken?: true; leaving?: true }) => {
         if (message.taken) sent.shift()?.destroy();
+        if (message.leaving) {
+          // somebody has asked it to end: from now on connections wait for the next one
+          leaving = true;
+          ready = false;
+          child.send('last', () => undefined);
+        }
         if (!message.ready) return;
         clearTimeout(timer);
         ready = true;
@@ -69,7 +76,7 @@ export async function keepAlive({ name, command, env, onRestart }: ChildOptions)
       });
       child.once('exit', (code, signal) => {
         clearTimeout(timer);
-        if (!ready && !replaced) failures += 1;
+        if (!ready && !replaced && !leaving) failures += 1;
         ready = false;
         for (const socket of sent.splice(0)) socket.destroy();
         reject(new Error(`${name} ended during its start (${signal ?? code})`));

@@ -107,3 +107,21 @@ test('a request on a connection that another process accepted is finished before
   expect(await text(client)).toContain('read 4');
   await stopped;
 });
+
+test('a client that sends its next request while the server stops is answered, and told to open no more here', async () => {
+  const { server, call } = await serve();
+  const socket = call();
+  const request = 'GET / HTTP/1.1\r\nhost: x\r\n\r\n';
+  socket.write(request);
+  const [first] = (await once(socket, 'data')) as [Buffer];
+  expect(first.toString()).toMatch(/connection: keep-alive/i);
+  const began = Date.now();
+  const stopped = server.stop();
+  await wait(100);
+  socket.write(request);
+  const last = await text(socket);
+  expect(last).toMatch(/^HTTP\/1\.1 200 /);
+  expect(last).toMatch(/connection: close/i);
+  await stopped;
+  expect(Date.now() - began).toBeLessThan(5_000);
+});

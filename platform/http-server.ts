@@ -7,7 +7,10 @@ export interface HttpServer {
   server: Server;
   /** Serves a connection that another process has accepted. */
   take(socket: Socket): void;
-  /** Finishes what is in flight, 20 seconds at most, and takes nothing new. */
+  /**
+   * Lets each client use its connection once more, for half a second; then takes nothing new and finishes what is in
+   * flight, 20 seconds at most.
+   */
   stop(): Promise<void>;
 }
 
@@ -21,6 +24,8 @@ const limits: ServerOptions = {
   maxHeaderSize: 16_384,
 };
 
+const graceMs = 500;
+
 /** Serves an Express app; rejects if the port is taken. Without a host it listens everywhere, as a container has to. */
 export async function serveHttp(
   app: RequestListener,
@@ -30,15 +35,23 @@ export async function serveHttp(
   const server = createServer({ ...limits, ...options }, app);
   const underWay = new Set<ServerResponse>();
   const unused = new Set<Socket>();
+  const open = new Set<Socket>();
   const taken = new Set<Socket>();
+  let leaving = false;
   server.on('connection', (socket) => {
+    open.add(socket);
     unused.add(socket);
-    socket.once('close', () => unused.delete(socket));
+    socket.once('close', () => {
+      open.delete(socket);
+      unused.delete(socket);
+    });
   });
-  server.on('request', (request, response) => {
+  // before the app, which may answer at once
+  server.prependListener('request', (request, response) => {
     unused.delete(request.socket);
     underWay.add(response);
     response.once('close', () => underWay.delete(response));
+    if (leaving) response.setHeader('connection', 'close');
   });
   server.listen(where);
   await once(server, 'listening');
@@ -51,8 +64,12 @@ export async function serveHttp(
       socket.resume();
     },
     stop: async () => {
+      leaving = true;
       // a stream has no end of its own
       for (const response of underWay) if (response.getHeader('content-type') === 'text/event-stream') response.end();
+      for (const response of underWay) if (!response.headersSent) response.setHeader('connection', 'close');
+      // a request that is sent just when its connection is closed would get no answer
+      for (const deadline = Date.now() + graceMs; open.size > 0 && Date.now() < deadline;) await wait(10);
       // a connection that a browser has opened to have one is not idle for Node until it was used
       const spare = setTimeout(() => unused.forEach((socket) => socket.destroy()), 1_000);
       await closed(server);

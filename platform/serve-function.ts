@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { Socket } from 'node:net';
+import { setTimeout as wait } from 'node:timers/promises';
 import type { Express } from 'express';
 import { z } from 'zod';
 import { backgroundDone } from '#platform/background.ts';
@@ -45,6 +46,7 @@ async function serveStorefront(app: Express, stopTracing: () => Promise<void>): 
     http.take(socket);
   });
   const end = async () => {
+    await lastConnection();
     await http.stop();
     await backgroundDone(10_000);
     await metrics?.stop();
@@ -58,4 +60,12 @@ async function serveStorefront(app: Express, stopTracing: () => Promise<void>): 
     log.fatal({ err: error }, 'uncaught');
     process.exit(1);
   });
+}
+
+/** Tells the local shop, if it is one, to hand over no more connections; resolves when the last one has come. */
+async function lastConnection(): Promise<void> {
+  if (!process.connected) return;
+  const last = new Promise<void>((resolve) => process.on('message', (message) => message === 'last' && resolve()));
+  process.send?.({ leaving: true });
+  await Promise.race([last, wait(1_000)]);
 }

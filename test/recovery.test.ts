@@ -6,6 +6,7 @@ import { expectSound } from './support/invariants.ts';
 import { decidedAndTold, hurryMails, outcomes, placeAndCancel, placeOrders } from './support/load.ts';
 import { inspect } from './support/processes.ts';
 import { startShop, type Shop } from './support/shop.ts';
+import { record } from './support/sizes.ts';
 import { report, until } from './support/until.ts';
 
 // Whatever dies, every order that was accepted is decided once, charged at most once and told once.
@@ -47,6 +48,7 @@ describe.each(modes)('$mode', ({ processes }) => {
         `${seconds(early.decidedMs)} and told after ${seconds(early.toldMs)}, all 300 after ${seconds(late.toldMs)}; ` +
         `${mails} mails had to wait their minute`,
     );
+    record({ fault: 'everything killed at once', count: 1, orders: 300, recoveriesMs: [early.toldMs] });
   });
 
   test('Postgres is killed under load', async () => {
@@ -62,6 +64,7 @@ describe.each(modes)('$mode', ({ processes }) => {
     report(
       `200 orders were decided ${seconds(decidedMs)} and told ${seconds(toldMs)} after Postgres was killed in their middle`,
     );
+    record({ fault: 'Postgres killed', count: 1, orders: 200, recoveriesMs: [toldMs] });
   });
 
   test('only the shop’s own process is killed and started again at once: its children end by themselves', async () => {
@@ -80,6 +83,7 @@ describe.each(modes)('$mode', ({ processes }) => {
     report(
       `open again ${seconds(openMs)} after only its parent was killed, all 100 orders told after ${seconds(toldMs)}`,
     );
+    record({ fault: 'supervisor killed', count: 1, orders: 100, recoveriesMs: [toldMs] });
   });
 
   if (processes) childrenTests(() => shop);
@@ -139,6 +143,7 @@ function childrenTests(shop: () => Shop): void {
       expect({ name, ...(await outcomes(shop(), orders)) }).toEqual({ name, paid: 26 });
       await until(`${name} was replaced`, () => ![undefined, before].includes(shop().pidOf(name)));
       report(`${name.padEnd(17)} killed: 26 orders decided after ${seconds(decidedMs)}, told after ${seconds(toldMs)}`);
+      record({ fault: 'each process killed', count: 1, orders: 26, recoveriesMs: [toldMs] });
     }
   });
 }
@@ -166,6 +171,7 @@ describe.each([
     expect(await outcomes(shop, orders)).toEqual({ paid: 200, rejected: 100 });
     report(`300 orders were decided after ${seconds(decidedMs)} and told after ${seconds(toldMs)}`);
     await expectSound(shop);
+    record({ fault: 'broker that loses events', count: 1, orders: 300, recoveriesMs: [toldMs] });
   });
 
   test('every one of 50 cancels ends with the money where it was within a minute', async () => {
@@ -182,6 +188,7 @@ describe.each([
     );
     report(`50 cancels ended after ${seconds(Date.now() - began)}: ${JSON.stringify(ended)}`);
     await expectSound(shop);
+    record({ fault: 'broker that loses events', count: 1, orders: 50 });
     for (const customer of customers) expect(await customer.account()).toMatchObject({ balance: 1_000 });
   });
 });

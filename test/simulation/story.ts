@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { sendDue } from '#functions/send-notification/outgoing.ts';
 import type { Violation } from '../support/invariants.ts';
+import { looked } from '../support/sizes.ts';
 import { chanceOf, type Chance } from './chance.ts';
 import { newcomer, wish } from './customers.ts';
 import { openScene, type Scene } from './scene.ts';
@@ -39,6 +40,7 @@ export async function tell(seed: number, world: World): Promise<Told> {
   world.mails.length = 0;
   try {
     const found = await play(scene, chance, world.mails);
+    looked(found.map((one) => ({ ...one, subject: `seed ${seed} ${one.subject}` })));
     const wrong = [...scene.failures, ...found.map(({ name, subject, detail }) => `${name}: ${subject} – ${detail}`)];
     if (wrong.length > 0) throw new Error(wrong.join('\n'));
     return { steps, orders: scene.accepted.size };

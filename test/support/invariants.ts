@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Mail } from './mailbox.ts';
 import type { Shop } from './shop.ts';
+import { looked } from './sizes.ts';
 import { patienceMs, until } from './until.ts';
 
 export interface Violation {
@@ -66,8 +67,10 @@ export async function expectSound(shop: Shop, withinMs = patienceMs): Promise<vo
       withinMs,
     );
   } catch (cause) {
+    looked(found);
     throw new Error(`The shop has not come to rest within ${withinMs} ms:\n${inWords(found, shop)}`, { cause });
   }
+  looked(found);
   if (found.length > 0) throw new Error(`Invariants are violated:\n${inWords(found, shop)}`);
 }
 
@@ -77,7 +80,8 @@ function inWords(found: Violation[], shop: Shop): string {
   return [...lines.slice(0, 20), ...more, 'The shop said last:', shop.output().slice(-4_000)].join('\n');
 }
 
-interface SentMail {
+/** A notification, as far as its mail is concerned. */
+export interface SentMail {
   id: string;
   status: 'queued' | 'sent' | 'failed';
   recipient: string;

@@ -1,6 +1,7 @@
 import { newKey } from './api.ts';
 import type { Customer } from './customers.ts';
 import type { Shop } from './shop.ts';
+import { looked } from './sizes.ts';
 import { patienceMs, until } from './until.ts';
 
 /** Orders that are being placed. */
@@ -49,11 +50,18 @@ export async function decidedAndTold(
   since: number,
   withinMs = patienceMs,
 ): Promise<{ decidedMs: number; toldMs: number }> {
-  const none = (what: string, sql: string) =>
-    until(what, async () => (await shop.sql<{ open: number }>(sql, [orderIds]))[0]?.open === 0, withinMs);
+  const none = async (what: string, violated: string, sql: string) => {
+    let open: { subject: string }[] = [];
+    const look = async () => (open = await shop.sql<{ subject: string }>(sql, [orderIds])).length === 0;
+    await until(what, look, withinMs).catch((error: Error) => {
+      looked(open.map(({ subject }) => ({ name: violated, subject })));
+      throw error;
+    });
+  };
   await none(
     'every order is decided',
-    `select count(*) as open
+    'I4 every order is decided',
+    `select wanted.id as subject
        from unnest($1::uuid[]) as wanted (id)
        left join ordering.orders o on o.id = wanted.id
       where coalesce(o.status, 'pending') = 'pending'`,
@@ -61,7 +69,8 @@ export async function decidedAndTold(
   const decidedMs = Date.now() - since;
   await none(
     'every customer is told',
-    `select count(*) as open
+    'I5 each fact is told',
+    `select wanted.id as subject
        from unnest($1::uuid[]) as wanted (id)
       where not exists (select from notifying.notifications n where n.order_id = wanted.id)`,
   );

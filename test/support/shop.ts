@@ -16,6 +16,8 @@ export interface ShopOptions {
   processes?: boolean;
   /** What the broker does wrong, for example `drop=0.2,seed=7` (local/broker/faults.ts). */
   brokerFaults?: string;
+  /** A database that exists, of a server of its own; otherwise the shop makes one. */
+  existingDatabase?: string | undefined;
   /** Mails go to the shop's own mail catcher; otherwise to a mail server of the test, which outlives the shop. */
   mailCatcher?: boolean;
   env?: Record<string, string>;
@@ -37,7 +39,7 @@ export interface Story {
   canceled: Set<string>;
   /** Ids of events that a test sent broken: these may be parked. */
   broken: Set<string>;
-  /** How often the sender of mails or its database was killed: so often a mail may come again. */
+  /** How often the sender of mails, its database or its mail server was killed: so often a mail may come again. */
   kills: number;
 }
 
@@ -64,6 +66,8 @@ export interface Shop {
   pidOf(name: string): number | undefined;
   /** kill -9 of one of these processes. */
   kill(name: string): void;
+  /** SIGTERM to one of these processes: it may finish what it has begun. */
+  terminate(name: string): void;
   /** kill -9 of everything at once: the shop, its functions, broker, catcher and Postgres. */
   killAll(): Promise<void>;
   /** kill -9 of the shop's own process alone; gives its children, who should end by themselves. */
@@ -85,6 +89,7 @@ pg.types.setTypeParser(pg.types.builtins.INT8, Number);
 export async function startShop({
   processes = false,
   brokerFaults,
+  existingDatabase,
   mailCatcher = false,
   env = {},
 }: ShopOptions = {}): Promise<Shop> {
@@ -120,6 +125,7 @@ export async function startShop({
         MAIL_PORT: String(mailPort),
         ...(mailbox && { SMTP_URL: `smtp://127.0.0.1:${smtpPort}` }),
         ...(brokerFaults !== undefined && { BROKER_FAULTS: brokerFaults }),
+        ...(existingDatabase !== undefined && { DATABASE_URL: existingDatabase }),
         ...env,
       },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -146,6 +152,7 @@ export async function startShop({
     return { pid: Number(lines[0]), port: Number(lines[3]) };
   };
   const databaseUrl = () => {
+    if (existingDatabase !== undefined) return existingDatabase;
     const password = readFileSync(path.join(dataDir, 'postgres.password'), 'utf8').trim();
     return `postgres://postgres:${password}@127.0.0.1:${postmaster().port}/postgres`;
   };
@@ -159,6 +166,12 @@ export async function startShop({
       return one.command.includes('start.ts') && functionOf(one.pid) === name;
     };
     return descendants(pid()).find((one) => one.parent === pid() && isIt(one))?.pid;
+  }
+
+  function victimOf(name: string): number {
+    const victim = pidOf(name);
+    if (victim === undefined) throw new Error(`there is no process of ${name}`);
+    return victim;
   }
 
   async function gone(pids: number[]): Promise<void> {
@@ -210,11 +223,11 @@ export async function startShop({
     },
     pidOf,
     kill: (name) => {
-      const victim = pidOf(name);
-      if (victim === undefined) throw new Error(`there is no process of ${name}`);
-      if (name === 'postgres' || name === 'send-notification') story.kills += 1;
+      const victim = victimOf(name);
+      if (['postgres', 'send-notification', 'mail-catcher'].includes(name)) story.kills += 1;
       killNow(victim);
     },
+    terminate: (name) => void process.kill(victimOf(name), 'SIGTERM'),
     killAll,
     killParent: async () => {
       story.kills += 1;

@@ -1,0 +1,46 @@
+import { existsSync } from 'node:fs';
+
+/** A kind of fault: a test file that has a long form. */
+export interface Kind {
+  name: string;
+  file: string;
+  what: string;
+  /** How much of the time it gets, against the others. */
+  weight: number;
+  /** What it takes when it cannot be cut short, in minutes; with less time than that it is not begun. */
+  atLeastMinutes?: number;
+}
+
+const known: Kind[] = [
+  { name: 'random', file: 'random-kills', what: 'kill -9 of any process at any moment, under load', weight: 4 },
+  { name: 'steps', file: 'kills', what: 'a function kills itself at each step of its work', weight: 2 },
+  { name: 'recovery', file: 'recovery', what: 'all, Postgres, each process killed', weight: 1, atLeastMinutes: 2.5 },
+  { name: 'stop', file: 'stop-under-load', what: 'SIGTERM to each process under load', weight: 1, atLeastMinutes: 1 },
+  { name: 'backup', file: 'backup', what: 'a copy under load, and a shop on it', weight: 0.5, atLeastMinutes: 0.5 },
+  { name: 'stories', file: 'simulation', what: 'simulated trouble that a seed decides', weight: 3 },
+  { name: 'events', file: 'fuzz-events', what: 'whatever is posted as an event', weight: 3 },
+  { name: 'requests', file: 'fuzz-requests', what: 'whatever is sent to the door', weight: 1 },
+  { name: 'sockets', file: 'smuggling', what: 'HTTP that could be read in two ways', weight: 0.3, atLeastMinutes: 0.3 },
+  {
+    name: 'races',
+    file: 'cancel-races',
+    what: 'cancel against charge, step by step',
+    weight: 0.3,
+    atLeastMinutes: 0.3,
+  },
+  { name: 'postgres', file: 'postgres-trouble', what: 'Postgres in trouble', weight: 2 },
+  { name: 'mail', file: 'mail-trouble', what: 'a mail server in trouble', weight: 1 },
+  { name: 'double', file: 'double-spend', what: 'the same money spent at once', weight: 1 },
+  { name: 'interleavings', file: 'interleavings', what: 'every order of two steps', weight: 1 },
+];
+
+/** Every kind whose test there is. */
+export const kinds: Kind[] = known
+  .map((kind) => ({ ...kind, file: `test/${kind.file}.test.ts` }))
+  .filter(({ file }) => existsSync(file));
+
+/** What a kind gets of the time that is left, when `others` come after it. */
+export function shareOf(kind: Kind, others: Kind[], leftMinutes: number): number {
+  const weights = others.reduce((sum, { weight }) => sum + weight, kind.weight);
+  return (leftMinutes * kind.weight) / weights;
+}

@@ -1,0 +1,32 @@
+import fc from 'fast-check';
+import { firstSeed, hasTime } from './sizes.ts';
+import { report } from './until.ts';
+
+const aRound = 1_000;
+
+export interface Amount {
+  runs: number;
+  /** The part of its file's time that it may take. */
+  share: number;
+}
+
+/**
+ * Checks a property so many times, in rounds of another seed each, as long as there is time; gives how often. A failure
+ * says its seed: `SEED=<n> npm test -- <file>` repeats it.
+ */
+export async function checkOften<Input>(
+  given: fc.Arbitrary<Input>,
+  check: (input: Input) => Promise<void>,
+  { runs, share }: Amount,
+): Promise<number> {
+  const began = Date.now();
+  let done = 0;
+  for (let round = 0; done < runs && hasTime(began, share); round += 1) {
+    const numRuns = Math.min(aRound, runs - done);
+    const seed = (firstSeed + round) | 0; // 32 bits
+    await fc.assert(fc.asyncProperty(given, check), { numRuns, seed });
+    done += numRuns;
+    if (done % (20 * aRound) === 0) report(`${done} inputs held so far`);
+  }
+  return done;
+}
