@@ -39,7 +39,9 @@ export async function sendMail({ messageId, ...mail }: OutgoingMail): Promise<Se
     return { sent: true };
   } catch (error) {
     const { responseCode, code } = error as { responseCode?: number; code?: string };
-    const permanent = responseCode !== undefined && responseCode >= 500 && code !== 'EAUTH';
+    // a server that turns the connection or the log-in away for good has not refused this mail
+    const isOfThisMail = code === 'EENVELOPE' || code === 'EMESSAGE';
+    const permanent = isOfThisMail && responseCode !== undefined && responseCode >= 500;
     // words, the server's above all, may repeat the address: keep the code only
     return { sent: false, permanent, error: responseCode ? `SMTP ${responseCode}` : (code ?? 'unknown') };
   }
