@@ -6,8 +6,11 @@ import { answerBenchmark } from './worker.ts';
 
 /** What the load generator, a process of its own, is asked to do. */
 export type Load =
-  /** These customers send the orders. Each of them knocks once, so that their token has been checked. */
-  | { do: 'begin'; url: string; customers: string[] }
+  /**
+   * These customers send the orders. Each of them knocks once, so that their token has been checked. Without tokens a
+   * header says who they are, for systems that ask for no more.
+   */
+  | { do: 'begin'; url: string; customers: string[]; withoutTokens?: boolean }
   /** Closed loop: so many connections, each with one order after the other. */
   | { do: 'saturate'; connections: number; seconds: number }
   /** Open loop: an order is sent when its time has come, whether or not earlier ones were answered. */
@@ -26,7 +29,7 @@ const order = JSON.stringify({ items: [{ sku: 'pen', quantity: 1 }] });
 const now = () => performance.timeOrigin + performance.now();
 
 let pool: Pool;
-let tokens: string[] = [];
+let identities: Record<string, string>[] = [];
 
 answerBenchmark<Load, Sent>(async (load) => {
   const sent: Sent = { accepted: [], refused: {}, cpuMs: 0 };
@@ -34,7 +37,7 @@ answerBenchmark<Load, Sent>(async (load) => {
   switch (load.do) {
     case 'begin':
       pool = new Pool(load.url, { connections: 256, pipelining: 1 });
-      tokens = await Promise.all(load.customers.map((id) => signToken({ id, role: 'customer' })));
+      identities = await Promise.all(load.customers.map(load.withoutTokens ? named : withToken));
       await knock();
       break;
     case 'saturate':
@@ -49,6 +52,11 @@ answerBenchmark<Load, Sent>(async (load) => {
   const { user, system } = process.cpuUsage(began);
   sent.cpuMs = (user + system) / 1_000;
   return sent;
+});
+
+const named = async (id: string): Promise<Record<string, string>> => ({ 'customer-id': id });
+const withToken = async (id: string): Promise<Record<string, string>> => ({
+  authorization: `Bearer ${await signToken({ id, role: 'customer' })}`,
 });
 
 async function saturate({ connections, seconds }: { connections: number; seconds: number }, sent: Sent): Promise<void> {
@@ -75,7 +83,7 @@ async function steady({ rate, seconds }: { rate: number; seconds: number }, sent
 /** Sends an order of a customer, any of them; its latency counts from `at`. */
 async function place(at: number, { accepted, refused }: Sent): Promise<void> {
   try {
-    const { status, text } = await post(tokens[Math.floor(Math.random() * tokens.length)] ?? '', order);
+    const { status, text } = await post(identities[Math.floor(Math.random() * identities.length)] ?? {}, order);
     if (status === 202) accepted.push({ id: (JSON.parse(text) as { id: string }).id, at, tookMs: now() - at });
     else count(refused, `${status} ${text.slice(0, 200)}`);
   } catch (error) {
@@ -85,21 +93,21 @@ async function place(at: number, { accepted, refused }: Sent): Promise<void> {
 
 /** An order of nothing: refused after the token was checked, by the storefront and by create-order. */
 async function knock(): Promise<void> {
-  const waiting = [...tokens];
+  const waiting = [...identities];
   const visitor = async () => {
-    for (let token = waiting.pop(); token !== undefined; token = waiting.pop()) {
-      const { status, text } = await post(token, '{"items":[]}');
+    for (let identity = waiting.pop(); identity !== undefined; identity = waiting.pop()) {
+      const { status, text } = await post(identity, '{"items":[]}');
       if (status !== 422) throw new Error(`an order of nothing was answered by ${status} ${text}`);
     }
   };
   await Promise.all(Array.from({ length: 32 }, visitor));
 }
 
-async function post(token: string, body: string): Promise<{ status: number; text: string }> {
+async function post(identity: Record<string, string>, body: string): Promise<{ status: number; text: string }> {
   const answer = await pool.request({
     method: 'POST',
     path: '/v1/orders',
-    headers: { 'content-type': 'application/json', authorization: `Bearer ${token}`, 'idempotency-key': uuidv7() },
+    headers: { 'content-type': 'application/json', 'idempotency-key': uuidv7(), ...identity },
     body,
   });
   return { status: answer.statusCode, text: await answer.body.text() };

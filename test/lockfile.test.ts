@@ -6,13 +6,18 @@ interface Entry {
   optionalDependencies?: Record<string, string>;
 }
 
-const { packages } = JSON.parse(readFileSync('package-lock.json', 'utf8')) as { packages: Record<string, Entry> };
+const lockFiles = ['package-lock.json', 'bench/peers/package-lock.json'];
 
-test('the lock file names no registry', () => {
+const packagesOf = (lockFile: string) =>
+  (JSON.parse(readFileSync(lockFile, 'utf8')) as { packages: Record<string, Entry> }).packages;
+
+test.each(lockFiles)('%s names no registry', (lockFile) => {
+  const packages = packagesOf(lockFile);
   expect(Object.keys(packages).filter((name) => packages[name]?.resolved !== undefined)).toEqual([]);
 });
 
-test('the lock file holds the packages of every platform, without which "npm ci" refuses to run', () => {
+test.each(lockFiles)('%s holds the packages of every platform, without which "npm ci" refuses to run', (lockFile) => {
+  const packages = packagesOf(lockFile);
   const wanted = Object.entries(packages).flatMap(([name, { optionalDependencies = {} }]) =>
     Object.keys(optionalDependencies).map((dependency) => [
       `${name}/node_modules/${dependency}`,

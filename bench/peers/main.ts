@@ -1,0 +1,130 @@
+import '../keys.ts';
+import { newCustomers } from '../customers.ts';
+import type { Load, Sent } from '../load.ts';
+import { lookAtMachine, readSettings, whyNot } from '../machine.ts';
+import { aboutMachine, aboutPostgres } from '../report.ts';
+import { startWorker } from '../worker.ts';
+import { openArena, type Arena } from './arena.ts';
+import { killInTheMiddle, takeTurn, type Scene } from './contest.ts';
+import type { Contender } from './contender.ts';
+import { installPeers } from './install.ts';
+import { readOptions, type Name } from './options.ts';
+import { shopContender } from './shop.ts';
+import { aftermaths, remarks, speeds, writeJson, type Score } from './table.ts';
+
+const options = readOptions(process.argv.slice(2));
+const began = performance.now();
+const print = (text: string) => process.stdout.write(`${text}\n`);
+const say = (line: string) => {
+  if (interrupted) return;
+  process.stderr.write(`${((performance.now() - began) / 1_000).toFixed(0).padStart(4)} s  ${line}\n`);
+};
+
+// what runs for as long as the benchmark does, and the contender on stage
+const stops: (() => Promise<void>)[] = [];
+let onStage: (() => Promise<void>) | undefined;
+let interrupted = false;
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void interrupt());
+
+async function interrupt(): Promise<void> {
+  if (interrupted) return;
+  say('Stopping: everything that was started is ended.');
+  interrupted = true;
+  await onStage?.().catch(() => undefined);
+  for (const stop of stops.toReversed()) await stop().catch(() => undefined);
+  process.exit(130);
+}
+
+const machine = lookAtMachine();
+print(aboutMachine(machine));
+try {
+  installPeers(say);
+  await compete();
+} catch (error) {
+  if (!interrupted) process.stderr.write(`${(error as Error).message}\n`);
+  process.exitCode = 1;
+}
+
+async function compete(): Promise<void> {
+  const arena = await openArena();
+  stops.push(() => arena.stop());
+  const load = startWorker<Load, Sent>('load.ts');
+  stops.push(async () => load.end());
+  try {
+    const postgres = await readSettings(arena);
+    print(aboutPostgres(postgres));
+    const reason = whyNot(postgres);
+    if (reason) throw new Error(reason);
+
+    const scores: Score[] = options.names.map((name) => ({ name, guarantees: '', turns: [] }));
+    const scene = { customers: newCustomers(10_000), load };
+    for (let round = 1; round <= (options.kill ? 1 : options.rounds); round += 1) {
+      // back and forth, so that none always comes after the same one
+      for (const score of round % 2 === 1 ? scores : scores.toReversed()) {
+        if (score.failure === undefined) await measure(score, round, arena, scene);
+      }
+    }
+    if (!interrupted) finish(scores, postgres);
+  } finally {
+    if (!interrupted) for (const stop of stops.toReversed()) await stop();
+  }
+}
+
+async function measure(
+  score: Score,
+  round: number,
+  arena: Arena,
+  { customers, load }: Pick<Scene, 'customers' | 'load'>,
+): Promise<void> {
+  const { name } = score;
+  const scene: Scene = {
+    customers,
+    load,
+    say: (line) => say(`${name} ${round}/${options.rounds}: ${line}`),
+    onStop: (stop) => {
+      onStage = stop;
+    },
+  };
+  const contender = keepingWords(contenderOf(name as Name, arena), score);
+  try {
+    if (options.kill) {
+      score.aftermath = await killInTheMiddle(contender, scene);
+      const { accepted, lost, stuck } = score.aftermath;
+      say(`${name}: ${accepted} accepted, ${lost} lost, ${stuck} stuck`);
+    } else {
+      const turn = await takeTurn(contender, options.seconds, scene);
+      score.turns.push(turn);
+      const { p50, p99 } = turn.endToEnd;
+      scene.say(`${Math.round(turn.ordersPerSecond)} orders/s; at 100/s ${p50.toFixed(1)} / ${p99.toFixed(1)} ms`);
+    }
+  } catch (error) {
+    score.failure = error instanceof Error ? error.message : String(error);
+    say(`${name} FAILED: ${score.failure}`);
+  } finally {
+    onStage = undefined;
+  }
+}
+
+function contenderOf(name: Name, arena: Arena): Contender {
+  return name === 'shop' || name === 'shop-processes' ? shopContender(name) : arena.contender(name);
+}
+
+/** The same contender; what it promises is noted once it runs. */
+function keepingWords(contender: Contender, score: Score): Contender {
+  return {
+    ...contender,
+    start: async (customers) => {
+      const running = await contender.start(customers);
+      score.guarantees = running.guarantees;
+      return running;
+    },
+  };
+}
+
+function finish(scores: Score[], postgres: object): void {
+  print(options.kill ? aftermaths(scores) : speeds(scores));
+  print('');
+  print(remarks(scores));
+  print(`\nwritten to ${writeJson({ options, machine, postgres, scores })}`);
+  if (scores.some(({ failure }) => failure !== undefined)) process.exitCode = 1;
+}

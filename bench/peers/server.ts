@@ -1,0 +1,56 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from '../../test/support/ports.ts';
+import { endWithTest } from '../../test/support/processes.ts';
+
+/** A program beside a peer's own process: its broker or engine. */
+export interface Server {
+  /** Asks it to end, and waits until it has. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a program and waits until it is ready. It is killed when this process goes, however that goes: a kill -9 of
+ * the peer is one of all it consists of.
+ */
+export async function startServer(
+  program: string,
+  args: string[],
+  { env = {}, isReady }: { env?: Record<string, string>; isReady: () => Promise<boolean> },
+): Promise<Server> {
+  const child = spawn(program, args, {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let said = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said = (said + text).slice(-2_000);
+  });
+  const gone = once(child, 'exit');
+  await Promise.race([once(child, 'spawn'), gone]);
+  endWithTest(child);
+  for (const deadline = Date.now() + 60_000; !(await isReady().catch(() => false)); await sleep(50)) {
+    if (child.exitCode !== null || Date.now() > deadline) throw new Error(`${program} did not start:\n${said}`);
+  }
+  return {
+    stop: async () => {
+      child.kill('SIGTERM');
+      const patience = setTimeout(() => child.kill('SIGKILL'), 5_000);
+      await gone;
+      clearTimeout(patience);
+    },
+  };
+}
+
+/** Free ports, the same ones each time for a folder: what was in flight is looked for there after a restart. */
+export async function portsOf(dataDir: string, count: number): Promise<number[]> {
+  const file = path.join(dataDir, 'ports.json');
+  if (existsSync(file)) return JSON.parse(readFileSync(file, 'utf8')) as number[];
+  const ports: number[] = [];
+  while (ports.length < count) ports.push(await freePort());
+  writeFileSync(file, JSON.stringify(ports));
+  return ports;
+}

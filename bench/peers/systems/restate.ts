@@ -1,0 +1,78 @@
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import * as restate from '@restatedev/restate-sdk';
+import * as clients from '@restatedev/restate-sdk-clients';
+import { openDoor } from '../door.ts';
+import { charge, createOrder, openPool, settle, type Order } from '../orders.ts';
+import type { Start } from '../peer.ts';
+import { portsOf, startServer } from '../server.ts';
+
+/**
+ * A durable invocation an order, sent under the order's id; each step is journaled by the server, which stores with
+ * fsync as it does by default. The request is answered when the server has stored the invocation.
+ */
+export const start: Start = async ({ databaseUrl, dataDir }) => {
+  const pool = openPool(databaseUrl);
+  const orders = restate.service({
+    name: 'orders',
+    handlers: {
+      place: async (context: restate.Context, order: Order) => {
+        await context.run('create', () => createOrder(pool, order));
+        const decision = await context.run('charge', () => charge(pool, order.id));
+        await context.run('settle', () => settle(pool, order.id, decision));
+      },
+    },
+  });
+
+  const [servicePort = 0, ingressPort = 0, adminPort = 0, nodePort = 0] = await portsOf(dataDir, 4);
+  // its HTTP/2 server, which the library prefers: one connection carries all invocations
+  await restate.serve({ services: [orders], port: servicePort });
+  const admin = `http://127.0.0.1:${adminPort}`;
+  const server = await startServer(programOf(), ['--no-logo'], {
+    env: {
+      RESTATE_BASE_DIR: path.join(dataDir, 'restate'),
+      RESTATE_NODE_NAME: 'peer',
+      RESTATE_BIND_IP: '127.0.0.1',
+      RESTATE_LISTEN_MODE: 'tcp',
+      RESTATE_BIND_PORT: String(nodePort),
+      RESTATE_INGRESS__BIND_PORT: String(ingressPort),
+      RESTATE_ADMIN__BIND_PORT: String(adminPort),
+      RESTATE_LOG_FILTER: 'warn',
+      RESTATE_DISABLE_TELEMETRY: 'true',
+    },
+    isReady: async () => (await fetch(`${admin}/health`)).ok,
+  });
+  await register(admin, `http://127.0.0.1:${servicePort}`);
+
+  const ingress = clients.connect({ url: `http://127.0.0.1:${ingressPort}` });
+  const client = ingress.serviceSendClient(orders);
+  const door = await openDoor((order) => client.place(order, clients.rpc.sendOpts({ idempotencyKey: order.id })));
+
+  return {
+    url: door.url,
+    guarantees:
+      'Every accepted order is finished after a crash, by a journal in its own replicated log; a step may run twice, so each has to be idempotent.',
+    stop: async () => {
+      await door.close();
+      await server.stop();
+      await pool.end();
+    },
+  };
+};
+
+/** The program itself: what the package runs would be a Node process around it. */
+function programOf(): string {
+  const here = createRequire(import.meta.url);
+  const wrapper = createRequire(here.resolve('@restatedev/restate-server/package.json'));
+  return wrapper.resolve(`@restatedev/restate-server-${process.platform}-${process.arch}/bin/restate-server`);
+}
+
+/** Tells the server where the service is; after a restart it knows it already. */
+async function register(admin: string, uri: string): Promise<void> {
+  const answer = await fetch(`${admin}/deployments`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ uri, force: true }),
+  });
+  if (!answer.ok) throw new Error(`Restate refused the service: ${answer.status} ${await answer.text()}`);
+}
