@@ -13,8 +13,11 @@ export type Load =
   | { do: 'begin'; url: string; customers: string[]; withoutTokens?: boolean }
   /** Closed loop: so many connections, each with one order after the other. */
   | { do: 'saturate'; connections: number; seconds: number }
-  /** Open loop: an order is sent when its time has come, whether or not earlier ones were answered. */
-  | { do: 'steady'; rate: number; seconds: number };
+  /**
+   * Open loop: an order is sent when its time has come, whether or not earlier ones were answered. `alone`: all of them
+   * by one customer.
+   */
+  | { do: 'steady'; rate: number; seconds: number; alone?: boolean };
 
 export interface Sent {
   accepted: { id: string; /** When it was to be sent, epoch ms. */ at: number; /** Until the 202. */ tookMs: number }[];
@@ -67,7 +70,11 @@ async function saturate({ connections, seconds }: { connections: number; seconds
   await Promise.all(Array.from({ length: connections }, customer));
 }
 
-async function steady({ rate, seconds }: { rate: number; seconds: number }, sent: Sent): Promise<void> {
+async function steady(
+  { rate, seconds, alone = false }: { rate: number; seconds: number; alone?: boolean },
+  sent: Sent,
+): Promise<void> {
+  const among = alone ? identities.slice(0, 1) : identities;
   const first = now() + 50;
   const answers: Promise<void>[] = [];
   for (let index = 0; index < rate * seconds; index += 1) {
@@ -75,15 +82,15 @@ async function steady({ rate, seconds }: { rate: number; seconds: number }, sent
     const early = at - now();
     // timers are whole milliseconds: up to one too late, which counts as latency
     if (early > 0) await sleep(Math.ceil(early));
-    answers.push(place(at, sent));
+    answers.push(place(at, sent, among));
   }
   await Promise.all(answers);
 }
 
 /** Sends an order of a customer, any of them; its latency counts from `at`. */
-async function place(at: number, { accepted, refused }: Sent): Promise<void> {
+async function place(at: number, { accepted, refused }: Sent, among = identities): Promise<void> {
   try {
-    const { status, text } = await post(identities[Math.floor(Math.random() * identities.length)] ?? {}, order);
+    const { status, text } = await post(among[Math.floor(Math.random() * among.length)] ?? {}, order);
     if (status === 202) accepted.push({ id: (JSON.parse(text) as { id: string }).id, at, tookMs: now() - at });
     else count(refused, `${status} ${text.slice(0, 200)}`);
   } catch (error) {

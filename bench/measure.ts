@@ -8,6 +8,7 @@ import { saturate, type Saturation } from './saturation.ts';
 import { databaseBeside, startTwice, type Database, type Shop, type Starts } from './shop.ts';
 import { checkSound } from './sound.ts';
 import { steady, type Steady } from './steady.ts';
+import { openReader, storeOrders } from './stored.ts';
 import { startWorker, type Worker } from './worker.ts';
 import type { Drive, Driven } from './yardstick.ts';
 
@@ -18,10 +19,21 @@ export interface Measured {
   /** Resident memory of each process that runs functions, before the first order, in MB. */
   memoryAtStart: { name: string; mb: number }[];
   repetitions: Repetition[];
+  /** All orders of one customer, whose account then is in every statement. */
+  hot?: Steady;
+  /** The last saturation, beside so many orders from before. */
+  grown?: { stored: number; saturation: Saturation };
+  /** Orders a second in each minute of the soak, and the memory of the functions after it. */
+  soak?: Soak;
   /** Rates that were left out, because the shop does not reach them. */
   tooFast: number[];
   /** Why it broke off, if it did. */
   failure?: string;
+}
+
+interface Soak {
+  ordersPerSecond: number[];
+  maxMb: number[];
 }
 
 interface Repetition {
@@ -120,9 +132,14 @@ async function measureRunning(
   const scene = { shop, beside, load, yardstick, customers, accepted: [], say };
   try {
     await warmUp(scene);
+    if (options.soakMinutes > 0) {
+      measured.soak = await soak(scene, options.soakMinutes);
+      return;
+    }
     for (let time = 1; time <= options.repetitions; time += 1) {
       await repeat(scene, `${time}/${options.repetitions}`, measured, options);
     }
+    if (measured.mode === 'one process' && !options.quick) await atItsHardest(scene, measured, options);
   } finally {
     load.end();
     yardstick.end();
@@ -167,6 +184,44 @@ async function repeat(scene: Scene, of: string, measured: Measured, options: Opt
   say(`invariants ${of}`);
   await checkSound(shop, accepted);
   await checkSound(beside, []);
+}
+
+/** All orders on one account, and beside many orders from before. */
+async function atItsHardest(scene: Scene, measured: Measured, { stored, seconds }: Options): Promise<void> {
+  const { shop, load, accepted, say } = scene;
+  say('100/s on one account');
+  const hot = await steady(shop, load, { rate: 100, seconds: 6, alone: true });
+  measured.hot = hot.steady;
+  accepted.push(...hot.accepted);
+  if (stored > 0) {
+    const there = await storeOrders(shop, stored, (count) => say(`${count.toLocaleString('en')} orders stored`));
+    say(`saturation beside ${there.toLocaleString('en')} orders`);
+    const grown = await saturate(shop, load, { connections, seconds, patienceMs });
+    measured.grown = { stored: there, saturation: grown.saturation };
+    accepted.push(...grown.accepted);
+  }
+  say('invariants');
+  await checkSound(shop, accepted);
+}
+
+/** Saturation for minutes, while somebody reads in a transaction that stays open: nothing old can be cleaned up. */
+async function soak({ shop, beside, load, accepted, say }: Scene, minutes: number): Promise<Soak> {
+  const found: Soak = { ordersPerSecond: [], maxMb: [] };
+  const end = await openReader(shop);
+  try {
+    for (let minute = 1; minute <= minutes; minute += 1) {
+      const one = await saturate(shop, load, { connections, seconds: 55, patienceMs: 5_000 });
+      accepted.push(...one.accepted);
+      found.ordersPerSecond.push(one.saturation.ordersPerSecond);
+      found.maxMb.push(one.saturation.maxMb);
+      say(`minute ${minute}/${minutes}: ${Math.round(one.saturation.ordersPerSecond)} orders/s`);
+    }
+  } finally {
+    await end();
+  }
+  await checkSound(shop, accepted);
+  await checkSound(beside, []);
+  return found;
 }
 
 async function atRates({ shop, load, accepted, say }: Scene, rates: number[]): Promise<Steady[]> {

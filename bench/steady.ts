@@ -19,9 +19,9 @@ export interface Steady {
 export async function steady(
   shop: Shop,
   load: Worker<Load, Sent>,
-  { rate, seconds }: { rate: number; seconds: number },
+  { rate, seconds, alone = false }: { rate: number; seconds: number; alone?: boolean },
 ): Promise<{ steady: Steady; accepted: string[] }> {
-  const sent = await load.ask({ do: 'steady', rate, seconds });
+  const sent = await load.ask({ do: 'steady', rate, seconds, alone });
   await completed(shop);
   await mailed(shop, 5_000);
   const orders = await lookUp(shop, sent);

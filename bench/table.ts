@@ -97,6 +97,8 @@ export function tableOf(measured: Measured): Line[] {
         ]
       : []),
 
+    ...hardestOf(measured),
+
     'memory, MB',
     ...memoryRows(measured),
   ];
@@ -160,6 +162,44 @@ function rowsOfRate({ repetitions, mode }: Measured, rate: number): Row[] {
     },
   ];
 }
+
+function hardestOf({ hot, grown, soak, repetitions }: Measured): Line[] {
+  const lines: Line[] = [];
+  if (hot) {
+    lines.push(
+      '100/s on one account, open loop, ms',
+      { label: 'end to end p50', values: [hot.endToEnd.p50], digits: 1 },
+      { label: 'end to end p99', values: [hot.endToEnd.p99], digits: 1 },
+    );
+  }
+  if (grown) {
+    const { ordersPerSecond, cost } = grown.saturation;
+    const before = median(repetitions.map(({ saturation }) => saturation.cost.totalCpuMs));
+    lines.push(
+      `saturation beside ${grown.stored.toLocaleString('en')} stored orders`,
+      { label: 'orders/s to completion', values: [ordersPerSecond], better: 'more' },
+      { label: 'CPU ms, all but the load generator', values: [cost.totalCpuMs], digits: 2 },
+      { label: '  times what it cost before', values: [cost.totalCpuMs / before], digits: 2, must: 1.3, goal: 1.1 },
+    );
+  }
+  if (soak) {
+    lines.push(
+      `saturation for ${soak.ordersPerSecond.length} minutes, beside an open reader`,
+      { label: 'orders/s to completion, each minute', values: soak.ordersPerSecond, better: 'more' },
+      {
+        label: '  the last minute / the first',
+        values: [lastByFirst(soak.ordersPerSecond)],
+        digits: 2,
+        better: 'more',
+      },
+      { label: 'memory of the functions, MB, each minute', values: soak.maxMb },
+      { label: '  the last minute / the first', values: [lastByFirst(soak.maxMb)], digits: 2 },
+    );
+  }
+  return lines;
+}
+
+const lastByFirst = (values: number[]) => (values.at(-1) ?? Number.NaN) / (values[0] ?? Number.NaN);
 
 function memoryRows({ mode, memoryAtStart, repetitions }: Measured): Row[] {
   const underLoad = { label: 'functions under load, at most', values: repetitions.map((r) => r.saturation.maxMb) };
