@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, test } from '@jest/globals';
+import { afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { uuidv7 } from 'uuidv7';
 import { orderCancelRequested } from '#events/order-cancel-requested.ts';
 import { orderPlaced } from '#events/order-placed.ts';
@@ -14,6 +14,7 @@ import type { ShopEvent } from '#platform/event.ts';
 import type { EventHandle } from '#platform/on-event.ts';
 import type { RequestHandle } from '#platform/on-request.ts';
 import { invariants, parameters, type Violation } from './support/invariants.ts';
+import { looked, record } from './support/sizes.ts';
 
 // The real steps of the order and the cancel chain against each other, each stopped in the middle of its statement
 // while the other one goes on: whoever comes first, the customer's money ends where it was.
@@ -71,8 +72,17 @@ const untouched = { balance: 1_000, version: 1, movements: 1 };
 /** What is wrong with money, orders and their times. The test's accounts and mails are not the shop's. */
 async function violations(): Promise<Violation[]> {
   const found = await rows<Violation>(invariants, parameters({ accepted: [], canceled: [], broken: [], earlier: [] }));
-  return found.filter(({ name }) => /^I(1|2|3|6|7|11) /.test(name));
+  const wrong = found.filter(({ name }) => /^I(1|2|3|6|7|11) /.test(name));
+  looked(wrong);
+  return wrong;
 }
+
+afterEach(async () => {
+  const { orders } = await row<{ orders: number }>('select count(*) as orders from ordering.orders');
+  record({ fault: 'cancel against charge', count: 1, orders: orders - counted });
+  counted = orders;
+});
+let counted = 0;
 
 describe('charge-account and cancel-order', () => {
   test('a cancel while the charge is about to commit: refunded once', async () => {

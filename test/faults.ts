@@ -32,7 +32,7 @@ for (const [index, kind] of only.entries()) {
   if (stoppingSince !== undefined) break;
   const left = minutes && Math.max(minutes - (Date.now() - began) / 60_000, 0);
   const share = left === undefined ? undefined : shareOf(kind, only.slice(index + 1), left);
-  if (share !== undefined && share < (kind.atLeastMinutes ?? 0)) {
+  if (left !== undefined && share === undefined) {
     skipped.push(`${kind.name} (takes ${kind.atLeastMinutes} minutes)`);
     continue;
   }

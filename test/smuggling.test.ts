@@ -8,6 +8,7 @@ import { connectBroker } from '#platform/broker-client.ts';
 import { connectFunctions } from '#platform/function-client.ts';
 import { serveHttp, type HttpServer } from '#platform/http-server.ts';
 import type { Room } from '#platform/runtime.ts';
+import { record } from './support/sizes.ts';
 
 // HTTP as no library sends it, over a bare socket. What two servers could read in two ways (RFC 9112, sections 6.3 and
 // 11.2) must not be read at all: no second request may hide in the body of the first.
@@ -122,6 +123,7 @@ describe('refused, and nothing behind it is read', () => {
     expect(status).toBeGreaterThanOrEqual(400);
     expect(status).toBeLessThan(500);
     expect(await moved()).toBe(before);
+    record({ fault: 'ambiguous request', count: 1, orders: 0 });
   });
 });
 

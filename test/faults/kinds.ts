@@ -39,8 +39,14 @@ export const kinds: Kind[] = known
   .map((kind) => ({ ...kind, file: `test/${kind.file}.test.ts` }))
   .filter(({ file }) => existsSync(file));
 
-/** What a kind gets of the time that is left, when `others` come after it. */
-export function shareOf(kind: Kind, others: Kind[], leftMinutes: number): number {
+/**
+ * What a kind gets of the time that is left, when `others` come after it; undefined if it cannot be done with what
+ * they would leave to it.
+ */
+export function shareOf(kind: Kind, others: Kind[], leftMinutes: number): number | undefined {
   const weights = others.reduce((sum, { weight }) => sum + weight, kind.weight);
-  return (leftMinutes * kind.weight) / weights;
+  const share = (leftMinutes * kind.weight) / weights;
+  const { atLeastMinutes = 0 } = kind;
+  if (atLeastMinutes > Math.max(share, leftMinutes * 0.6)) return undefined;
+  return Math.max(share, atLeastMinutes);
 }

@@ -28,6 +28,8 @@ export interface Running {
 const aroundMinutes = 0.3;
 const patienceMinutes = 4;
 const heartbeatMs = 20_000;
+// the first failure with its seed comes first
+const maxSaid = 12_000;
 
 /** Runs the long form of a kind. */
 export function start({ name: kind, file }: Kind, { seed, minutes, say }: RunOptions): Running {
@@ -60,7 +62,7 @@ export function start({ name: kind, file }: Kind, { seed, minutes, say }: RunOpt
     const lines = existsSync(results) ? readFileSync(results, 'utf8').trim().split('\n') : [];
     const failures = existsSync(report) ? failed(report) : [`${file} did not end by itself`];
     if (code !== 0 && failures.length === 0) failures.push(`${file} ended with ${code}`);
-    if (failures.length > 0) say(errors().slice(-12_000));
+    if (failures.length > 0) say(errors());
     rmSync(folder, { recursive: true });
     return { kind, seed, results: lines.filter(Boolean).map((line) => JSON.parse(line) as Result), failures };
   });
@@ -98,7 +100,7 @@ function watch(child: ChildProcess, say: (line: string) => void): () => string {
     }
   });
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-    errors = (errors + text).slice(-40_000);
+    errors = (errors + text).slice(0, maxSaid);
   });
   const beat = async () => {
     while (child.exitCode === null && child.signalCode === null) {

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { firstSeed, hasTime } from './sizes.ts';
 import { report } from './until.ts';
 
-const aRound = 1_000;
+const aRound = 500;
 
 export interface Amount {
   runs: number;
@@ -26,7 +26,7 @@ export async function checkOften<Input>(
     const seed = (firstSeed + round) | 0; // 32 bits
     await fc.assert(fc.asyncProperty(given, check), { numRuns, seed });
     done += numRuns;
-    if (done % (20 * aRound) === 0) report(`${done} inputs held so far`);
+    if (done % (40 * aRound) === 0) report(`${done} inputs held so far`);
   }
   return done;
 }
