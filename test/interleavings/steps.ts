@@ -53,6 +53,8 @@ export interface Step {
   name: StepName;
   /** The statement of it that is held, or that runs while another one is held. */
   statement: string;
+  /** Whether it meets another order of the same account. */
+  isOfAccount?: true;
   /** What has to have happened to the order before. */
   after: StepName[];
   /** What else has to be so. */
@@ -63,15 +65,21 @@ export interface Step {
 
 /** Every step that writes what another one reads or writes. A new statement is a line here. */
 export const steps: Step[] = [
-  { name: 'open', statement: 'create-account.insert', after: [], act: open },
-  { name: 'deposit', statement: 'deposit-money.insert', after: [], act: deposit },
+  { name: 'open', statement: 'create-account.insert', isOfAccount: true, after: [], act: open },
+  { name: 'deposit', statement: 'deposit-money.insert', isOfAccount: true, after: [], act: deposit },
   { name: 'place', statement: 'create-order.insert', after: [], act: place },
-  { name: 'charge', statement: 'charge-account.decide', after: ['place'], act: charge },
+  { name: 'charge', statement: 'charge-account.decide', isOfAccount: true, after: ['place'], act: charge },
   { name: 'settle', statement: 'settle-order.settle', after: ['place', 'charge'], act: settle },
   { name: 'tell', statement: 'send-notification.record', after: ['place', 'charge', 'settle'], act: tell },
   { name: 'cancel', statement: 'cancel-order.cancel', after: ['place'], act: cancel },
   { name: 'void', statement: 'refund-charge.void', after: ['place', 'cancel'], act: reverse },
-  { name: 'refund', statement: 'refund-charge.refund', after: ['place', 'charge', 'cancel'], act: reverse },
+  {
+    name: 'refund',
+    statement: 'refund-charge.refund',
+    isOfAccount: true,
+    after: ['place', 'charge', 'cancel'],
+    act: reverse,
+  },
   {
     name: 'settle reversal',
     statement: 'settle-order.settle',
