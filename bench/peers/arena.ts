@@ -13,6 +13,7 @@ import type { Database } from '../shop.ts';
 import { refuseRefusals, type Contender, type Missing, type Running, type Told } from './contender.ts';
 import type { PeerName } from './options.ts';
 import { schema } from './orders.ts';
+import { Absent } from './peer.ts';
 import type { Word } from './serve.ts';
 
 /** One Postgres server for all peers, set as the shop's own is; each turn has a database of its own on it. */
@@ -215,19 +216,19 @@ async function launch(name: string, databaseUrl: string, dataDir: string): Promi
     once(child, 'message').then(([first]) => first as Word),
     once(child, 'exit').then((): Word => ({ failure: `it has ended: ${said}` })),
   ]);
-  if ('failure' in word) {
-    await letGo(child);
-    throw new Error(`${name}: ${word.failure}`);
+  if ('url' in word) {
+    return {
+      ...word,
+      stop: () => letGo(child),
+      kill: async () => {
+        const all = [child.pid ?? 0, ...descendants(child.pid ?? 0).map(({ pid }) => pid)];
+        all.forEach(killNow);
+        while (all.some((pid) => inspect(pid))) await sleep(10);
+      },
+    };
   }
-  return {
-    ...word,
-    stop: () => letGo(child),
-    kill: async () => {
-      const all = [child.pid ?? 0, ...descendants(child.pid ?? 0).map(({ pid }) => pid)];
-      all.forEach(killNow);
-      while (all.some((pid) => inspect(pid))) await sleep(10);
-    },
-  };
+  await letGo(child);
+  throw 'absent' in word ? new Absent(word.absent) : new Error(word.failure);
 }
 
 async function letGo(child: ChildProcess): Promise<void> {

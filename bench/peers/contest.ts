@@ -45,8 +45,9 @@ const patienceMs = 60_000;
 export async function killInTheMiddle(contender: Contender, scene: Scene): Promise<Aftermath> {
   return onStage(contender, scene, async (running) => {
     await warmUp(running, scene);
-    const sending = scene.load.ask({ do: 'steady', rate: 300, seconds: 1 });
-    await sleep(600);
+    // all of them within a quarter of a second: more than most take in that time, so many are under way
+    const sending = scene.load.ask({ do: 'steady', rate: 1_200, seconds: 0.25 });
+    await sleep(300);
     const killedAt = performance.now();
     await running.killAndRestart();
     const restartMs = performance.now() - killedAt;

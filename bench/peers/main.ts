@@ -8,6 +8,7 @@ import { openArena, type Arena } from './arena.ts';
 import { killInTheMiddle, takeTurn, type Scene } from './contest.ts';
 import type { Contender } from './contender.ts';
 import { installPeers } from './install.ts';
+import { Absent } from './peer.ts';
 import { readOptions, type Name } from './options.ts';
 import { shopContender } from './shop.ts';
 import { aftermaths, remarks, speeds, writeJson, type Score } from './table.ts';
@@ -61,7 +62,7 @@ async function compete(): Promise<void> {
     for (let round = 1; round <= (options.kill ? 1 : options.rounds); round += 1) {
       // back and forth, so that none always comes after the same one
       for (const score of round % 2 === 1 ? scores : scores.toReversed()) {
-        if (score.failure === undefined) await measure(score, round, arena, scene);
+        if (!(score.failure ?? score.absent)) await measure(score, round, arena, scene);
       }
     }
     if (!interrupted) finish(scores, postgres);
@@ -98,8 +99,9 @@ async function measure(
       scene.say(`${Math.round(turn.ordersPerSecond)} orders/s; at 100/s ${p50.toFixed(1)} / ${p99.toFixed(1)} ms`);
     }
   } catch (error) {
-    score.failure = error instanceof Error ? error.message : String(error);
-    say(`${name} FAILED: ${score.failure}`);
+    if (error instanceof Absent) score.absent = error.message;
+    else score.failure = error instanceof Error ? error.message : String(error);
+    say(`${name} ${score.absent ? 'is left out' : 'FAILED'}: ${score.absent ?? score.failure}`);
   } finally {
     onStage = undefined;
   }

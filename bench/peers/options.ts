@@ -20,7 +20,8 @@ const help = `Measures the shop's order scenario on other systems, side by side 
   npm run bench:peers -- --help           this text
 
 Systems: ${names.join(', ')}.
-The first use installs the peers' packages below bench/peers (300 MB); nestjs-nats needs nats-server on the PATH.
+The first use installs the peers' packages below bench/peers (300 MB); nestjs-nats needs nats-server on the PATH,
+and is left out where it is not.
 The table goes to standard output, the progress to standard error, everything to reports/peers.json.
 Ends with 1 if fsync or synchronous_commit is off, or if a system refused, lost or repeated an order.
 `;

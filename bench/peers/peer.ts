@@ -15,7 +15,10 @@ export interface Peer {
   stop(): Promise<void>;
 }
 
-/** What a file in systems/ exports. Throws one sentence that names what this machine lacks, if it lacks something. */
+/** What a peer needs and this machine has not: it is left out. One sentence. */
+export class Absent extends Error {}
+
+/** What a file in systems/ exports. Throws `Absent` where it cannot run. */
 export type Start = (place: Place) => Promise<Peer>;
 
 /** As many orders as are worked on at a time, and connections to the database for them: as many as the load has. */

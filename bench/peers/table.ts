@@ -11,10 +11,13 @@ export interface Score {
   turns: Turn[];
   aftermath?: Aftermath;
   failure?: string;
+  /** What this machine lacks for it. */
+  absent?: string;
 }
 
 /** The table of the speeds, with the promises below. */
-export function speeds(scores: Score[]): string {
+export function speeds(all: Score[]): string {
+  const scores = present(all);
   const shop = scores.find(({ name }) => name === 'shop')?.turns ?? [];
   const rows = scores.map(({ name, turns, failure }) => {
     if (failure !== undefined) return [name, 'FAILED', '', '', '', ''];
@@ -33,8 +36,8 @@ export function speeds(scores: Score[]): string {
 }
 
 /** The table of what kill -9 left. */
-export function aftermaths(scores: Score[]): string {
-  const rows = scores.map(({ name, aftermath }) => {
+export function aftermaths(all: Score[]): string {
+  const rows = present(all).map(({ name, aftermath }) => {
     if (!aftermath) return [name, 'FAILED', '', '', '', ''];
     const { accepted, lost, stuck, restartMs, decidedMs } = aftermath;
     const seconds = (ms: number) => (ms / 1_000).toFixed(1);
@@ -46,8 +49,14 @@ export function aftermaths(scores: Score[]): string {
 
 /** What each promises, and why one failed. */
 export const remarks = (scores: Score[]): string =>
-  scores.map(({ name, guarantees, failure }) => `${name.padEnd(16)} ${failure ?? guarantees}`).join('\n');
+  scores
+    .map(
+      ({ name, guarantees, failure, absent }) =>
+        `${name.padEnd(16)} ${failure ?? (absent ? `left out: ${absent}` : guarantees)}`,
+    )
+    .join('\n');
 
+const present = (all: Score[]) => all.filter(({ absent }) => absent === undefined);
 const whole = (value: number) => Math.round(value).toLocaleString('en');
 
 function inColumns(rows: string[][]): string {

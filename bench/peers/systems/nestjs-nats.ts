@@ -22,7 +22,7 @@ import type pg from 'pg';
 import { isObservable, lastValueFrom } from 'rxjs';
 import { readOrder } from '../door.ts';
 import { charge, createOrder, openPool, settle, type Decision } from '../orders.ts';
-import { concurrency, type Start } from '../peer.ts';
+import { Absent, concurrency, type Start } from '../peer.ts';
 import { portsOf, startServer } from '../server.ts';
 
 const stream = 'orders';
@@ -186,7 +186,7 @@ export const start: Start = async ({ databaseUrl, dataDir }) => {
 function brokerVersion(): { major: number; minor: number } {
   const { stdout } = spawnSync('nats-server', ['--version'], { encoding: 'utf8' });
   const [, major, minor] = /v(\d+)\.(\d+)/.exec(stdout ?? '') ?? [];
-  if (major === undefined) throw new Error('nats-server is not on the PATH (Debian: apt-get install nats-server).');
+  if (major === undefined) throw new Absent('nats-server is not on the PATH (Debian: apt-get install nats-server).');
   return { major: Number(major), minor: Number(minor) };
 }
 

@@ -4,7 +4,7 @@ import * as restate from '@restatedev/restate-sdk';
 import * as clients from '@restatedev/restate-sdk-clients';
 import { openDoor } from '../door.ts';
 import { charge, createOrder, openPool, settle, type Order } from '../orders.ts';
-import type { Start } from '../peer.ts';
+import { Absent, type Start } from '../peer.ts';
 import { portsOf, startServer } from '../server.ts';
 
 /**
@@ -64,7 +64,12 @@ export const start: Start = async ({ databaseUrl, dataDir }) => {
 function programOf(): string {
   const here = createRequire(import.meta.url);
   const wrapper = createRequire(here.resolve('@restatedev/restate-server/package.json'));
-  return wrapper.resolve(`@restatedev/restate-server-${process.platform}-${process.arch}/bin/restate-server`);
+  const platform = `${process.platform}-${process.arch}`;
+  try {
+    return wrapper.resolve(`@restatedev/restate-server-${platform}/bin/restate-server`);
+  } catch {
+    throw new Absent(`Restate has no server for ${platform}.`);
+  }
 }
 
 /** Tells the server where the service is; after a restart it knows it already. */
