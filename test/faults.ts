@@ -10,7 +10,7 @@ const kept = 'reports/faults.jsonl';
 const say = (line: string) => void process.stdout.write(`${line}\n`);
 
 const { only, minutes, seed, sum } = readOptions(process.argv.slice(2));
-if (sum) end(existsSync(kept) ? readFileSync(kept, 'utf8').trim().split('\n').map(parsed) : []);
+if (sum) end(existsSync(kept) ? readFileSync(kept, 'utf8').trim().split('\n').map(parsed) : [], []);
 
 const runs: Run[] = [];
 const skipped: string[] = [];
@@ -43,13 +43,13 @@ for (const [index, kind] of only.entries()) {
   runs.push(run);
   appendFileSync(kept, `${JSON.stringify(run)}\n`);
 }
-end(runs);
+end(runs, skipped);
 
 function parsed(line: string): Run {
   return JSON.parse(line) as Run;
 }
 
-function end(all: Run[]): never {
+function end(all: Run[], skipped: string[]): never {
   say(`\n${tableOf(all)}\n`);
   const failures = all.flatMap(({ kind, seed: from, failures: its }) =>
     its.map((failure) => `  FAILED: ${failure}\n          npm run test:faults -- --only ${kind} --seed ${from}`),
