@@ -34,8 +34,9 @@ const record = statement<QueuedMail>(
            as wanted (id, fact, user_id, order_id, template, subject, detail, correlation_id)
   ), ended as (
     -- the chain ends here, on every delivery: also when an earlier one has recorded the fact
+    -- an array, not a join: a planner that has seen the table empty may join by walking through it once a row
     delete from events.outbox
-     where id in (select id from events.outbox where id = any ($8::text[]) order by id for update)
+     where id = any (array(select id from events.outbox where id = any ($8::text[]) order by id for update))
   ), recorded as (
     insert into notifying.notifications
            (id, fact, user_id, order_id, template, recipient, subject, detail, correlation_id)
