@@ -194,12 +194,15 @@ function customerOf(shop: Shop, identity: Identity): Customer {
     },
     decided: (orderId) =>
       until(`order ${orderId} is decided`, async () => {
-        const { body } = await get<Order>(`/v1/orders/${orderId}`);
-        return body.status !== 'pending' && body.settledAt !== null && body;
+        const { status, body } = await get<Order>(`/v1/orders/${orderId}`);
+        // anything else, a 503 while the database is in trouble, says nothing of the order
+        return status === 200 && body.status !== 'pending' && body.settledAt !== null && body;
       }),
     told: (orderId) =>
       until(`the customer is told of order ${orderId}`, async () => {
-        const { data } = (await get<Page<Notification>>(`/v1/notifications?orderId=${orderId}`)).body;
+        const { status: answered, body } = await get<Page<Notification>>(`/v1/notifications?orderId=${orderId}`);
+        if (answered !== 200) return false;
+        const { data } = body;
         return data.length > 0 && data.every(({ status }) => status !== 'queued') && data;
       }),
   };
