@@ -60,7 +60,7 @@ describe.each(modes)('$mode', ({ processes }) => {
   });
 
   test('is slow: orders do not wait for their mails', async () => {
-    const orders = await orderDuring((at) => (at === 'mail' ? { afterMs: 400 } : undefined));
+    const orders = await orderDuring((at) => (at === 'mail' ? { afterMs: 2_000 } : undefined));
     const left = (await notificationsOf(orders)).filter(({ status }) => status === 'queued');
     expect(left.length).toBeGreaterThan(0);
     await expectMailsOnceItIsOver('is slow', orders);
