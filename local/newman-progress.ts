@@ -24,15 +24,17 @@ export interface Step {
   /** How many times it was sent: more than once if it waited, 0 if it was left out. */
   times: number;
   ms: number;
-  /** The status of the last answer. */
+  /** The status of the last answer; null if there was none. */
   status: number | null;
+  /** The executions that got no answer, by Newman's names for them. */
+  cut: string[];
   checks: { name: string; passed: boolean }[];
   failed: boolean;
 }
 
 /** Tells what became of a request, below the folders that it is in. */
 export function sayStep(step: Step, previous: Step | undefined, say: (line: string) => void): void {
-  const { folders, name, iteration, times, ms, checks, failed } = step;
+  const { folders, name, iteration, times, ms, checks, failed, cut } = step;
   if (iteration !== previous?.iteration && iteration > 0) say(`\nRun ${iteration + 1}`);
   const known = iteration === previous?.iteration ? previous.folders : [];
   const entered = folders.findIndex((folder, depth) => folder !== known[depth]);
@@ -44,7 +46,8 @@ export function sayStep(step: Step, previous: Step | undefined, say: (line: stri
     say(`${indent}- ${name} (left out)`);
     return;
   }
-  const asked = times > 1 ? `asked ${times} times, ` : '';
+  const unanswered = cut.length > 0 ? `${cut.length} without an answer, ` : '';
+  const asked = times > 1 ? `asked ${times} times, ${unanswered}` : '';
   say(`${indent}${failed ? '✗' : '✓'} ${name} (${counted(checks.length, 'check')}, ${asked}${ms} ms)`);
   for (const check of checks) if (!check.passed) say(`${indent}    ✗ ${check.name}`);
 }

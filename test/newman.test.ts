@@ -26,8 +26,10 @@ describe.each([
     });
 
   test('holds, also twice at once', async () => {
-    for (const { failures, skipped, passed } of await Promise.all([run(), run()])) {
+    for (const { failures, skipped, passed, requests } of await Promise.all([run(), run()])) {
       expect(failures).toEqual([]);
+      // it would send such a request again, which is for a process that was killed and not for one that is well
+      expect(requests.flatMap(({ cut }) => cut)).toEqual([]);
       expect(skipped).toBe(0);
       expect(passed).toBeGreaterThan(50);
     }
