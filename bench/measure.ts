@@ -3,12 +3,13 @@ import { newCustomers, seed } from './customers.ts';
 import type { Load, Sent } from './load.ts';
 import { readSettings, whyNot, type PostgresSettings } from './machine.ts';
 import type { Mode, Options } from './options.ts';
-import { completed, giveUpMails, mailed } from './orders.ts';
+import { compareReplicas, type Replicated } from './replicas.ts';
 import { saturate, type Saturation } from './saturation.ts';
 import { databaseBeside, startTwice, type Database, type Shop, type Starts } from './shop.ts';
 import { checkSound } from './sound.ts';
 import { steady, type Steady } from './steady.ts';
 import { openReader, storeOrders } from './stored.ts';
+import { warmUp } from './warm-up.ts';
 import { startWorker, type Worker } from './worker.ts';
 import type { Drive, Driven } from './yardstick.ts';
 
@@ -23,6 +24,8 @@ export interface Measured {
   hot?: Steady;
   /** The last saturation, beside so many orders from before. */
   grown?: { stored: number; saturation: Saturation };
+  /** With more processes of each function. */
+  replicas?: Replicated[];
   /** Orders a second in each minute of the soak, and the memory of the functions after it. */
   soak?: Soak;
   /** Rates that were left out, because the shop does not reach them. */
@@ -73,6 +76,10 @@ export async function measure(mode: Mode, options: Options, session: Session): P
     const customers = newCustomers(10_000);
     shop = await start(measured, customers[0] ?? '', options, session);
     await measureRunning(shop, customers, measured, options, session);
+    if (mode === 'processes' && !options.quick && options.soakMinutes === 0) {
+      await shop.stop();
+      measured.replicas = await compareReplicas({ connections, seconds: options.seconds, patienceMs }, session);
+    }
   } catch (error) {
     if (error instanceof Refusal) throw error;
     measured.failure = error instanceof Error ? error.message : String(error);
@@ -129,9 +136,15 @@ async function measureRunning(
   session.onStop(() => load.end());
   session.onStop(() => yardstick.end());
   const say = (line: string) => session.say(`${measured.mode}: ${line}`);
-  const scene = { shop, beside, load, yardstick, customers, accepted: [], say };
+  const accepted: string[] = [];
+  const scene = { shop, beside, load, yardstick, customers, accepted, say };
   try {
-    await warmUp(scene);
+    say('10,000 customers');
+    await seed(beside, customers);
+    accepted.push(...(await warmUp({ shop, load, customers, connections, patienceMs, say })));
+    for (const how of ['single', 'batched'] as const) {
+      await yardstick.ask({ how, inFlight: connections, seconds: 1, customers });
+    }
     if (options.soakMinutes > 0) {
       measured.soak = await soak(scene, options.soakMinutes);
       return;
@@ -144,27 +157,6 @@ async function measureRunning(
     load.end();
     yardstick.end();
     await beside.close();
-  }
-}
-
-async function warmUp({ shop, beside, load, yardstick, customers, accepted, say }: Scene): Promise<void> {
-  say('10,000 customers');
-  await Promise.all([seed(shop, customers), seed(beside, customers)]);
-  await load.ask({ do: 'begin', url: shop.url, customers });
-  // until it gets no faster: a process compiles what it runs often, and there may be fourteen of them
-  let best = 0;
-  for (let round = 1; round <= 6; round += 1) {
-    const sent = await load.ask({ do: 'saturate', connections, seconds: 5 });
-    accepted.push(...sent.accepted.map(({ id }) => id));
-    await completed(shop);
-    if (await mailed(shop, patienceMs)) await giveUpMails(shop);
-    const perSecond = sent.accepted.length / 5;
-    say(`warm-up ${round}: ${Math.round(perSecond)} orders/s accepted`);
-    if (perSecond < best * 1.05) break;
-    best = perSecond;
-  }
-  for (const how of ['single', 'batched'] as const) {
-    await yardstick.ask({ how, inFlight: connections, seconds: 1, customers });
   }
 }
 

@@ -27,6 +27,13 @@ export interface Starts {
   later: Start;
 }
 
+/** Starts a shop of so many processes of each function. */
+export async function startReplicas(replicas: number, onStop: (stop: () => Promise<void>) => void): Promise<Shop> {
+  const starting = startShop({ processes: true, replicas, mailCatcher: true });
+  onStop(async () => (await starting.catch(() => undefined))?.stop());
+  return starting;
+}
+
 /** Starts a shop on an empty folder, ends it, starts it again and leaves it running. `customer` orders each time. */
 export async function startTwice(
   mode: Mode,

@@ -163,7 +163,7 @@ function rowsOfRate({ repetitions, mode }: Measured, rate: number): Row[] {
   ];
 }
 
-function hardestOf({ hot, grown, soak, repetitions }: Measured): Line[] {
+function hardestOf({ hot, grown, soak, replicas, repetitions }: Measured): Line[] {
   const lines: Line[] = [];
   if (hot) {
     lines.push(
@@ -180,6 +180,18 @@ function hardestOf({ hot, grown, soak, repetitions }: Measured): Line[] {
       { label: 'orders/s to completion', values: [ordersPerSecond], better: 'more' },
       { label: 'CPU ms, all but the load generator', values: [cost.totalCpuMs], digits: 2 },
       { label: '  times what it cost before', values: [cost.totalCpuMs / before], digits: 2, must: 1.3, goal: 1.1 },
+    );
+  }
+  if (replicas) {
+    lines.push(
+      'saturation with more processes of each function but the storefront',
+      ...replicas.map(({ replicas: count, saturation }): Row => {
+        return {
+          label: `${count} of each: orders/s to completion`,
+          values: [saturation.ordersPerSecond],
+          better: 'more',
+        };
+      }),
     );
   }
   if (soak) {

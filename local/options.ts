@@ -7,6 +7,7 @@ const help = `The shop on this machine: database, broker, mail catcher and every
 
   npm start                  every function in one process
   npm start -- --processes   every function as a process of its own under the function runtime, as on a cluster
+  npm start -- --processes --replicas 2   so many processes of each function but the storefront, 1 to 4
   npm start -- --fresh       begin with empty data
   npm start -- --help        this text
 
@@ -19,6 +20,7 @@ const port = (standard: number) => wholeNumber(1, 65_535).default(standard);
 
 export interface Options {
   processes: boolean;
+  replicas: number;
   fresh: boolean;
   port: number;
   brokerPort: number;
@@ -35,7 +37,7 @@ export interface Options {
 
 /** Reads the command line and the environment; what is wrong is one sentence and exit 1. */
 export function readOptions(args: string[]): Options {
-  const { processes, fresh } = readArgs(args);
+  const { processes, replicas, fresh } = readArgs(args);
   const env = settings({
     PORT: port(8080),
     BROKER_PORT: port(8090),
@@ -52,6 +54,7 @@ export function readOptions(args: string[]): Options {
   });
   return {
     processes,
+    replicas,
     fresh,
     port: env.PORT,
     brokerPort: env.BROKER_PORT,
@@ -67,17 +70,25 @@ export function readOptions(args: string[]): Options {
   };
 }
 
-function readArgs(args: string[]): { processes: boolean; fresh: boolean } {
+function readArgs(args: string[]): Pick<Options, 'processes' | 'replicas' | 'fresh'> {
   try {
     const { values } = parseArgs({
       args,
-      options: { processes: { type: 'boolean' }, fresh: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
+      options: {
+        processes: { type: 'boolean', default: false },
+        replicas: { type: 'string' },
+        fresh: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h' },
+      },
     });
     if (values.help) {
       process.stdout.write(help);
       process.exit(0);
     }
-    return { processes: values.processes ?? false, fresh: values.fresh ?? false };
+    const { processes, replicas, fresh } = values;
+    if (replicas !== undefined && !processes) throw new Error('--replicas needs --processes.');
+    if (!/^[1-4]$/.test(replicas ?? '1')) throw new Error('--replicas takes 1, 2, 3 or 4.');
+    return { processes, replicas: Number(replicas ?? 1), fresh };
   } catch (error) {
     process.stderr.write(`${(error as Error).message}\n\n${help}`);
     return process.exit(1);

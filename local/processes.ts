@@ -11,7 +11,7 @@ import { writeEvent } from '#platform/event-http.ts';
  * Runs the broker and every function as a process of its own, under the real function runtime over HTTP, as on a
  * cluster. What dies is replaced. This process keeps the public port and hands its connections to the storefront.
  */
-export async function runProcesses({ port, brokerPort, databaseUrlOf, onRestart }: Wiring): Promise<Running> {
+export async function runProcesses({ port, brokerPort, replicas, databaseUrlOf, onRestart }: Wiring): Promise<Running> {
   const ports = await freePorts(functionNames.length);
   const urls = Object.fromEntries(functionNames.map((name, index) => [name, `http://127.0.0.1:${ports[index]}`]));
   const broker = keepAlive({
@@ -20,16 +20,21 @@ export async function runProcesses({ port, brokerPort, databaseUrlOf, onRestart 
     env: { BROKER_PORT: String(brokerPort), SUBSCRIBERS: JSON.stringify(urls), ...noSecrets },
     onRestart,
   });
-  const functions = functionNames.map((name, index) =>
+  // the storefront is one: it is handed its connections. The replicas of all others share a port, as the kernel wants
+  const named = functionNames.flatMap((name, index) =>
+    Array.from({ length: name === 'storefront' ? 1 : replicas }, () => ({ name, port: ports[index] })),
+  );
+  const functions = named.map(({ name, port: its }) =>
     keepAlive({
       name,
       command: ['start.ts'],
       env: {
         K_SERVICE: name,
-        PORT: String(ports[index]),
+        PORT: String(its),
         HOST: '127.0.0.1',
+        ...(replicas > 1 && name !== 'storefront' && { REUSE_PORT: 'true' }),
         DATABASE_URL: databaseUrlOf(roleOf(name)),
-        DATABASE_POOL: '5',
+        DATABASE_POOL: String(Math.ceil(5 / replicas)),
         // only log-in makes tokens
         ...(name !== 'log-in' && { TOKEN_PRIVATE_KEY: '' }),
         REGISTER_USER_URL: urls['register-user'] ?? '',
@@ -48,7 +53,7 @@ export async function runProcesses({ port, brokerPort, databaseUrlOf, onRestart 
   door.listen(port, '127.0.0.1');
   await once(door, 'listening');
 
-  const named = (name: string) => children.filter((child) => child.name === name);
+  const only = (name: string) => children.filter((child) => child.name === name);
   const others = children.filter(({ name }) => name !== 'storefront' && name !== 'broker');
   return {
     sweep: async () => {
@@ -61,7 +66,7 @@ export async function runProcesses({ port, brokerPort, databaseUrlOf, onRestart 
     // what is upstream ends first, so that each can finish what it has begun
     stop: async () => {
       door.close();
-      for (const group of [named('storefront'), named('broker'), others]) {
+      for (const group of [only('storefront'), only('broker'), others]) {
         await Promise.all(group.map((child) => child.stop()));
       }
     },

@@ -133,12 +133,12 @@ async function takeNewKeys({ dataDir }: Options, running: Running): Promise<void
 }
 
 async function startFunctions(
-  { processes, port, brokerPort, brokerFaults }: Options,
+  { processes, replicas, port, brokerPort, brokerFaults }: Options,
   databaseUrlOf: Wiring['databaseUrlOf'],
 ): Promise<Running> {
   const faults = brokerFaults === undefined ? undefined : parseFaults(brokerFaults);
   const onRestart = (name: string) => say(`${name} ended and is started again.`);
-  const wiring = { port, brokerPort, faults, databaseUrlOf, onRestart };
+  const wiring = { port, brokerPort, replicas, faults, databaseUrlOf, onRestart };
   if (processes) return (await import('#local/processes.ts')).runProcesses(wiring);
   return (await import('#local/one-process.ts')).runOneProcess(wiring);
 }

@@ -4,6 +4,8 @@ import type { Faults } from '#local/broker/faults.ts';
 export interface Wiring {
   port: number;
   brokerPort: number;
+  /** How many processes each function has, if it has its own. */
+  replicas: number;
   faults: Faults | undefined;
   /** The database's address for a role (database/roles.ts). */
   databaseUrlOf: (role: string) => string;

@@ -1,10 +1,9 @@
-// Run while the image is built: loads every function once and ends, so that the compile cache is filled and no
-// function has to be parsed at its start. The settings are good for nothing; no function is called.
+// Run while the image is built, with NODE_COMPILE_CACHE: loads every function once and ends, so that none has to be
+// parsed at its start. The settings are good for nothing; no function is called.
+import { spawnSync } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { readdirSync } from 'node:fs';
-import { enableCompileCache, flushCompileCache } from 'node:module';
 
-enableCompileCache();
 const { kty, crv, x, d } = generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' });
 Object.assign(process.env, {
   DATABASE_URL: 'postgres://nowhere',
@@ -21,5 +20,6 @@ await import('#database/admin.ts');
 await import('#database/roles.ts');
 await import('#platform/span-export.ts');
 for (const name of readdirSync(functions)) await import(`#functions/${name}/index.ts`);
-flushCompileCache();
+// it asks for a function that is not there, and ends
+spawnSync(process.execPath, ['start.ts'], { env: { ...process.env, K_SERVICE: 'none' } });
 process.exit(0);

@@ -21,6 +21,8 @@ interface Options {
   port: number;
   /** Where to listen; everywhere if it is not given. */
   host?: string | undefined;
+  /** Shares the port with other processes; the kernel gives each its part of the connections. */
+  reusePort?: boolean;
   /** Sends the last spans. */
   stopTracing?: () => Promise<void>;
 }
@@ -30,7 +32,10 @@ interface Options {
  * answer 500 to an event that it cannot read, drop requests in flight at SIGTERM, exit with 0 after a crash,
  * report itself ill under load, and allow every origin.
  */
-export async function serveRoom({ handle, background }: Room, { port, host, stopTracing }: Options): Promise<Server> {
+export async function serveRoom(
+  { handle, background }: Room,
+  { port, host, reusePort, stopTracing }: Options,
+): Promise<Server> {
   process.on('uncaughtException', (error) => {
     log.fatal({ err: error }, 'uncaught');
     process.exit(1);
@@ -53,7 +58,7 @@ export async function serveRoom({ handle, background }: Room, { port, host, stop
     readiness: (_request: unknown, reply: { send(text: string): void }) => reply.send('OK'),
     cors: () => [],
   };
-  server = await listeningOn(host, () =>
+  server = await listeningWith({ ...(host && { host }), ...(reusePort && { reusePort }) }, () =>
     withOurMetrics(() => faas.start(room as never, { port, logLevel: 'error' as never })),
   );
   guard(server);
@@ -81,12 +86,11 @@ function guard(server: Server): void {
   });
 }
 
-async function listeningOn(host: string | undefined, start: () => Promise<Server>): Promise<Server> {
-  if (!host) return start();
+async function listeningWith(more: net.ListenOptions, start: () => Promise<Server>): Promise<Server> {
   const { listen } = net.Server.prototype;
-  // the runtime has no setting for it
+  // the runtime has no setting for these
   net.Server.prototype.listen = function (this: net.Server, options: net.ListenOptions, ...rest: unknown[]) {
-    return Reflect.apply(listen, this, [{ ...options, host }, ...rest]) as net.Server;
+    return Reflect.apply(listen, this, [{ ...options, ...more }, ...rest]) as net.Server;
   } as typeof listen;
   try {
     return await start();

@@ -13,10 +13,12 @@ import { serveRoom, type Room } from '#platform/runtime.ts';
 import { settings, wholeNumber } from '#platform/settings.ts';
 import { startTracing } from '#platform/tracing.ts';
 
-const { PORT, HOST } = settings({
+const { PORT, HOST, REUSE_PORT } = settings({
   PORT: wholeNumber(1, 65_535).default(8080),
   /** Where to listen; everywhere if it is not set, as a container has to. */
   HOST: z.string().optional(),
+  /** Whether other processes of this function listen at the same port. */
+  REUSE_PORT: z.stringbool().default(false),
 });
 
 /** Serves one function: the storefront under Express, every other one under Knative's function runtime. */
@@ -30,7 +32,7 @@ export async function serveFunction(name: string): Promise<void> {
   const stopTracing = await startTracing();
   const room = (await import(`#functions/${name}/index.ts`)) as Room | { createStorefront: () => Express };
   if ('createStorefront' in room) await serveStorefront(room.createStorefront(), stopTracing);
-  else await serveRoom(room, { port: PORT, host: HOST, stopTracing });
+  else await serveRoom(room, { port: PORT, host: HOST, reusePort: REUSE_PORT, stopTracing });
   process.send?.({ ready: true });
   log.info({ port: PORT }, 'ready');
 }

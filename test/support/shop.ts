@@ -14,6 +14,8 @@ import { until } from './until.ts';
 export interface ShopOptions {
   /** Every function as a process of its own, as on a cluster; otherwise all in one. */
   processes?: boolean;
+  /** So many processes of each function but the storefront. */
+  replicas?: number;
   /** What the broker does wrong, for example `drop=0.2,seed=7` (local/broker/faults.ts). */
   brokerFaults?: string;
   /** A database that exists, of a server of its own; otherwise the shop makes one. */
@@ -88,6 +90,7 @@ pg.types.setTypeParser(pg.types.builtins.INT8, Number);
 /** Starts a shop and gives it once it answers. */
 export async function startShop({
   processes = false,
+  replicas = 1,
   brokerFaults,
   existingDatabase,
   mailCatcher = false,
@@ -114,7 +117,8 @@ export async function startShop({
   let pool: pg.Pool | undefined;
 
   async function launch(): Promise<void> {
-    const started = spawn(process.execPath, ['start.ts', ...(processes ? ['--processes'] : [])], {
+    const more = [...(processes ? ['--processes'] : []), ...(replicas > 1 ? ['--replicas', String(replicas)] : [])];
+    const started = spawn(process.execPath, ['-r', './local/preload.cjs', 'start.ts', ...more], {
       cwd: root,
       env: {
         PATH: process.env['PATH'] ?? '',
