@@ -100,8 +100,8 @@ export function openScene(chance: Chance, weather: Weather, statements: Statemen
     },
     register: ({ register, ...customer }) => {
       note(`${customer.name} registers`);
-      const untilDone = (): Promise<void> => register().catch(untilDone);
-      scene.customers.push(customer);
+      // who is not registered yet cannot log in, and has no token to order with
+      const untilDone = (): Promise<void> => register().then(() => void scene.customers.push(customer), untilDone);
       begin('a registration', untilDone());
     },
     send: (request) => {

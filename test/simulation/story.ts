@@ -62,7 +62,7 @@ async function play(scene: Scene, chance: Chance, mails: string[]): Promise<Viol
     const next = chance.below(20);
     const customer = next < 2 || count === 0 ? arriving.shift() : undefined;
     if (customer) scene.register(customer);
-    else if (next < 5 && wished < wishes) {
+    else if (next < 5 && wished < wishes && scene.customers.length > 0) {
       wished += 1;
       scene.send(wish(chance.oneOf(scene.customers), chance));
     } else await goOn(scene, chance);
