@@ -4,8 +4,10 @@ import { flushCompileCache } from 'node:module';
 const { K_SERVICE } = process.env;
 if (K_SERVICE) {
   const { serveFunction } = await import('#platform/serve-function.ts');
+  const { releaseStartMemory } = await import('#platform/start-memory.ts');
   await serveFunction(K_SERVICE);
   flushCompileCache();
+  await releaseStartMemory();
 } else {
   const { runShop } = await import('#local/shop.ts');
   await runShop(process.argv.slice(2));

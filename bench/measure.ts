@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { memoryOfFunctions, readCounters } from './costs.ts';
 import { newCustomers, seed } from './customers.ts';
 import type { Load, Sent } from './load.ts';
@@ -63,6 +64,8 @@ export interface Session {
 export class Refusal extends Error {}
 
 const connections = 32;
+// by then a function has given back what only its start has needed
+const settledAfterMs = 3_000;
 // for the mails of a saturation; longer than they are kept in memory (send-notification/outgoing.ts)
 const patienceMs = 30_000;
 // Near to what the shop can do a queue grows, and the latency says only for how long the rate was kept up.
@@ -100,6 +103,7 @@ async function start(measured: Measured, customer: string, options: Options, ses
       await shop.stop();
       continue;
     }
+    await sleep(settledAfterMs);
     measured.memoryAtStart = memoryOfFunctions(shop.pid).filter(({ name }) => name !== 'other');
     const settings = await readSettings(shop);
     session.onSettings(settings);

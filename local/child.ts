@@ -23,6 +23,8 @@ export interface Child {
 }
 
 const startTimeoutMs = 30_000;
+// as this process has them: package.json, start
+const heapLimits = process.execArgv.filter((argument) => argument.startsWith('--max-'));
 
 /**
  * Runs a Node process and replaces it at once whenever it ends by itself – a little later each time if it ends
@@ -48,7 +50,7 @@ export async function keepAlive({ name, command, env, onRestart }: ChildOptions)
   const start = (): Promise<void> =>
     new Promise((resolve, reject) => {
       // a process group of its own: Ctrl-C reaches the shop alone, which then stops its children in order
-      current = spawn(process.execPath, command, {
+      current = spawn(process.execPath, [...heapLimits, ...command], {
         env: { ...process.env, ...env },
         stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
         detached: true,

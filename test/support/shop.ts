@@ -11,6 +11,13 @@ import { freePort } from './ports.ts';
 import { mailsIn, openMailbox, type Mail, type Mailbox } from './mailbox.ts';
 import { until } from './until.ts';
 
+// what npm start runs, without node itself
+const npmStart = (
+  JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { scripts: { start: string } }
+).scripts.start
+  .split(' ')
+  .slice(1);
+
 export interface ShopOptions {
   /** Every function as a process of its own, as on a cluster; otherwise all in one. */
   processes?: boolean;
@@ -118,7 +125,7 @@ export async function startShop({
 
   async function launch(): Promise<void> {
     const more = [...(processes ? ['--processes'] : []), ...(replicas > 1 ? ['--replicas', String(replicas)] : [])];
-    const started = spawn(process.execPath, ['-r', './local/preload.cjs', 'start.ts', ...more], {
+    const started = spawn(process.execPath, [...npmStart, ...more], {
       cwd: root,
       env: {
         PATH: process.env['PATH'] ?? '',
