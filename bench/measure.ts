@@ -65,7 +65,7 @@ export class Refusal extends Error {}
 
 const connections = 32;
 // by then a function has given back what only its start has needed
-const settledAfterMs = 3_000;
+const settledAfterMs = 5_000;
 // for the mails of a saturation; longer than they are kept in memory (send-notification/outgoing.ts)
 const patienceMs = 30_000;
 // Near to what the shop can do a queue grows, and the latency says only for how long the rate was kept up.
