@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { memoryOfFunctions, readCounters } from './costs.ts';
 import { newCustomers, seed } from './customers.ts';
 import type { Load, Sent } from './load.ts';
@@ -6,7 +5,7 @@ import { readSettings, whyNot, type PostgresSettings } from './machine.ts';
 import type { Mode, Options } from './options.ts';
 import { compareReplicas, type Replicated } from './replicas.ts';
 import { saturate, type Saturation } from './saturation.ts';
-import { databaseBeside, startTwice, type Database, type Shop, type Starts } from './shop.ts';
+import { databaseBeside, startAtRest, startTwice, type Database, type Shop, type Starts } from './shop.ts';
 import { checkSound } from './sound.ts';
 import { steady, type Steady } from './steady.ts';
 import { openReader, storeOrders } from './stored.ts';
@@ -18,7 +17,7 @@ import type { Drive, Driven } from './yardstick.ts';
 export interface Measured {
   mode: Mode;
   starts: Starts[];
-  /** Resident memory of each process that runs functions, before the first order, in MB. */
+  /** Resident memory of each process that runs functions, before the first order if they are processes of their own, in MB. */
   memoryAtStart: { name: string; mb: number }[];
   repetitions: Repetition[];
   /** All orders of one customer, whose account then is in every statement. */
@@ -64,8 +63,6 @@ export interface Session {
 export class Refusal extends Error {}
 
 const connections = 32;
-// by then a function has given back what only its start has needed
-const settledAfterMs = 5_000;
 // for the mails of a saturation; longer than they are kept in memory (send-notification/outgoing.ts)
 const patienceMs = 30_000;
 // Near to what the shop can do a queue grows, and the latency says only for how long the rate was kept up.
@@ -103,7 +100,7 @@ async function start(measured: Measured, customer: string, options: Options, ses
       await shop.stop();
       continue;
     }
-    await sleep(settledAfterMs);
+    if (measured.mode === 'processes') await startAtRest(shop);
     measured.memoryAtStart = memoryOfFunctions(shop.pid).filter(({ name }) => name !== 'other');
     const settings = await readSettings(shop);
     session.onSettings(settings);

@@ -68,6 +68,13 @@ async function startOf(shop: Shop, customer: string, began: number): Promise<Sta
   return { healthyMs, firstOrderMs: performance.now() - began };
 }
 
+/** Ends it as Ctrl-C does, starts it again, and lets it rest until its functions have given back what a start needs. */
+export async function startAtRest(shop: Shop): Promise<void> {
+  await end(shop);
+  await shop.restart();
+  await sleep(5_000);
+}
+
 /** Ends it as Ctrl-C does, and leaves its data. */
 async function end({ pid }: Shop): Promise<void> {
   const all = [pid, ...descendants(pid).map((one) => one.pid)];

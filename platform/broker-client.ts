@@ -1,5 +1,5 @@
 import { CloudEvent, HTTP } from 'cloudevents';
-import { Pool } from 'undici';
+import type { Pool } from 'undici';
 import { z } from 'zod';
 import type { ShopEvent } from '#platform/event.ts';
 import { settings } from '#platform/settings.ts';
@@ -10,12 +10,20 @@ const { BROKER_URL } = settings({ BROKER_URL: z.url({ protocol: /^https?$/ }) })
 export type Send = (event: ShopEvent) => Promise<void>;
 
 const broker = new URL(BROKER_URL);
-let connections: Pool | undefined;
+let connections: Promise<Pool> | undefined;
+
+// most functions never publish: their events are their answers
+const connect = async () => {
+  const { Pool } = await import('undici');
+  return new Pool(broker.origin, { connections: 64, headersTimeout: 10_000, bodyTimeout: 10_000 });
+};
 
 let send: Send = async (event) => {
-  connections ??= new Pool(broker.origin, { connections: 64, headersTimeout: 10_000, bodyTimeout: 10_000 });
+  connections ??= connect();
   const { headers, body } = HTTP.binary(new CloudEvent(event));
-  const answer = await connections.request({
+  const answer = await (
+    await connections
+  ).request({
     method: 'POST',
     path: broker.pathname,
     headers: headers as Record<string, string>,

@@ -5,7 +5,6 @@ import type { Express } from 'express';
 import { z } from 'zod';
 import { backgroundDone } from '#platform/background.ts';
 import { closeDatabase } from '#platform/database.ts';
-import { callOverHttp, connectFunctions } from '#platform/function-client.ts';
 import { serveHttp } from '#platform/http-server.ts';
 import { log } from '#platform/log.ts';
 import { serveMetrics } from '#platform/metrics-server.ts';
@@ -38,6 +37,7 @@ export async function serveFunction(name: string): Promise<void> {
 }
 
 async function serveStorefront(app: Express, stopTracing: () => Promise<void>): Promise<void> {
+  const { callOverHttp, connectFunctions } = await import('#platform/function-client.ts');
   connectFunctions(callOverHttp());
   const metrics = await serveMetrics(HOST);
   const http = await serveHttp(app, { port: PORT, ...(HOST && { host: HOST }) });
