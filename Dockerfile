@@ -3,8 +3,8 @@ ARG NODE_IMAGE=node:24-slim
 FROM ${NODE_IMAGE}
 USER 0
 WORKDIR /shop
-# young objects get 16 MB in place of 64: an eighth of the pause at each collection. The heap's limit is the container's
-ENV NODE_ENV=production NODE_COMPILE_CACHE=/shop/.compile-cache NODE_OPTIONS=--max-semi-space-size=8
+# objects that live short get 32 MB in place of 128; the limit of the heap is the container's
+ENV NODE_ENV=production NODE_COMPILE_CACHE=/shop/.compile-cache NODE_OPTIONS=--max-semi-space-size=16
 COPY package.json package-lock.json .npmrc ./
 # the base image has its own Node; the one from npm is for machines without
 RUN npm ci --omit=dev --no-audit --no-fund && rm -rf node_modules/node-linux-* node_modules/.bin/node

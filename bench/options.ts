@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 
 const help = `Measures the shop on this machine, beside the same SQL without HTTP and events (the yardstick).
 
-  npm run bench                      one process, then every function in a process of its own; 15 minutes or so
+  npm run bench                      one process, then every function in a process of its own; 20 minutes or so
   npm run bench -- --quick           one process, two repetitions, one rate; under 2 minutes
   npm run bench -- --processes       only with every function in a process of its own; also with --quick
   npm run bench -- --seconds 10      how long each saturation lasts (8, with --quick 4)
