@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import pg from 'pg';
-import { batch } from '#platform/batch.ts';
+import { batch, decideOnce } from '#platform/batch.ts';
 
 const sqlError = (code: string) => Object.assign(new pg.DatabaseError('no', 1, 'error'), { code });
 const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
@@ -69,4 +69,56 @@ test('trouble fails every call of the batch once, and the next batch goes on', a
   expect(batches).toHaveLength(2);
   broken = false;
   expect(await call('a')).toBe('a');
+});
+
+test('a batch that loses again and again fails at last', async () => {
+  const { call, batches } = recorded(async () => {
+    throw sqlError('40001');
+  });
+  await expect(call('a')).rejects.toMatchObject({ code: '40001' });
+  expect(batches).toHaveLength(5);
+});
+
+interface Row {
+  id: string;
+  by: string;
+}
+const rowsOf = (by: string, ids: string[]): Row[] => ids.map((id) => ({ id, by }));
+
+/** Decides these items; of those that others have decided nothing comes, and they are read. */
+async function decided(items: string[], byOthers: string[] = []) {
+  const reads: string[][] = [];
+  const mine = items.filter((item) => !byOthers.includes(item));
+  const rows = await decideOnce<string, Row>(
+    items,
+    (item) => `key ${item}`,
+    ({ id }) => `key ${id}`,
+    async () => rowsOf('me', mine),
+    async (others) => {
+      reads.push(others);
+      return rowsOf('others', others);
+    },
+  );
+  return { rows: [...rows], reads };
+}
+
+test('what was decided now is not read again', async () => {
+  expect(await decided(['a', 'b'])).toEqual({
+    rows: [
+      ['key a', { id: 'a', by: 'me' }],
+      ['key b', { id: 'b', by: 'me' }],
+    ],
+    reads: [],
+  });
+});
+
+test('what others have decided is read, and nothing else', async () => {
+  expect(await decided(['a', 'b', 'c'], ['b', 'c'])).toEqual({
+    rows: [
+      ['key a', { id: 'a', by: 'me' }],
+      ['key b', { id: 'b', by: 'others' }],
+      ['key c', { id: 'c', by: 'others' }],
+    ],
+    reads: [['b', 'c']],
+  });
 });

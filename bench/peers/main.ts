@@ -1,13 +1,13 @@
 import '../keys.ts';
 import { newCustomers } from '../customers.ts';
 import type { Load, Sent } from '../load.ts';
+import { installPackages } from '../../test/support/install-packages.ts';
 import { lookAtMachine, readSettings, whyNot } from '../machine.ts';
 import { aboutMachine, aboutPostgres } from '../report.ts';
 import { startWorker } from '../worker.ts';
 import { openArena, type Arena } from './arena.ts';
 import { killInTheMiddle, takeTurn, type Scene } from './contest.ts';
 import type { Contender } from './contender.ts';
-import { installPeers } from './install.ts';
 import { Absent } from './peer.ts';
 import { readOptions, type Name } from './options.ts';
 import { shopContender } from './shop.ts';
@@ -39,7 +39,7 @@ async function interrupt(): Promise<void> {
 const machine = lookAtMachine();
 print(aboutMachine(machine));
 try {
-  installPeers(say);
+  installPackages(import.meta.dirname, say);
   await compete();
 } catch (error) {
   if (!interrupted) process.stderr.write(`${(error as Error).message}\n`);
