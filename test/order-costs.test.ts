@@ -190,3 +190,15 @@ test('a look into a full outbox fetches only what it takes', async () => {
   expect(scans - before.scans).toBe(0);
   expect(fetched - before.fetched).toBeLessThan(1_000);
 });
+
+test('a look into an outbox of which nothing is due fetches nothing', async () => {
+  await rows('delete from events.outbox');
+  await analyzeWhenEmpty();
+  await rows(`
+    insert into events.outbox (id, event, due_at)
+    select n || '.placed', json_build_object('id', n || '.placed', 'source', '/shop/create-order'), now() + interval '1 hour'
+      from generate_series(1, 2000) n`);
+  const before = await counters();
+  expect(await republishDue()).toBe(0);
+  expect((await counters()).fetched - before.fetched).toBeLessThan(10);
+});

@@ -87,7 +87,7 @@ const takeDue = statement<QueuedMail>(
   with due as (
     select id
       from notifying.notifications
-     where due_at < clock_timestamp()
+     where due_at < now()
      order by due_at
      limit $1::int
        for update skip locked
