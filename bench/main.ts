@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import './keys.ts';
 import { lookAtMachine, type PostgresSettings } from './machine.ts';
 import { measure, Refusal, type Measured, type Session } from './measure.ts';
@@ -44,6 +46,7 @@ try {
     stops.length = 0;
   }
   if (!interrupted) finish(modes);
+  if (!interrupted && options.peers) await measurePeers();
 } catch (error) {
   if (!(error instanceof Refusal)) throw error;
   process.stderr.write(`${error.message}\n`);
@@ -55,4 +58,17 @@ function finish(modes: Measured[]): void {
   print(notes);
   print(`written to ${writeJson({ options, machine, postgres, modes })}`);
   if (modes.some(({ failure }) => failure !== undefined)) process.exitCode = 1;
+}
+
+/** They have a program of their own, because their packages are no part of this install. */
+async function measurePeers(): Promise<void> {
+  say('the other systems beside the shop (npm run bench:peers)');
+  const peers = spawn(process.execPath, [...process.execArgv, 'bench/peers/main.ts'], { stdio: 'inherit' });
+  const ended = once(peers, 'exit');
+  stops.push(async () => {
+    peers.kill('SIGTERM');
+    await ended;
+  });
+  const [code] = (await ended) as [number | null];
+  if (code !== 0) process.exitCode = 1;
 }

@@ -2,7 +2,9 @@ import { parseArgs } from 'node:util';
 
 const help = `Measures the shop on this machine, beside the same SQL without HTTP and events (the yardstick).
 
-  npm run bench                      one process, then every function in a process of its own; 20 minutes or so
+  npm run bench                      one process, then every function in a process of its own, then five other systems
+                                     beside both (npm run bench:peers); 25 minutes or so
+  npm run bench -- --no-peers        without the other systems; 15 minutes or so
   npm run bench -- --quick           one process, two repetitions, one rate; under 2 minutes
   npm run bench -- --processes       only with every function in a process of its own; also with --quick
   npm run bench -- --seconds 10      how long each saturation lasts (8, with --quick 4)
@@ -27,6 +29,8 @@ export interface Options {
   rates: number[];
   /** How many orders are stored for the last saturation; 0 = there is none. */
   stored: number;
+  /** Whether the other systems are measured too, at the end. */
+  peers: boolean;
   /** How long the soak takes, which is then all that is measured; 0 = there is none. */
   soakMinutes: number;
 }
@@ -43,6 +47,7 @@ export function readOptions(args: string[]): Options {
         repetitions: { type: 'string' },
         stored: { type: 'string' },
         soak: { type: 'string' },
+        'no-peers': { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h' },
       },
     });
@@ -65,6 +70,7 @@ export function readOptions(args: string[]): Options {
       seconds: count('seconds', values.seconds, quick ? 4 : 8),
       rates: quick ? [100] : [50, 100, 200, 500],
       stored: values.stored === '0' ? 0 : count('stored', values.stored, quick ? 0 : 1_000_000),
+      peers: !quick && !processes && values.soak === undefined && !values['no-peers'],
       soakMinutes: count('soak', values.soak, 0),
     };
   } catch (error) {
