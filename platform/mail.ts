@@ -1,4 +1,6 @@
 import { createTransport } from 'nodemailer';
+import MimeNode from 'nodemailer/lib/mime-node';
+import { encode, wrap } from 'nodemailer/lib/qp';
 import { z } from 'zod';
 import { settings } from '#platform/settings.ts';
 
@@ -35,7 +37,7 @@ const domain = /@([\w.-]+)/.exec(MAIL_FROM)?.[1] ?? 'localhost';
 /** Sends one mail over a pooled connection. Never throws. */
 export async function sendMail({ messageId, ...mail }: OutgoingMail): Promise<SendResult> {
   try {
-    await transport.sendMail({ ...mail, from: MAIL_FROM, messageId: `<${messageId}@${domain}>` });
+    await transport.sendMail(composed(mail, `<${messageId}@${domain}>`));
     return { sent: true };
   } catch (error) {
     const { responseCode, code } = error as { responseCode?: number; code?: string };
@@ -45,6 +47,28 @@ export async function sendMail({ messageId, ...mail }: OutgoingMail): Promise<Se
     // words, the server's above all, may repeat the address: keep the code only
     return { sent: false, permanent, error: responseCode ? `SMTP ${responseCode}` : (code ?? 'unknown') };
   }
+}
+
+/**
+ * A mail as text, with the same as HTML for whoever can show it (RFC 2046, section 5.1.4). Put together in one go: the
+ * library sends it through seven streams, which leave so much behind that, at 100 mails a second, the collector of old
+ * objects takes its 40 ms every three seconds.
+ */
+function composed({ to, subject, text, html }: Omit<OutgoingMail, 'messageId'>, messageId: string) {
+  const message = new MimeNode('multipart/alternative');
+  message.setHeader({ from: MAIL_FROM, to, subject, 'message-id': messageId });
+  const head = message.buildHeaders(); // which chooses the boundary
+  const parts = [
+    ['text/plain', text],
+    ['text/html', html],
+  ].map(([type = '', content = '']) => {
+    const part = message.createChild(`${type}; charset=utf-8`);
+    part.setHeader('content-transfer-encoding', 'quoted-printable');
+    const lines = wrap(encode(content.replaceAll('\n', '\r\n')), 76);
+    return `--${message.boundary}\r\n${part.buildHeaders()}\r\n\r\n${lines}`;
+  });
+  const raw = [head, '', ...parts, `--${message.boundary}--`, ''].join('\r\n');
+  return { raw, envelope: message.getEnvelope() };
 }
 
 /** Closes the connections to the mail server. */
