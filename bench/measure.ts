@@ -26,7 +26,6 @@ export interface Measured {
   grown?: { stored: number; saturation: Saturation };
   /** With more processes of each function. */
   replicas?: Replicated[];
-  /** Orders a second in each minute of the soak, and the memory of the functions after it. */
   soak?: Soak;
   /** Rates that were left out, because the shop does not reach them. */
   tooFast: number[];
@@ -34,8 +33,12 @@ export interface Measured {
   failure?: string;
 }
 
+/** What each minute of a soak gave, and cost an order: in ms of the functions and of Postgres. */
 interface Soak {
   ordersPerSecond: number[];
+  functionsCpuMs: number[];
+  postgresCpuMs: number[];
+  /** Memory of the functions. */
   maxMb: number[];
 }
 
@@ -199,15 +202,21 @@ async function atItsHardest(scene: Scene, measured: Measured, { stored, seconds 
 
 /** Saturation for minutes, while somebody reads in a transaction that stays open: nothing old can be cleaned up. */
 async function soak({ shop, beside, load, accepted, say }: Scene, minutes: number): Promise<Soak> {
-  const found: Soak = { ordersPerSecond: [], maxMb: [] };
+  const found: Soak = { ordersPerSecond: [], functionsCpuMs: [], postgresCpuMs: [], maxMb: [] };
   const end = await openReader(shop);
   try {
     for (let minute = 1; minute <= minutes; minute += 1) {
       const one = await saturate(shop, load, { connections, seconds: 55, patienceMs: 5_000 });
       accepted.push(...one.accepted);
-      found.ordersPerSecond.push(one.saturation.ordersPerSecond);
-      found.maxMb.push(one.saturation.maxMb);
-      say(`minute ${minute}/${minutes}: ${Math.round(one.saturation.ordersPerSecond)} orders/s`);
+      const { ordersPerSecond, maxMb, cost } = one.saturation;
+      found.ordersPerSecond.push(ordersPerSecond);
+      found.functionsCpuMs.push(cost.cpuMs.functions);
+      found.postgresCpuMs.push(cost.cpuMs.postgres);
+      found.maxMb.push(maxMb);
+      say(
+        `minute ${minute}/${minutes}: ${Math.round(ordersPerSecond)} orders/s, CPU ms an order: ` +
+          `functions ${cost.cpuMs.functions.toFixed(2)}, Postgres ${cost.cpuMs.postgres.toFixed(2)}`,
+      );
     }
   } finally {
     await end();

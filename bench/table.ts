@@ -204,6 +204,10 @@ function hardestOf({ hot, grown, soak, replicas, repetitions }: Measured): Line[
         digits: 2,
         better: 'more',
       },
+      { label: 'CPU ms an order of the functions, each minute', values: soak.functionsCpuMs, digits: 2 },
+      { label: '  the last minute / the first', values: [lastByFirst(soak.functionsCpuMs)], digits: 2 },
+      { label: 'CPU ms an order of Postgres, each minute', values: soak.postgresCpuMs, digits: 2 },
+      { label: '  the last minute / the first', values: [lastByFirst(soak.postgresCpuMs)], digits: 2 },
       { label: 'memory of the functions, MB, each minute', values: soak.maxMb },
       { label: '  the last minute / the first', values: [lastByFirst(soak.maxMb)], digits: 2 },
     );

@@ -38,6 +38,12 @@ export function connectBroker(other: Send): void {
   send = other;
 }
 
+const lostConnections = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET']);
+
+/** Whether a broker did not answer because it has ended or is being replaced: it is there again in a moment. */
+export const isBrokerAway = (error: unknown): boolean =>
+  lostConnections.has((error as NodeJS.ErrnoException).code ?? '');
+
 /** Sends one event. It is signed by the caller. */
 export const sendToBroker: Send = (event) => send(event);
 

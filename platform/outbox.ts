@@ -1,7 +1,9 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import { z } from 'zod';
 import { inBackground, repeat } from '#platform/background.ts';
-import { sendToBroker } from '#platform/broker-client.ts';
+import { isBrokerAway, sendToBroker } from '#platform/broker-client.ts';
 import { many, statement } from '#platform/database.ts';
+import { everything, look } from '#platform/due.ts';
 import type { ShopEvent } from '#platform/event.ts';
 import { log } from '#platform/log.ts';
 import '#platform/outbox-depth.ts';
@@ -26,7 +28,11 @@ const ownSource = K_SERVICE === undefined ? null : `/shop/${K_SERVICE}`;
  * Resolves once it is on its way, or has been left to its row because the broker has had no room for `patienceMs`:
  * callers who wait for it cannot order faster than the shop decides.
  */
-export async function publish(event: ShopEvent, patienceMs = 1_000): Promise<void> {
+export function publish(event: ShopEvent, patienceMs = 1_000): Promise<void> {
+  return attempt(event, patienceMs, 50);
+}
+
+async function attempt(event: ShopEvent, patienceMs: number, pauseMs: number): Promise<void> {
   // a broker that answers at the end of a chain has it still in hand: repeating it would only add to its load
   if (underWay.has(event.id)) return;
   underWay.add(event.id);
@@ -40,12 +46,19 @@ export async function publish(event: ShopEvent, patienceMs = 1_000): Promise<voi
     attributes: { 'messaging.message.id': event.id },
   });
   const traceparent = traceparentOf(span);
-  const attempt = sendToBroker(signed(traceparent === undefined ? event : { ...event, traceparent }))
+  const sent = sendToBroker(signed(traceparent === undefined ? event : { ...event, traceparent }))
     .then(
       () => endSpan(span),
       (error: unknown) => {
         endSpan(span, 'not published');
         log.debug({ err: error, event: event.id }, 'not published, the outbox will repeat it');
+        // what a broker had in hand when it ended it has lost: it need not wait until its row is due
+        if (isBrokerAway(error) && pauseMs < 1_000) {
+          inBackground(
+            wait(pauseMs).then(() => attempt(event, 0, pauseMs * 2)),
+            'publishing again',
+          );
+        }
       },
     )
     .finally(() => {
@@ -54,7 +67,7 @@ export async function publish(event: ShopEvent, patienceMs = 1_000): Promise<voi
       if (next) next();
       else free += 1;
     });
-  inBackground(attempt, 'publishing');
+  inBackground(sent, 'publishing');
 }
 
 /** Waits for room at the broker, first come, first served; whether there was some in time. */
@@ -84,6 +97,7 @@ const takeDue = statement<{ event: ShopEvent }>(
       from events.outbox
      -- now(), which the index can be searched by: in an outage most of the table waits for later
      where due_at < now()
+       and due_at > now() - $2::interval
        -- its publisher knows best whether a chain is still under way; the others step in when it does not look
        and ($1::text is null or event ->> 'source' = $1::text or due_at < now() - interval '2 seconds')
      order by due_at
@@ -103,13 +117,19 @@ const takeDue = statement<{ event: ShopEvent }>(
   returning o.event`,
 );
 
+const most = 100;
+
 /** Takes what is due, at most 100 chains, and publishes their first events again. Gives their number. */
-export async function republishDue(): Promise<number> {
-  const rows = await many(takeDue, [ownSource]);
+export async function republishDue(reach = everything): Promise<number> {
+  const rows = await many(takeDue, [ownSource, reach]);
   // each waits for its turn, and the next look for all of them
   await Promise.all(rows.map(({ event }) => publish(event, 10_000)));
   return rows.length;
 }
 
 /** Every process that publishes looks for what is due, at its start and every half second. */
-export const relay = repeat(500, 'the look into the outbox', republishDue);
+export const relay = repeat(
+  500,
+  'the look into the outbox',
+  look(async (reach) => (await republishDue(reach)) < most),
+);

@@ -202,3 +202,28 @@ test('a look into an outbox of which nothing is due fetches nothing', async () =
   expect(await republishDue()).toBe(0);
   expect((await counters()).fetched - before.fetched).toBeLessThan(10);
 });
+
+test('a look goes only over what has come due lately, while an open transaction keeps all that was due before', async () => {
+  await rows('delete from events.outbox');
+  const read = async () => {
+    await backend.query('select pg_stat_force_next_flush()');
+    const [index] = await rows<{ read: string }>(
+      `select idx_tup_read as read from pg_stat_user_indexes where indexrelname = 'outbox_due'`,
+    );
+    return Number(index?.read);
+  };
+  const reader = await connection();
+  await reader.query('begin isolation level repeatable read');
+  await reader.query('select 1');
+  await rows(`
+    insert into events.outbox (id, event, due_at)
+    select n || '.placed', '{}', now() - interval '1 minute' from generate_series(1, 2000) n`);
+  await rows('delete from events.outbox');
+  const before = await read();
+  expect(await republishDue('10 seconds')).toBe(0);
+  const lately = await read();
+  expect(await republishDue()).toBe(0);
+  expect((await read()) - lately).toBeGreaterThanOrEqual(2_000);
+  expect(lately - before).toBeLessThan(10);
+  await reader.query('rollback');
+});

@@ -7,6 +7,7 @@ import { orderRefunded } from '#events/order-refunded.ts';
 import { orderRejected } from '#events/order-rejected.ts';
 import { repeat } from '#platform/background.ts';
 import { batch } from '#platform/batch.ts';
+import { look } from '#platform/due.ts';
 import type { EventData, ShopEvent } from '#platform/event.ts';
 import { onEvents, when } from '#platform/on-event.ts';
 import { Problem } from '#platform/problem.ts';
@@ -15,7 +16,7 @@ import { findFacts, recordNotifications, type NewNotification } from './queries.
 import { subjectOf, type Template } from './mails.ts';
 
 /** What is due – left by a process that ended, or refused by the mail server – is looked for twice a second. */
-export const background = repeat(500, 'the look for due mails', sendDue);
+export const background = repeat(500, 'the look for due mails', look(sendDue));
 
 /** Records one notification a fact and ends its chain; the mail follows after the answer. */
 const record = batch<NewNotification, void>({

@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as wait } from 'node:timers/promises';
 import { batch } from '#platform/batch.ts';
 import { inBackground } from '#platform/background.ts';
+import { everything } from '#platform/due.ts';
 import { log } from '#platform/log.ts';
 import { sendMail, type SendResult } from '#platform/mail.ts';
 import { mails as attempts } from '#platform/metrics.ts';
@@ -47,10 +48,12 @@ export function sendSoon(mails: QueuedMail[]): void {
   }
 }
 
-/** Takes over what is due, as much as there is room for. */
-export async function sendDue(): Promise<void> {
+/** Takes over what is due, as much as there is room for; whether that was all. */
+export async function sendDue(reach = everything): Promise<boolean> {
   const room = Math.min(500, maxWaiting - waiting.length);
-  if (room > 0) sendSoon(await takeDueMails(room));
+  const mails = room > 0 ? await takeDueMails(room, reach) : [];
+  sendSoon(mails);
+  return mails.length < room;
 }
 
 let utilization = performance.eventLoopUtilization();

@@ -1,4 +1,5 @@
 import { many, statement } from '#platform/database.ts';
+import type { Reach } from '#platform/due.ts';
 import type { EventData } from '#platform/event.ts';
 import type { Mail, Template } from './mails.ts';
 
@@ -88,6 +89,7 @@ const takeDue = statement<QueuedMail>(
     select id
       from notifying.notifications
      where due_at < now()
+       and due_at > now() - $2::interval
      order by due_at
      limit $1::int
        for update skip locked
@@ -108,7 +110,7 @@ const takeDue = statement<QueuedMail>(
 );
 
 /** Takes over mails that are due, at most so many, for a minute. */
-export const takeDueMails = (limit: number) => many(takeDue, [limit]);
+export const takeDueMails = (limit: number, reach: Reach) => many(takeDue, [limit, reach]);
 
 /** How an attempt to send a mail ended. */
 export interface Outcome {

@@ -39,7 +39,7 @@ const server = new SMTPServer({
   },
 });
 let room: { handle: EventHandle };
-let outgoing: { sendDue: () => Promise<void> };
+let outgoing: { sendDue: () => Promise<boolean> };
 
 beforeAll(async () => {
   const listening = server.listen(0, '127.0.0.1');
