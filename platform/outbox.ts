@@ -29,10 +29,10 @@ const ownSource = K_SERVICE === undefined ? null : `/shop/${K_SERVICE}`;
  * callers who wait for it cannot order faster than the shop decides.
  */
 export function publish(event: ShopEvent, patienceMs = 1_000): Promise<void> {
-  return attempt(event, patienceMs, 50);
+  return attempt(event, patienceMs, 1);
 }
 
-async function attempt(event: ShopEvent, patienceMs: number, pauseMs: number): Promise<void> {
+async function attempt(event: ShopEvent, patienceMs: number, time: number): Promise<void> {
   // a broker that answers at the end of a chain has it still in hand: repeating it would only add to its load
   if (underWay.has(event.id)) return;
   underWay.add(event.id);
@@ -53,9 +53,9 @@ async function attempt(event: ShopEvent, patienceMs: number, pauseMs: number): P
         endSpan(span, 'not published');
         log.debug({ err: error, event: event.id }, 'not published, the outbox will repeat it');
         // what a broker had in hand when it ended it has lost: it need not wait until its row is due
-        if (isBrokerAway(error) && pauseMs < 1_000) {
+        if (isBrokerAway(error) && time < 10) {
           inBackground(
-            wait(pauseMs).then(() => attempt(event, 0, pauseMs * 2)),
+            wait(Math.min(50 * time, 200)).then(() => attempt(event, 0, time + 1)),
             'publishing again',
           );
         }
