@@ -58,15 +58,10 @@ function composed({ to, subject, text, html }: Omit<OutgoingMail, 'messageId'>, 
   const message = new MimeNode('multipart/alternative');
   message.setHeader({ from: MAIL_FROM, to, subject, 'message-id': messageId });
   const head = message.buildHeaders(); // which chooses the boundary
-  const parts = [
-    ['text/plain', text],
-    ['text/html', html],
-  ].map(([type = '', content = '']) => {
-    const part = message.createChild(`${type}; charset=utf-8`);
-    part.setHeader('content-transfer-encoding', 'quoted-printable');
-    const lines = wrap(encode(content.replaceAll('\n', '\r\n')), 76);
-    return `--${message.boundary}\r\n${part.buildHeaders()}\r\n\r\n${lines}`;
-  });
+  const part = (type: string, content: string) =>
+    `--${message.boundary}\r\nContent-Type: ${type}; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n` +
+    wrap(encode(content.replaceAll('\n', '\r\n')), 76);
+  const parts = [part('text/plain', text), part('text/html', html)];
   const raw = [head, '', ...parts, `--${message.boundary}--`, ''].join('\r\n');
   return { raw, envelope: message.getEnvelope() };
 }
