@@ -63,7 +63,7 @@ function composed({ to, subject, text, html }: Omit<OutgoingMail, 'messageId'>, 
     wrap(encode(content.replaceAll('\n', '\r\n')), 76);
   const parts = [part('text/plain', text), part('text/html', html)];
   const raw = [head, '', ...parts, `--${message.boundary}--`, ''].join('\r\n');
-  return { raw, envelope: message.getEnvelope() };
+  return { messageId, raw, envelope: message.getEnvelope() };
 }
 
 /** Closes the connections to the mail server. */

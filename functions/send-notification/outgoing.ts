@@ -16,8 +16,9 @@ const maxWaiting = 5_000;
 // A mail that has waited so long is left to whoever finds it due, so that two never send the same one.
 const overtakenAfterMs = 25_000;
 
-// One commit for many mails; the first of a pause is marked at once.
-const markEveryMs = 25;
+// One commit for many mails; the first of a pause is marked at once. More of them while orders need the time.
+const markEveryMs = 10;
+const markEveryMsWhenBusy = 25;
 
 const waiting: QueuedMail[] = [];
 let active = 0;
@@ -26,7 +27,7 @@ const mark = batch<Outcome, void>({
   key: ({ id }) => id,
   run: async (outcomes) => {
     await markMails(outcomes);
-    await wait(markEveryMs); // meanwhile others end, which are then marked together
+    await wait(isBusy ? markEveryMsWhenBusy : markEveryMs); // meanwhile others end, which are then marked together
     return outcomes.map(() => undefined);
   },
 });
