@@ -145,7 +145,8 @@ async function measureRunning(
   try {
     say('10,000 customers');
     await seed(beside, customers);
-    accepted.push(...(await warmUp({ shop, load, customers, connections, patienceMs, say })));
+    const rounds = options.quick ? 3 : 6;
+    accepted.push(...(await warmUp({ shop, load, customers, connections, patienceMs, rounds, say })));
     for (const how of ['single', 'batched'] as const) {
       await yardstick.ask({ how, inFlight: connections, seconds: 1, customers });
     }

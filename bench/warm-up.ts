@@ -11,17 +11,27 @@ interface Scene {
   connections: number;
   /** How long to wait for the mails. */
   patienceMs: number;
+  /** At most so many; 6 if it is not given. */
+  rounds?: number;
   say(line: string): void;
 }
 
 /** Brings the customers in and has them order; gives the ids of what was accepted. */
-export async function warmUp({ shop, load, customers, connections, patienceMs, say }: Scene): Promise<string[]> {
+export async function warmUp({
+  shop,
+  load,
+  customers,
+  connections,
+  patienceMs,
+  rounds = 6,
+  say,
+}: Scene): Promise<string[]> {
   const accepted: string[] = [];
   await seed(shop, customers);
   await load.ask({ do: 'begin', url: shop.url, customers });
   // until it gets no faster: a process compiles what it runs often, and there may be fourteen of them
   let best = 0;
-  for (let round = 1; round <= 6; round += 1) {
+  for (let round = 1; round <= rounds; round += 1) {
     const sent = await load.ask({ do: 'saturate', connections, seconds: 5 });
     accepted.push(...sent.accepted.map(({ id }) => id));
     await completed(shop);
