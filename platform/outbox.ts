@@ -89,6 +89,9 @@ function room(patienceMs: number): Promise<boolean> | boolean {
   });
 }
 
+/** How many chains a look takes at most: when it has taken so many, there may be more. */
+export const most = 100;
+
 const takeDue = statement<{ event: ShopEvent }>(
   'outbox.take_due',
   `
@@ -101,7 +104,7 @@ const takeDue = statement<{ event: ShopEvent }>(
        -- its publisher knows best whether a chain is still under way; the others step in when it does not look
        and ($1::text is null or event ->> 'source' = $1::text or due_at < now() - interval '2 seconds')
      order by due_at
-     limit 100
+     limit ${most}
        -- every publishing process looks: one row is taken by one of them
        for update skip locked
   )
@@ -117,9 +120,7 @@ const takeDue = statement<{ event: ShopEvent }>(
   returning o.event`,
 );
 
-const most = 100;
-
-/** Takes what is due, at most 100 chains, and publishes their first events again. Gives their number. */
+/** Takes what is due, at most `most` chains, and publishes their first events again. Gives their number. */
 export async function republishDue(reach = everything): Promise<number> {
   const rows = await many(takeDue, [ownSource, reach]);
   // each waits for its turn, and the next look for all of them

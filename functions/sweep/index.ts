@@ -1,6 +1,6 @@
 import { log } from '#platform/log.ts';
 import { onAnyEvent } from '#platform/on-event.ts';
-import { republishDue } from '#platform/outbox.ts';
+import { most, republishDue } from '#platform/outbox.ts';
 import { parkUndelivered } from './queries.ts';
 
 /**
@@ -10,5 +10,5 @@ import { parkUndelivered } from './queries.ts';
 export const handle = onAnyEvent(async () => {
   const parked = await parkUndelivered();
   for (const { id } of parked) log.error({ event: id }, 'a chain has not ended within a day and was parked');
-  while ((await republishDue()) === 100);
+  while ((await republishDue()) === most);
 });
