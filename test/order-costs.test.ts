@@ -224,6 +224,7 @@ test('a look goes only over what has come due lately, while an open transaction 
   const lately = await read();
   expect(await republishDue()).toBe(0);
   expect((await read()) - lately).toBeGreaterThanOrEqual(2_000);
-  expect(lately - before).toBeLessThan(10);
+  // the counters are those of the whole server, where others may tell late what they have read
+  expect(lately - before).toBeLessThan(200);
   await reader.query('rollback');
 });
