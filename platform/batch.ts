@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { isBadData, isConflict } from '#platform/database.ts';
 
 interface Waiting<Item, Result> {
@@ -17,8 +18,8 @@ interface Options<Item, Result> {
 const attempts = 5;
 
 /**
- * Serves calls that arrive while a statement is in flight together by the next one: one commit for many orders,
- * nothing added when idle. One statement at a time, so that two batches never wait for each other's locks.
+ * Serves calls that arrive while a statement is in flight together by the next one, and so those of one turn of the
+ * event loop: one commit for many orders, nothing added when idle. One statement at a time, so that two batches never wait for each other's locks.
  */
 export function batch<Item, Result>({ key, run, maxItems = 256 }: Options<Item, Result>) {
   let waiting: Waiting<Item, Result>[] = [];
@@ -26,7 +27,10 @@ export function batch<Item, Result>({ key, run, maxItems = 256 }: Options<Item, 
 
   async function work(): Promise<void> {
     running = true;
-    while (waiting.length > 0) await serve(take());
+    while (waiting.length > 0) {
+      await turn();
+      await serve(take());
+    }
     running = false;
   }
 

@@ -89,8 +89,11 @@ async function sendWaiting(): Promise<void> {
       ...renderMail(mail),
     });
     endSpan(span, result.sent ? undefined : result.error);
+    const marked = mark(outcomeOf(mail, result));
     // a clean stop waits for it, or the mail would be sent again
-    inBackground(mark(outcomeOf(mail, result)), `marking mail ${mail.id}`);
+    inBackground(marked, `marking mail ${mail.id}`);
+    // each mail costs as much as an order: while there is no time to spare, no more of them than marks
+    if (isBusy) await marked.catch(() => undefined);
   }
 }
 

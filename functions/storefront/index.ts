@@ -30,13 +30,13 @@ export function createStorefront(): Express {
   app.use(health());
   app.use(watch);
   app.use(helmet({ contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } } }));
-  app.use(docs());
-  app.use(webPage());
   app.use('/v1', notKept, identify, limitCaller, onlyKnown);
   app.use('/v1', commands());
   app.use('/v1', reads());
   app.use('/v1', events());
   app.use('/v1/admin', admin());
+  app.use(docs());
+  app.use(webPage());
   app.use(noRoute);
   app.use(answerProblem);
   return app;
