@@ -1,5 +1,6 @@
+import http, { type OutgoingHttpHeaders } from 'node:http';
+import https from 'node:https';
 import { CloudEvent, HTTP } from 'cloudevents';
-import type { Pool } from 'undici';
 import { z } from 'zod';
 import type { ShopEvent } from '#platform/event.ts';
 import { settings } from '#platform/settings.ts';
@@ -10,35 +11,35 @@ const { BROKER_URL } = settings({ BROKER_URL: z.url({ protocol: /^https?$/ }) })
 export type Send = (event: ShopEvent) => Promise<void>;
 
 const broker = new URL(BROKER_URL);
-let connections: Promise<Pool> | undefined;
-
-// most functions never publish: their events are their answers
-const connect = async () => {
-  const { Pool } = await import('undici');
-  return new Pool(broker.origin, { connections: 64, headersTimeout: 10_000, bodyTimeout: 10_000 });
-};
+// Node's own client: most functions publish little, and undici would cost each of them 15 MB
+const { Agent, request } = broker.protocol === 'https:' ? https : http;
+const agent = new Agent({ keepAlive: true, maxSockets: 64 });
 
 let send: Send = async (event) => {
-  connections ??= connect();
   const { headers, body } = HTTP.binary(new CloudEvent(event));
-  const answer = await (
-    await connections
-  ).request({
-    method: 'POST',
-    path: broker.pathname,
-    headers: headers as Record<string, string>,
-    body: body as string,
-  });
-  await answer.body.dump();
-  if (answer.statusCode >= 300) throw new Error(`the broker answered ${answer.statusCode}`);
+  const status = await post(headers, body as string);
+  if (status >= 300) throw new Error(`the broker answered ${status}`);
 };
+
+function post(headers: OutgoingHttpHeaders, body: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const posting = request(broker, { method: 'POST', agent, headers, timeout: 10_000 });
+    posting.on('error', reject);
+    posting.once('timeout', () => posting.destroy(new Error('the broker did not answer in time')));
+    posting.once('response', (response) => {
+      response.resume();
+      resolve(response.statusCode ?? 0);
+    });
+    posting.end(body);
+  });
+}
 
 /** Uses another way to the broker than HTTP: the whole shop in one process hands events over directly. */
 export function connectBroker(other: Send): void {
   send = other;
 }
 
-const lostConnections = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET']);
+const lostConnections = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE']);
 
 /** Whether a broker did not answer because it has ended or is being replaced: it is there again in a moment. */
 export const isBrokerAway = (error: unknown): boolean =>

@@ -1,9 +1,9 @@
 import { unlinkSync } from 'node:fs';
-import { ServerResponse } from 'node:http';
+import { ClientRequest, ServerResponse } from 'node:http';
 import path from 'node:path';
 import Mail from 'nodemailer/lib/mailer';
 import pg from 'pg';
-import { Agent, Pool } from 'undici';
+import { Agent } from 'undici';
 
 // Loaded by tests into a function's process (`--import`): lets it end itself with SIGKILL at a point of its work. The
 // functions know nothing of it, and no image holds it. A point is armed by a file in the folder FAIL_POINTS, named
@@ -59,6 +59,18 @@ function wrapReplies(): void {
   } as typeof end;
 }
 
+/** Before an event is posted, and after the broker has answered. */
+function wrapPublishing(): void {
+  const { end } = ClientRequest.prototype;
+  ClientRequest.prototype.end = function (this: ClientRequest, ...rest: unknown[]) {
+    if (this.hasHeader('ce-id')) {
+      dieAt('before publishing');
+      this.prependOnceListener('response', () => dieAt('after publishing'));
+    }
+    return Reflect.apply(end, this, rest) as ClientRequest;
+  } as typeof end;
+}
+
 /** Before and after a call that gives a promise. */
 function wrapCalls(prototype: object, method: string, what: string): void {
   const its = prototype as Record<string, (...args: unknown[]) => Promise<unknown>>;
@@ -76,6 +88,6 @@ if (K_SERVICE && FAIL_POINTS) {
   wrapStatements();
   wrapReplies();
   wrapCalls(Mail.prototype, 'sendMail', 'mail');
-  wrapCalls(Pool.prototype, 'request', 'publishing');
+  wrapPublishing();
   wrapCalls(Agent.prototype, 'request', 'call');
 }
