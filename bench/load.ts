@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Pool } from 'undici';
 import { uuidv7 } from 'uuidv7';
 import { signToken } from '#functions/log-in/sign-token.ts';
+import { atRate } from './pace.ts';
 import { answerBenchmark } from './worker.ts';
 
 /** What the load generator, a process of its own, is asked to do. */
@@ -75,16 +75,7 @@ async function steady(
   sent: Sent,
 ): Promise<void> {
   const among = alone ? identities.slice(0, 1) : identities;
-  const first = now() + 50;
-  const answers: Promise<void>[] = [];
-  for (let index = 0; index < rate * seconds; index += 1) {
-    const at = first + (index * 1_000) / rate;
-    const early = at - now();
-    // timers are whole milliseconds: up to one too late, which counts as latency
-    if (early > 0) await sleep(Math.ceil(early));
-    answers.push(place(at, sent, among));
-  }
-  await Promise.all(answers);
+  await atRate(rate, seconds, (at) => place(performance.timeOrigin + at, sent, among));
 }
 
 /** Sends an order of a customer, any of them; its latency counts from `at`. */

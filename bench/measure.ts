@@ -46,6 +46,8 @@ interface Repetition {
   saturation: Saturation;
   single: Yardstick;
   batched: Yardstick;
+  /** The same SQL at 100 orders a second: how soon an order could be told of, were there nothing but Postgres. */
+  batchedAt100?: Driven;
   steady: Steady[];
 }
 
@@ -148,7 +150,7 @@ async function measureRunning(
     const rounds = options.quick ? 3 : 6;
     accepted.push(...(await warmUp({ shop, load, customers, connections, patienceMs, rounds, say })));
     for (const how of ['single', 'batched'] as const) {
-      await yardstick.ask({ how, inFlight: connections, seconds: 1, customers });
+      await yardstick.ask({ how, pace: { inFlight: connections }, seconds: 1, customers });
     }
     if (options.soakMinutes > 0) {
       measured.soak = await soak(scene, options.soakMinutes);
@@ -177,7 +179,17 @@ async function repeat(scene: Scene, of: string, measured: Measured, options: Opt
   say(`yardstick ${of}: ${Math.round(single.ordersPerSecond)} single, ${Math.round(batched.ordersPerSecond)} batched`);
   const reached = rates.filter((rate) => rate <= saturation.ordersPerSecond * keptUp);
   measured.tooFast.push(...rates.filter((rate) => !reached.includes(rate) && !measured.tooFast.includes(rate)));
-  measured.repetitions.push({ saturation, single, batched, steady: await atRates(scene, reached) });
+  const repetition: Repetition = { saturation, single, batched, steady: await atRates(scene, reached) };
+  if (!quick) {
+    const pace = { perSecond: 100 };
+    repetition.batchedAt100 = await scene.yardstick.ask({
+      how: 'batched',
+      pace,
+      seconds: 6,
+      customers: scene.customers,
+    });
+  }
+  measured.repetitions.push(repetition);
   say(`invariants ${of}`);
   await checkSound(shop, accepted);
   await checkSound(beside, []);
@@ -240,7 +252,7 @@ async function atRates({ shop, load, accepted, say }: Scene, rates: number[]): P
 
 async function drive({ shop, yardstick, customers }: Scene, how: Drive['how'], seconds: number): Promise<Yardstick> {
   const before = await readCounters(shop);
-  const driven = await yardstick.ask({ how, inFlight: connections, seconds, customers });
+  const driven = await yardstick.ask({ how, pace: { inFlight: connections }, seconds, customers });
   const { cpuMs } = await readCounters(shop);
   return { ...driven, postgresCpuMs: (cpuMs.postgres - before.cpuMs.postgres) / driven.orders };
 }

@@ -91,6 +91,7 @@ export function tableOf(measured: Measured): Line[] {
 
     'fixed rates, open loop, from the intended time, ms',
     ...ratesOf(measured).flatMap((rate) => rowsOfRate(measured, rate)),
+    ...sqlAt100(measured),
     ...(measured.tooFast.length > 0
       ? [
           `  ${measured.tooFast.toSorted((a, b) => a - b).join(', ')}/s: not in every repetition, being more than 80 % of the saturation`,
@@ -160,6 +161,14 @@ function rowsOfRate({ repetitions, mode }: Measured, rate: number): Row[] {
       digits: 1,
       ...(judged && { must: 60, goal: 40 }),
     },
+  ];
+}
+
+function sqlAt100({ repetitions }: Measured): Row[] {
+  const driven = repetitions.map(({ batchedAt100 }) => batchedAt100).filter(isGiven);
+  return [
+    { label: '100/s: the same SQL alone p50', values: driven.map(({ p50 }) => p50), digits: 1 },
+    { label: '100/s: the same SQL alone p99', values: driven.map(({ p99 }) => p99), digits: 1 },
   ];
 }
 

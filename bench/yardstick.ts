@@ -8,13 +8,15 @@ import { settleOrders } from '#functions/settle-order/queries.ts';
 import { batch } from '#platform/batch.ts';
 import { beginChain } from '#platform/event.ts';
 import { latency, type Latency } from './statistics.ts';
+import { atRate } from './pace.ts';
 import { answerBenchmark } from './worker.ts';
 
 /** The rooms' own statements for `inFlight` orders at a time, without HTTP, tokens, events or mails. */
 export interface Drive {
   /** `single`: a statement, and so a commit, is for one order. `batched`: for all that wait, as in the rooms. */
   how: 'single' | 'batched';
-  inFlight: number;
+  /** So many at a time, one after the other; or, at a fixed rate, each when its time has come. */
+  pace: { inFlight: number } | { perSecond: number };
   seconds: number;
   customers: string[];
 }
@@ -31,20 +33,22 @@ type Run<Item> = (items: Item[]) => Promise<object[]>;
 
 let statements = 0;
 
-answerBenchmark<Drive, Driven>(async ({ how, inFlight, seconds, customers }) => {
+answerBenchmark<Drive, Driven>(async ({ how, pace, seconds, customers }) => {
   const run = steps(how);
   const took: number[] = [];
   const began = performance.now();
   const cpu = process.cpuUsage();
   statements = 0;
-  const lane = async () => {
-    while (performance.now() - began < seconds * 1_000) {
-      const at = performance.now();
-      await place(run, customers[Math.floor(Math.random() * customers.length)] ?? '');
-      took.push(performance.now() - at);
-    }
+  const order = async (at: number) => {
+    await place(run, customers[Math.floor(Math.random() * customers.length)] ?? '');
+    took.push(performance.now() - at);
   };
-  await Promise.all(Array.from({ length: inFlight }, lane));
+  const lane = async () => {
+    while (performance.now() - began < seconds * 1_000) await order(performance.now());
+  };
+  await ('perSecond' in pace
+    ? atRate(pace.perSecond, seconds, order)
+    : Promise.all(Array.from({ length: pace.inFlight }, lane)));
   const { user, system } = process.cpuUsage(cpu);
   return {
     orders: took.length,
