@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { uuidv7 } from 'uuidv7';
 import { orderPlaced } from '#events/order-placed.ts';
 import { backgroundDone } from '#platform/background.ts';
 import { beginChain, type ShopEvent } from '#platform/event.ts';
+import { freePort } from '../test/support/ports.ts';
 
 let broker: Server | undefined;
 let port = 0;
@@ -16,8 +16,7 @@ let publish: (event: ShopEvent) => Promise<void>;
 beforeEach(async () => {
   received = [];
   if (port > 0) return;
-  await open((_request, response) => response.end()); // a port that is free afterwards
-  await close();
+  port = await freePort();
   process.env['BROKER_URL'] = `http://127.0.0.1:${port}/shop/default`;
   ({ publish } = await import('#platform/outbox.ts'));
 });
@@ -31,7 +30,6 @@ async function open(answer: RequestListener): Promise<void> {
   });
   broker.listen(port, '127.0.0.1');
   await once(broker, 'listening');
-  port = (broker.address() as AddressInfo).port;
 }
 
 async function close(): Promise<void> {
