@@ -105,7 +105,10 @@ async function openShop(options: Options, { adminPassword, rolesKey }: Given, st
   // no function gets to see the owner's address
   process.env['DATABASE_URL'] = roleUrl(ownerUrl, rolesKey, roleOfAll);
   const running = await startFunctions(options, (role) => roleUrl(ownerUrl, rolesKey, role));
-  process.on('SIGUSR2', () => void takeNewKeys(options, running));
+  process.on('SIGUSR2', () => {
+    // the shop goes on with the keys that it has
+    takeNewKeys(options, running).catch((error: unknown) => say(`Not every function has new keys. ${inWords(error)}`));
+  });
   stops.functions.push(() => running.stop());
   const everyMinute = setInterval(() => void running.sweep().catch(() => undefined), 60_000);
   stops.functions.push(async () => clearInterval(everyMinute));

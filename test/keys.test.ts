@@ -34,6 +34,17 @@ async function step(name: Step): Promise<void> {
   await until(`the step ${name} has reached every function`, () => said() > before, 180_000);
 }
 
+test('a shop in one process, which takes new keys only at its start, says so and stays open', async () => {
+  const one = await startShop();
+  try {
+    process.kill(one.pid, 'SIGUSR2');
+    await until('it says so', () => one.output().includes('Not every function has new keys. All functions are in one'));
+    expect((await fetch(`${one.url}/healthz`)).status).toBe(200);
+  } finally {
+    await one.stop();
+  }
+});
+
 test('the keys are rotated under load: no request fails, nothing is parked, every order is decided', async () => {
   const people = await Promise.all([1, 2, 3].map(() => register(shop)));
   for (const customer of people) await customer.deposit(10_000_000);

@@ -252,6 +252,8 @@ describe.each(modes)('$mode', ({ processes }) => {
 
   /** The sessions that wait for somebody's lock, by the test's own session or by another one. */
   async function sessionsHeldUp(by = own): Promise<number[]> {
+    // a transaction would go on seeing the sessions that there were when it first looked
+    await own.query('select pg_stat_clear_snapshot()');
     const { rows } = await own.query<{ pid: number }>(
       ofTheShop('select pid', `${pidOf(by)} = any (pg_blocking_pids(pid))`),
     );
