@@ -43,6 +43,9 @@ export function readEvent(headers: IncomingHttpHeaders, body: unknown): CloudEve
     const given = shown(headers);
     const contentType = given['content-type'] ?? '';
     const isStructured = structured.test(contentType);
+    const time: unknown = isStructured ? (JSON.parse(textOf(body)) as { time?: unknown }).time : given['ce-time'];
+    // the SDK would take the time of now in its place
+    if (typeof time === 'string' && Number.isNaN(Date.parse(time))) throw new TypeError('its time is none');
     const event = HTTP.toEvent({ headers: given, body: isStructured ? textOf(body) : undefined });
     if (Array.isArray(event)) throw new TypeError('batch mode is not taken');
     if (event.specversion !== '1.0') throw new TypeError(`version ${event.specversion} is not known`);

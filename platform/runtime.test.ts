@@ -106,6 +106,11 @@ describe('an event function', () => {
     expect((await post(events, '{"userId":', headers)).status).toBe(400);
     expect((await post(events, '{}', { 'content-type': 'application/json' })).status).toBe(400);
     expect((await post(events, '{', { 'content-type': 'application/cloudevents+json' })).status).toBe(400);
+    const { userId } = await customer({ balance: null });
+    const event = { ...eventOf(userRegistered, { userId }), time: 'noon' };
+    const answer = await post(events, JSON.stringify(event), { 'content-type': 'application/cloudevents+json' });
+    expect(answer.status).toBe(400);
+    expect(answer.body).toContain('its time is none');
   });
 
   test('takes no event from the query', async () => {
