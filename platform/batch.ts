@@ -18,8 +18,9 @@ interface Options<Item, Result> {
 const attempts = 5;
 
 /**
- * Serves calls that arrive while a statement is in flight together by the next one, and so those of one turn of the
- * event loop: one commit for many orders, nothing added when idle. One statement at a time, so that two batches never wait for each other's locks.
+ * Serves calls that arrive while a statement is in flight, or in the same turn of the event loop, together by the next
+ * one: one commit for many orders, nothing added when idle. One statement at a time, so that two batches never wait for
+ * each other's locks.
  */
 export function batch<Item, Result>({ key, run, maxItems = 256 }: Options<Item, Result>) {
   let waiting: Waiting<Item, Result>[] = [];
