@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { sendDue } from '#functions/send-notification/outgoing.ts';
+import { backgroundDone } from '#platform/background.ts';
 import type { Violation } from '../support/invariants.ts';
 import { looked } from '../support/sizes.ts';
 import { chanceOf, type Chance } from './chance.ts';
@@ -123,8 +124,14 @@ async function comeToRest(scene: Scene, mails: string[]): Promise<void> {
   throw new Error(`It has not come to rest in ${roundsToRest} rounds.`);
 }
 
-/** The minute is over after which somebody looks for what no sender has in its hands. */
+/** The senders end what they have in their hands; then the minute is over after which somebody looks for the rest. */
 async function sendMails({ statements }: Scene, mails: string[]): Promise<void> {
+  const queued = await statements.ask<{ id: string }>(
+    `select id from notifying.notifications where status = 'queued' and id <> all ($1::uuid[])`,
+    [mails],
+  );
+  // a busy sender pauses between two mails, by the real clock
+  if (queued.length > 0) await backgroundDone(5_000);
   await statements.ask(
     `update notifying.notifications
         set due_at = clock_timestamp()
@@ -136,7 +143,7 @@ async function sendMails({ statements }: Scene, mails: string[]): Promise<void> 
   await setImmediate();
   for (const one of statements.sent.splice(0)) await statements.carryOut(one);
   await look;
-  await setImmediate();
+  if (queued.length > 0) await backgroundDone(5_000);
 }
 
 const weatherOf = (chance: Chance) => ({
