@@ -82,7 +82,7 @@ function inRows(words: string[]): string[] {
 export const notes = `how to read it
   orders/s        orders decided and told, until the last notification row; tokens, limits, signatures and retries are on
   end to end      until the notification row is written, just before its commit: one fsync earlier than it is durable
-  mail taken      until the row says so (sent_at): the catcher keeps the time of a mail only to the second
+  mail taken      until the catcher has taken it (sent_at; the catcher itself keeps times only to the second)
   commits         counted by transaction ids; pg_stat_database beside it counts reads too and is up to a second late
   yardstick       create, charge, settle, notify: the rooms' own statements from a process of its own, on a database
                   beside the shop's. pgbench itself is not part of the embedded Postgres and was left out

@@ -16,9 +16,8 @@ const maxWaiting = 5_000;
 // A mail that has waited so long is left to whoever finds it due, so that two never send the same one.
 const overtakenAfterMs = 25_000;
 
-// One commit for many mails; the first of a pause is marked at once. More of them while orders need the time.
-const markEveryMs = 10;
-const markEveryMsWhenBusy = 25;
+// One commit for many mails; the first after a pause is marked at once.
+const markEveryMs = 25;
 
 const waiting: QueuedMail[] = [];
 let active = 0;
@@ -27,7 +26,7 @@ const mark = batch<Outcome, void>({
   key: ({ id }) => id,
   run: async (outcomes) => {
     await markMails(outcomes);
-    await wait(isBusy ? markEveryMsWhenBusy : markEveryMs); // meanwhile others end, which are then marked together
+    await wait(markEveryMs); // meanwhile others end, which are then marked together
     return outcomes.map(() => undefined);
   },
 });
@@ -99,8 +98,9 @@ async function sendWaiting(): Promise<void> {
 
 function outcomeOf({ id }: QueuedMail, result: SendResult): Outcome {
   const outcome = result.sent ? 'sent' : result.permanent ? 'refused' : 'later';
+  const at = performance.now();
   attempts.inc({ function: 'send-notification', result: outcome });
-  if (result.sent) return { id, outcome, error: null };
+  if (result.sent) return { id, outcome, error: null, at };
   log.warn({ notification: id, err: result.error }, 'a mail was not taken by the mail server');
-  return { id, outcome, error: result.error };
+  return { id, outcome, error: result.error, at };
 }

@@ -117,6 +117,8 @@ export interface Outcome {
   id: string;
   outcome: 'sent' | 'refused' | 'later';
   error: string | null;
+  /** When it ended, in ms of `performance.now()`: it is written down a little later. */
+  at: number;
 }
 
 const mark = statement<{ id: string }>(
@@ -125,7 +127,7 @@ const mark = statement<{ id: string }>(
   update notifying.notifications n
      set attempts = n.attempts + 1,
          error = attempt.error,
-         sent_at = case attempt.outcome when 'sent' then clock_timestamp() end,
+         sent_at = case attempt.outcome when 'sent' then statement_timestamp() - attempt.age * interval '1 ms' end,
          status = case
            when attempt.outcome = 'sent' then 'sent'
            when attempt.outcome = 'refused' or n.created_at < clock_timestamp() - interval '1 day' then 'failed'
@@ -135,7 +137,7 @@ const mark = statement<{ id: string }>(
            when attempt.outcome = 'later' and n.created_at >= clock_timestamp() - interval '1 day'
            then clock_timestamp() + least(interval '10 minutes', interval '1 second' * 2 ^ least(n.attempts, 10))
          end
-    from unnest($1::uuid[], $2::text[], $3::text[]) as attempt (id, outcome, error)
+    from unnest($1::uuid[], $2::text[], $3::text[], $4::float8[]) as attempt (id, outcome, error, age)
    where n.id = attempt.id
      and n.status = 'queued'`,
 );
@@ -146,4 +148,5 @@ export const markMails = (outcomes: Outcome[]) =>
     outcomes.map(({ id }) => id),
     outcomes.map(({ outcome }) => outcome),
     outcomes.map(({ error }) => error),
+    outcomes.map(({ at }) => performance.now() - at),
   ]);

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { once } from 'node:events';
-import { SMTPServer } from 'smtp-server';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { SMTPServer, type SMTPServerDataStream, type SMTPServerSession } from 'smtp-server';
 import { uuidv7 } from 'uuidv7';
 import { accountOpened } from '#events/account-opened.ts';
 import { depositSucceeded } from '#events/deposit-succeeded.ts';
@@ -26,18 +27,19 @@ const server = new SMTPServer({
   authOptional: true,
   disabledCommands: ['STARTTLS'],
   onRcptTo: (_address, _session, done) => done(verdict),
-  onData: (stream, session, done) => {
-    let text = '';
-    stream.on('data', (chunk: Buffer) => (text += chunk.toString()));
-    stream.on('end', () => {
-      mails.push({
-        to: session.envelope.rcptTo[0]?.address ?? '',
-        text: text.replaceAll('=\r\n', '').replaceAll('=3D', '='),
-      });
-      done();
-    });
-  },
+  onData: keepMail,
 });
+function keepMail(stream: SMTPServerDataStream, session: SMTPServerSession, done: () => void): void {
+  let text = '';
+  stream.on('data', (chunk: Buffer) => (text += chunk.toString()));
+  stream.on('end', () => {
+    mails.push({
+      to: session.envelope.rcptTo[0]?.address ?? '',
+      text: text.replaceAll('=\r\n', '').replaceAll('=3D', '='),
+    });
+    done();
+  });
+}
 let room: { handle: EventHandle };
 let outgoing: { sendDue: () => Promise<boolean> };
 
@@ -153,6 +155,28 @@ describe('once a fact', () => {
       status: 'sent',
       attempts: 1,
     });
+  });
+
+  test('it was sent when the mail server took it, however late that is written down', async () => {
+    const other = await connection();
+    const taken: Date[] = [];
+    server.onData = (stream, _session, done) => {
+      stream.resume().on('end', () => {
+        // nothing can be written down about it for now
+        void other.query('begin; select from notifying.notifications for update').then(() => {
+          taken.push(new Date());
+          done();
+        });
+      });
+    };
+    const { event } = await paidOrder();
+    await tell(event);
+    await waitingForLock();
+    await sleep(300);
+    await other.query('commit');
+    server.onData = keepMail;
+    const { sent_at: sentAt } = await notificationOf(event.id);
+    expect(Math.abs((sentAt as Date).getTime() - (taken[0]?.getTime() ?? 0))).toBeLessThan(150);
   });
 
   test('a chain that was opened again is ended by the repeated fact too', async () => {
