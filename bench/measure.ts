@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { memoryOfFunctions, readCounters } from './costs.ts';
 import { newCustomers, seed } from './customers.ts';
 import type { Load, Sent } from './load.ts';
@@ -149,7 +150,7 @@ async function measureRunning(
   try {
     say('10,000 customers');
     await seed(beside, customers);
-    const rounds = options.quick ? 3 : 6;
+    const rounds = options.quick ? 2 : 6;
     accepted.push(...(await warmUp({ shop, load, customers, connections, patienceMs, rounds, say })));
     for (const how of ['single', 'batched'] as const) {
       await yardstick.ask({ how, pace: { inFlight: connections }, seconds: 1, customers });
@@ -246,6 +247,7 @@ async function soak({ shop, beside, load, accepted, say }: Scene, minutes: numbe
 async function tidyUp(...databases: Database[]): Promise<void> {
   for (const database of databases) await database.sql('vacuum (analyze)');
   await databases[0]?.sql('checkpoint');
+  await sleep(3_000); // the disk has taken it, but is still writing
 }
 
 async function atRates({ shop, load, accepted, say }: Scene, rates: number[], quick: boolean): Promise<Steady[]> {
