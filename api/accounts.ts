@@ -1,11 +1,12 @@
 import { z } from 'zod';
 import { currency, money } from '#platform/money.ts';
+import { uuid } from '#platform/uuid.ts';
 import { named, pageOf, paging, type Route } from './route.ts';
 
 export const account = named(
   'Account',
   z.object({
-    id: z.uuid(),
+    id: uuid,
     balance: money,
     currency,
     version: z.int().nonnegative().meta({ description: 'Grows by one a movement.' }),
@@ -18,7 +19,7 @@ export const newDeposit = named('NewDeposit', z.object({ amount: z.int().positiv
 export const deposit = named(
   'Deposit',
   z.object({
-    id: z.uuid(),
+    id: uuid,
     amount: money,
     currency,
     balance: money.meta({ description: 'What the account held after it.' }),
@@ -29,12 +30,12 @@ export const deposit = named(
 const entry = named(
   'Entry',
   z.object({
-    id: z.uuid(),
+    id: uuid,
     kind: z.enum(['deposit', 'charge', 'refund']),
     amount: z.int().meta({ description: 'Negative if it left the account.' }),
     balance: money.meta({ description: 'What the account held after it.' }),
     version: z.int().positive(),
-    orderId: z.uuid().nullable(),
+    orderId: uuid.nullable(),
     createdAt: z.iso.datetime(),
   }),
 );

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { line } from '#platform/text.ts';
+import { uuid } from '#platform/uuid.ts';
 import { named, pageOf, paging, type Route } from './route.ts';
 
 const status = z.enum(['parked', 'replaying', 'done']);
@@ -8,7 +9,7 @@ const typeOfEvent = line.min(1).max(1_024);
 const deadLetter = named(
   'DeadLetter',
   z.object({
-    id: z.uuid(),
+    id: uuid,
     status,
     verified: z.boolean().meta({ description: 'Whether the shop itself had published it.' }),
     reason: z.string(),
@@ -65,7 +66,7 @@ const ledgerReport = named(
     accounts: count,
     transfers: count,
     differences: z.array(
-      z.object({ accountId: z.uuid(), balance: z.int(), transferred: z.int(), version: count, movements: count }),
+      z.object({ accountId: uuid, balance: z.int(), transferred: z.int(), version: count, movements: count }),
     ),
   }),
 );

@@ -1,11 +1,12 @@
 import { z } from 'zod';
+import { uuid } from '#platform/uuid.ts';
 import { named, pageOf, paging, type Route } from './route.ts';
 
 const notification = named(
   'Notification',
   z.object({
-    id: z.uuid(),
-    orderId: z.uuid().nullable(),
+    id: uuid,
+    orderId: uuid.nullable(),
     template: z.enum([
       'welcome',
       'deposit-received',
@@ -24,7 +25,7 @@ const notification = named(
 
 /** The query of a list of notifications. */
 export const notificationsQuery = paging.extend({
-  orderId: z.uuid().optional().meta({ description: 'Only those of this order.' }),
+  orderId: uuid.optional().meta({ description: 'Only those of this order.' }),
 });
 
 export const notificationRoutes: Route[] = [

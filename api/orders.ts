@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { currency, money } from '#platform/money.ts';
 import { line } from '#platform/text.ts';
+import { uuid } from '#platform/uuid.ts';
 import { named, pageOf, paging, type Route } from './route.ts';
 
 export const sku = line.min(1).max(64);
@@ -20,7 +21,7 @@ const orderStatus = z.enum(['pending', 'paid', 'rejected', 'canceling', 'cancele
 export const order = named(
   'Order',
   z.object({
-    id: z.uuid(),
+    id: uuid,
     status: orderStatus,
     reason: z.string().nullable().meta({ description: 'Why it was rejected.' }),
     total: money,

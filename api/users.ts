@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { line } from '#platform/text.ts';
+import { uuid } from '#platform/uuid.ts';
 import { named, type Route } from './route.ts';
 
 export const newUser = named(
@@ -16,7 +17,7 @@ export const newUser = named(
 
 export const user = named(
   'User',
-  z.object({ id: z.uuid(), email: z.string(), name: z.string(), createdAt: z.iso.datetime() }),
+  z.object({ id: uuid, email: z.string(), name: z.string(), createdAt: z.iso.datetime() }),
 );
 
 export const credentials = named('Credentials', z.object({ email: line.max(254), password: z.string().max(200) }));

@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import { defineEvent } from '#platform/event.ts';
 import { currency } from '#platform/money.ts';
+import { uuid } from '#platform/uuid.ts';
 
 export const accountOpened = defineEvent('shop.account.opened.v1', {
   summary: 'A customer has a billing account, empty.',
   producer: 'create-account',
   subject: ({ accountId }) => accountId,
-  data: z.object({ accountId: z.uuid(), userId: z.uuid(), currency }),
+  data: z.object({ accountId: uuid, userId: uuid, currency }),
   sample: {
     accountId: '0198c0de-0000-7000-8000-000000000003',
     userId: '0198c0de-0000-7000-8000-000000000001',

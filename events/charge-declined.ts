@@ -1,14 +1,15 @@
 import { z } from 'zod';
 import { defineEvent } from '#platform/event.ts';
 import { currency, money } from '#platform/money.ts';
+import { uuid } from '#platform/uuid.ts';
 
 export const chargeDeclined = defineEvent('shop.charge.declined.v1', {
   summary: 'Nothing was taken from the account, and never will be for this order.',
   producer: 'charge-account',
   subject: ({ orderId }) => orderId,
   data: z.object({
-    orderId: z.uuid(),
-    userId: z.uuid(),
+    orderId: uuid,
+    userId: uuid,
     amount: money,
     currency,
     reason: z.enum(['insufficient_funds', 'currency_mismatch', 'account_not_found', 'order_canceled']),

@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import { defineEvent } from '#platform/event.ts';
 import { currency, money } from '#platform/money.ts';
+import { uuid } from '#platform/uuid.ts';
 
 export const chargeSucceeded = defineEvent('shop.charge.succeeded.v1', {
   summary: 'The total of an order was taken from the account.',
   producer: 'charge-account',
   subject: ({ orderId }) => orderId,
-  data: z.object({ orderId: z.uuid(), userId: z.uuid(), accountId: z.uuid(), amount: money, currency }),
+  data: z.object({ orderId: uuid, userId: uuid, accountId: uuid, amount: money, currency }),
   sample: {
     orderId: '0198c0de-0000-7000-8000-000000000002',
     userId: '0198c0de-0000-7000-8000-000000000001',

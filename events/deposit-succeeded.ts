@@ -1,15 +1,16 @@
 import { z } from 'zod';
 import { defineEvent } from '#platform/event.ts';
 import { currency, money } from '#platform/money.ts';
+import { uuid } from '#platform/uuid.ts';
 
 export const depositSucceeded = defineEvent('shop.deposit.succeeded.v1', {
   summary: 'Money has arrived on an account.',
   producer: 'deposit-money',
   subject: ({ depositId }) => depositId,
   data: z.object({
-    depositId: z.uuid(),
-    accountId: z.uuid(),
-    userId: z.uuid(),
+    depositId: uuid,
+    accountId: uuid,
+    userId: uuid,
     amount: money,
     currency,
   }),

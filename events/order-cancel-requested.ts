@@ -1,11 +1,12 @@
 import { z } from 'zod';
 import { defineEvent } from '#platform/event.ts';
+import { uuid } from '#platform/uuid.ts';
 
 export const orderCancelRequested = defineEvent('shop.order.cancel_requested.v1', {
   summary: 'A customer has canceled an order. Whether it was charged is decided by the charge, not by the event.',
   producer: 'cancel-order',
   subject: ({ orderId }) => orderId,
-  data: z.object({ orderId: z.uuid(), userId: z.uuid() }),
+  data: z.object({ orderId: uuid, userId: uuid }),
   sample: { orderId: '0198c0de-0000-7000-8000-000000000002', userId: '0198c0de-0000-7000-8000-000000000001' },
 });
 

@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import { defineEvent } from '#platform/event.ts';
 import { currency, money } from '#platform/money.ts';
+import { uuid } from '#platform/uuid.ts';
 
 export const orderPaid = defineEvent('shop.order.paid.v1', {
   summary: 'An order is confirmed and paid.',
   producer: 'settle-order',
   subject: ({ orderId }) => orderId,
-  data: z.object({ orderId: z.uuid(), userId: z.uuid(), total: money, currency }),
+  data: z.object({ orderId: uuid, userId: uuid, total: money, currency }),
   sample: {
     orderId: '0198c0de-0000-7000-8000-000000000002',
     userId: '0198c0de-0000-7000-8000-000000000001',

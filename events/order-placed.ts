@@ -1,11 +1,12 @@
 import { z } from 'zod';
 import { defineEvent } from '#platform/event.ts';
+import { uuid } from '#platform/uuid.ts';
 
 export const orderPlaced = defineEvent('shop.order.placed.v1', {
   summary: 'An order was accepted. It names the order; what it costs is decided by the row.',
   producer: 'create-order',
   subject: ({ orderId }) => orderId,
-  data: z.object({ orderId: z.uuid(), userId: z.uuid() }),
+  data: z.object({ orderId: uuid, userId: uuid }),
   sample: { orderId: '0198c0de-0000-7000-8000-000000000002', userId: '0198c0de-0000-7000-8000-000000000001' },
 });
 

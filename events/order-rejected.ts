@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import { defineEvent } from '#platform/event.ts';
 import { currency, money } from '#platform/money.ts';
+import { uuid } from '#platform/uuid.ts';
 
 export const orderRejected = defineEvent('shop.order.rejected.v1', {
   summary: 'An order was not accepted and not charged.',
   producer: 'settle-order',
   subject: ({ orderId }) => orderId,
-  data: z.object({ orderId: z.uuid(), userId: z.uuid(), total: money, currency, reason: z.string() }),
+  data: z.object({ orderId: uuid, userId: uuid, total: money, currency, reason: z.string() }),
   sample: {
     orderId: '0198c0de-0000-7000-8000-000000000002',
     userId: '0198c0de-0000-7000-8000-000000000001',

@@ -1,11 +1,12 @@
 import { z } from 'zod';
 import { defineEvent } from '#platform/event.ts';
+import { uuid } from '#platform/uuid.ts';
 
 export const userRegistered = defineEvent('shop.user.registered.v1', {
   summary: 'Somebody became a customer. Their address and name stay in the database.',
   producer: 'register-user',
   subject: ({ userId }) => userId,
-  data: z.object({ userId: z.uuid() }),
+  data: z.object({ userId: uuid }),
   sample: { userId: '0198c0de-0000-7000-8000-000000000001' },
 });
 

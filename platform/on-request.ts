@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { uuidv7 } from 'uuidv7';
-import { z } from 'zod';
+import type { z } from 'zod';
 import { databaseProblem } from '#platform/database.ts';
 import { isEvent } from '#platform/event-http.ts';
 import { logOf, thisFunction } from '#platform/log.ts';
@@ -8,6 +8,7 @@ import type { Answer, Context } from '#platform/on-event.ts';
 import { Problem, problemAnswer, toProblem } from '#platform/problem.ts';
 import { authenticate, type Caller } from '#platform/token.ts';
 import { watchRequest } from '#platform/watch.ts';
+import { uuid } from '#platform/uuid.ts';
 
 /** A room that answers a request: JSON in, JSON out. `by` names the function where a process serves several. */
 export type RequestHandle = (context: Context, by?: string) => Promise<Answer>;
@@ -90,8 +91,6 @@ function requestHandle(answer: (context: Context, traceparent: string | undefine
     }
   };
 }
-
-const uuid = z.uuid();
 
 function readRequest<Body>(schema: z.ZodType<Body>, { headers, body }: Context): Omit<Request<Body>, 'traceparent'> {
   const parsed = schema.safeParse(body);

@@ -6,6 +6,7 @@ import { orders } from '#platform/metrics.ts';
 import { onCallerRequest } from '#platform/on-request.ts';
 import { publish } from '#platform/outbox.ts';
 import { Problem } from '#platform/problem.ts';
+import { uuid } from '#platform/uuid.ts';
 import { cancelOrders, findOrders, type Cancellation, type Order } from './queries.ts';
 
 export { relay as background } from '#platform/outbox.ts';
@@ -22,7 +23,7 @@ const cancel = batch<Cancellation, Order>({
 });
 
 /** Cancels an order of the caller; `order.cancel_requested` then has its money brought back, or never taken. */
-export const handle = onCallerRequest(z.object({ orderId: z.uuid() }), async ({ body, caller, traceparent }) => {
+export const handle = onCallerRequest(z.object({ orderId: uuid }), async ({ body, caller, traceparent }) => {
   const { orderId } = body;
   const event = beginChain(orderCancelRequested.fact({ orderId, userId: caller.id }), traceparent);
   const { isFirst, ...order } = await cancel({ id: orderId, userId: caller.id, event });

@@ -8,12 +8,13 @@ import { writeEvent } from '#platform/event-http.ts';
 import { onCallerRequest } from '#platform/on-request.ts';
 import { publish } from '#platform/outbox.ts';
 import { Problem } from '#platform/problem.ts';
+import { uuid } from '#platform/uuid.ts';
 import { markUnsent, replayLetter, replayLetters, stopReplay } from './queries.ts';
 
 export { relay as background } from '#platform/outbox.ts';
 
 const wanted = z.discriminatedUnion('action', [
-  z.strictObject({ action: z.literal('replay'), id: z.uuid() }),
+  z.strictObject({ action: z.literal('replay'), id: uuid }),
   newReplay.extend({ action: z.literal('replay-all') }),
   z.strictObject({ action: z.literal('stop') }),
 ]);

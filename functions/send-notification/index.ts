@@ -8,7 +8,7 @@ import { orderRejected } from '#events/order-rejected.ts';
 import { repeat } from '#platform/background.ts';
 import { batch } from '#platform/batch.ts';
 import { look } from '#platform/due.ts';
-import type { EventData, ShopEvent } from '#platform/event.ts';
+import type { EventContract, EventData } from '#platform/event.ts';
 import { onEvents, when } from '#platform/on-event.ts';
 import { Problem } from '#platform/problem.ts';
 import { sendDue, sendSoon } from './outgoing.ts';
@@ -34,24 +34,27 @@ const record = batch<NewNotification, void>({
   },
 });
 
-const notify = (template: Template) => (data: EventData & { orderId?: string }, event: ShopEvent) =>
-  record({
-    id: uuidv7(),
-    fact: event.id,
-    userId: data.userId,
-    orderId: data.orderId ?? null,
-    template,
-    subject: subjectOf(template, data),
-    detail: data,
-    correlationId: event.correlationid,
-    traceparent: event.traceparent,
-  });
+const notify = <Data extends EventData & { orderId?: string }>(contract: EventContract<Data>, template: Template) =>
+  when(contract, (data, event) =>
+    record({
+      id: uuidv7(),
+      // by its data, which was normalised: the id that came with it may be in capitals
+      fact: contract.fact(data).id,
+      userId: data.userId,
+      orderId: data.orderId ?? null,
+      template,
+      subject: subjectOf(template, data),
+      detail: data,
+      correlationId: event.correlationid,
+      traceparent: event.traceparent,
+    }),
+  );
 
 export const handle = onEvents(
-  when(accountOpened, notify('welcome')),
-  when(depositSucceeded, notify('deposit-received')),
-  when(orderPaid, notify('order-paid')),
-  when(orderRejected, notify('order-rejected')),
-  when(orderRefunded, notify('order-refunded')),
-  when(orderCanceled, notify('order-canceled')),
+  notify(accountOpened, 'welcome'),
+  notify(depositSucceeded, 'deposit-received'),
+  notify(orderPaid, 'order-paid'),
+  notify(orderRejected, 'order-rejected'),
+  notify(orderRefunded, 'order-refunded'),
+  notify(orderCanceled, 'order-canceled'),
 );

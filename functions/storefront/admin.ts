@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { deadLettersQuery } from '#api/admin.ts';
 import { callFunction } from '#platform/function-client.ts';
 import { Problem } from '#platform/problem.ts';
+import { uuid } from '#platform/uuid.ts';
 import { jsonOnly, parse, passedOn } from './commands.ts';
 import { findBulkReplay, findDeadLetter, findDeadLetters } from './dead-letters.ts';
 import { only, send } from './errors.ts';
@@ -11,7 +12,7 @@ import { adminOnly } from './identity.ts';
 import { page, pageRequest, readQuery } from './paging.ts';
 import { verifyLedger } from './queries.ts';
 
-const cursor = z.tuple([z.iso.datetime(), z.uuid()]);
+const cursor = z.tuple([z.iso.datetime(), uuid]);
 
 /** The routes for the administrator. */
 export function admin(): Router {
@@ -74,7 +75,7 @@ const callReplay = (request: Request, body: unknown) =>
   callFunction('replay-events', { headers: passedOn(request), body });
 
 // what is not an id cannot be found either
-const idOf = ({ params }: Request): string => z.uuid().safeParse(params['id']).data ?? noLetter();
+const idOf = ({ params }: Request): string => uuid.safeParse(params['id']).data ?? noLetter();
 
 function noLetter(): never {
   throw new Problem('not_found', 'There is no such dead letter.');

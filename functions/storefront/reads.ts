@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { notificationsQuery } from '#api/notifications.ts';
 import { ordersQuery, sku } from '#api/orders.ts';
 import { Problem } from '#platform/problem.ts';
+import { uuid } from '#platform/uuid.ts';
 import { findDeliveries } from './deliveries.ts';
 import { only } from './errors.ts';
 import { callerOf } from './identity.ts';
@@ -38,7 +39,7 @@ export function reads(): Router {
   });
 
   router.get('/orders', async (request, response) => {
-    const wanted = pageRequest(request, z.uuid());
+    const wanted = pageRequest(request, uuid);
     const { status = null } = readQuery(request, ordersQuery);
     const orders = await query.findOrders(callerOf(response).id, status, wanted);
     response.json(page(orders, wanted, ({ id }) => id));
@@ -55,7 +56,7 @@ export function reads(): Router {
   });
 
   router.get('/notifications', async (request, response) => {
-    const wanted = pageRequest(request, z.uuid());
+    const wanted = pageRequest(request, uuid);
     const { orderId = null } = readQuery(request, notificationsQuery);
     const notifications = await query.findNotifications(callerOf(response).id, orderId, wanted);
     response.json(page(notifications, wanted, ({ id }) => id));
@@ -67,7 +68,7 @@ export function reads(): Router {
 }
 
 /** The id of an order, as a path or a query has it. What is not an id cannot be found either. */
-export const idOf = (given: unknown): string => z.uuid().safeParse(given).data ?? notFound('order');
+export const idOf = (given: unknown): string => uuid.safeParse(given).data ?? notFound('order');
 
 function notFound(what: string): never {
   throw new Problem('not_found', `There is no such ${what}.`);
