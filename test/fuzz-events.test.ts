@@ -2,20 +2,21 @@ import { readdirSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import { describe, expect, jest, test } from '@jest/globals';
 import fc from 'fast-check';
+import { orderPlaced } from '#events/order-placed.ts';
 import { functionNames } from '#local/functions.ts';
-import { row, useDatabase } from '#local/testing/database.ts';
-import { customer, order } from '#local/testing/people.ts';
+import { row, rows, useDatabase } from '#local/testing/database.ts';
+import { customer, order, standing } from '#local/testing/people.ts';
 import { beginChain, type EventContract, type ShopEvent } from '#platform/event.ts';
 import { hideEvent, writeEvent } from '#platform/event-http.ts';
-import type { EventHandle } from '#platform/on-event.ts';
+import type { Delivery, EventHandle } from '#platform/on-event.ts';
 import { signed } from '#platform/signature.ts';
-import { checkOften } from './support/fuzz.ts';
+import { checkOften, mixedCase } from './support/fuzz.ts';
 import { record, sized } from './support/sizes.ts';
 
 // Whatever is posted to a function that hears events: what the shop has signed is handled, everything else is refused
 // with 400 and leaves no row. Never 5xx, never a throw.
 
-const properties = 6;
+const properties = 7;
 const runs = sized(150, 170_000);
 const amount = { runs, share: 1 / properties };
 jest.setTimeout(60_000 + runs * 100);
@@ -155,6 +156,35 @@ describe('an event of ours', () => {
       },
     ));
 
+  test('with ids in any case has its effect once, on the order that they name', async () => {
+    const handleOf = (name: string) => rooms.find((room) => room.name === name)?.handle as EventHandle;
+    const chain = ['charge-account', 'settle-order', 'send-notification'].map(handleOf);
+    const count = await checkOften(
+      fc.nat(),
+      async (pick) => {
+        const { userId, accountId } = await customer({ balance: 1 });
+        const orderId = await order(userId, 1);
+        const anyCase = (text: string) => text.replaceAll(/[0-9a-f-]{36}/g, (id) => mixedCase(id, pick));
+        let event: ShopEvent | undefined = beginChain(orderPlaced.fact({ orderId, userId }));
+        for (const handle of chain) {
+          const given: ShopEvent = signed(event as ShopEvent);
+          // all but the key of the outbox row, which is compared as it is
+          const { correlationid } = given;
+          const mixed = signed({ ...(JSON.parse(anyCase(JSON.stringify(given))) as ShopEvent), correlationid });
+          const first = await handle.deliver(mixed);
+          expect(await handle.deliver(given)).toMatchObject(withoutCause(first));
+          event = first.status === 200 ? first.event : undefined;
+        }
+        const facts = await rows('select fact from notifying.notifications where order_id = $1', [orderId]);
+        expect(facts).toEqual([{ fact: `${orderId}.paid` }]);
+        expect(await rows('select id from events.outbox where id = $1', [`${orderId}.placed`])).toEqual([]);
+        expect(await standing(accountId)).toMatchObject({ balance: 0, movements: 2 });
+      },
+      amount,
+    );
+    record({ fault: 'fuzzed event', count, orders: 0 });
+  });
+
   test('that somebody has altered after it was signed is refused', async () => {
     const { userId } = await customer({ balance: 1_000 });
     const orderId = await order(userId, 100);
@@ -171,6 +201,13 @@ describe('an event of ours', () => {
     );
   });
 });
+
+/** A delivery without the id of the event that led to it, and so without its signature. */
+function withoutCause(delivery: Delivery): object {
+  if (delivery.status !== 200) return delivery;
+  const { causationid: _cause, signature: _signature, time: _time, ...event } = delivery.event;
+  return { ...delivery, event };
+}
 
 /** What the attribute of an event can hold at all: the SDK would not write anything else into a header. */
 function alike(name: string, other: string): string {

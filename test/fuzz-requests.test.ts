@@ -4,20 +4,20 @@ import fc from 'fast-check';
 import { uuidv7 } from 'uuidv7';
 import { functionNames } from '#local/functions.ts';
 import { bearer } from '#local/testing/calls.ts';
-import { row, useDatabase } from '#local/testing/database.ts';
+import { row, rows, useDatabase } from '#local/testing/database.ts';
 import { customer, order, standing } from '#local/testing/people.ts';
 import { backgroundDone } from '#platform/background.ts';
 import { connectBroker } from '#platform/broker-client.ts';
 import { connectFunctions } from '#platform/function-client.ts';
 import { serveHttp, type HttpServer } from '#platform/http-server.ts';
 import type { RequestHandle } from '#platform/on-request.ts';
-import { checkOften } from './support/fuzz.ts';
+import { checkOften, mixedCase } from './support/fuzz.ts';
 import { record, sized } from './support/sizes.ts';
 
 // Whatever is sent to the door of the shop, over HTTP and with the functions behind it: what is valid is carried out,
 // everything else is answered with 4xx and leaves no row. Never 5xx, never no answer.
 
-const properties = 9;
+const properties = 10;
 const runs = sized(200, 20_000);
 const amount = { runs, share: 1 / properties };
 jest.setTimeout(60_000 + runs * 100);
@@ -209,6 +209,25 @@ describe('whatever is sent', () => {
 });
 
 describe('whatever is valid', () => {
+  test('is an id in any case: the same order, canceled once', () =>
+    always(fc.nat(), async (pick) => {
+      const orderId = await order(ann.userId, 1);
+      const mixed = mixedCase(orderId, pick);
+      const asked = async (method: string, path: string) => {
+        const response = await fetch(url + path, { method, headers: headersOf.ann });
+        return { status: response.status, body: (await response.json()) as unknown };
+      };
+      const before = await asked('GET', `/v1/orders/${orderId}/timeline`);
+      expect(await asked('GET', `/v1/orders/${mixed}/timeline`)).toEqual(before);
+      expect(await asked('GET', `/v1/notifications?orderId=${mixed}`)).toMatchObject({ status: 200 });
+      const canceled = await asked('POST', `/v1/orders/${mixed}/cancel`);
+      expect(canceled).toMatchObject({ status: 202, body: { id: orderId, status: 'canceling' } });
+      expect(await rows('select id from events.outbox where id ilike $1', [`${orderId}.cancel%`])).toEqual([
+        { id: `${orderId}.cancel_requested` },
+      ]);
+      expect(await asked('GET', `/v1/orders/${mixed}`)).toEqual({ ...canceled, status: 200 });
+    }));
+
   const post = (path: string, body: unknown) =>
     send({
       as: 'ann',

@@ -26,6 +26,7 @@ const mutants: Mutant[] = [
   { patch: 'events-without-signature', named: 'unsigned' },
   // alone of the guards it is backed by no key: a repeat would only move a time, which is an invariant
   { patch: 'orders-without-their-state', named: `the fact that it once led to|holds settle-order|${stories}` },
+  { patch: 'ids-as-they-arrive', named: `arrives in capitals|${stories}` },
 ];
 
 const root = fileURLToPath(new URL('..', import.meta.url));

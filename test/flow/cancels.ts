@@ -79,6 +79,24 @@ export function cancelTests(shop: () => Shop): void {
     expect(story).toHaveLength(10);
   });
 
+  test('an order whose id arrives in capitals is the same order: canceled, refunded and notified once', async () => {
+    const customer = await customerWith(shop(), 100_000);
+    const { id } = await customer.order('desk');
+    await customer.decided(id);
+    await customer.told(id);
+    const capitals = id.toUpperCase();
+
+    expect(await customer.cancel(capitals)).toMatchObject({ id, status: 'canceling' });
+    expect(await customer.decided(capitals)).toMatchObject({ id, status: 'refunded' });
+    expect(await customer.account()).toMatchObject({ balance: 100_000, version: 3 });
+    expect(await templatesOf(customer, capitals, 2)).toEqual(['order-paid', 'order-refunded']);
+    expect(await storyOf(customer, capitals)).toEqual(await storyOf(customer, id));
+    expect(await storyOf(customer, capitals)).toHaveLength(10);
+    expect(await shop().sql('select id from events.dead_letters where correlation_id ilike $1', [`${id}%`])).toEqual(
+      [],
+    );
+  });
+
   test('an order is canceled at once: whoever was first, the money is where it was, and the mails say so', async () => {
     const customer = await customerWith(shop(), 100_000);
     const { id } = await customer.order('desk');

@@ -56,7 +56,9 @@ export function wish(by: Customer, chance: Chance): Request {
     return { to: 'deposit-money', by, key, body: { amount: 100 * (1 + chance.below(5)), currency: 'usd' } };
   }
   if (what < 5 && by.orders.length > 0) {
-    return { to: 'cancel-order', by, key, body: { orderId: chance.oneOf(by.orders) } };
+    const orderId = chance.oneOf(by.orders);
+    // an id names the same order in capitals
+    return { to: 'cancel-order', by, key, body: { orderId: chance.happens(0.3) ? orderId.toUpperCase() : orderId } };
   }
   return { to: 'create-order', by, key, body: { items: [{ sku: 'pen', quantity: 1 + chance.below(4) }] } };
 }

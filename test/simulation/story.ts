@@ -107,11 +107,14 @@ async function comeToRest(scene: Scene, mails: string[]): Promise<void> {
   const { statements, broker, unanswered } = scene;
   scene.calmDown();
   for (let round = 0; round < roundsToRest; round += 1) {
-    while (statements.sent.length > 0 || broker.parcels.length > 0) {
+    // a call that was left out of a batch, because another one had its key, sends its statement a few turns later
+    for (let idle = 0; idle < 10; idle += 1) {
       const one = statements.sent.shift();
       const parcel = one ? undefined : broker.parcels.shift();
       if (one) await scene.goOnWith(one);
       else if (parcel) scene.bringParcel(parcel);
+      if (one ?? parcel) idle = 0;
+      else if (scene.inFlight() === 0) break;
       await setImmediate();
     }
     if (scene.inFlight() > 0) throw new Error(`${scene.inFlight()} calls wait for nothing`);
@@ -158,5 +161,5 @@ const weatherOf = (chance: Chance) => ({
 function labelled(steps: string[]): (step: string) => void {
   const names = new Map<string, string>();
   const nameOf = (id: string) => names.get(id) ?? names.set(id, `#${names.size + 1}`).get(id) ?? '';
-  return (step) => steps.push(step.replaceAll(/[0-9a-f]{8}-[0-9a-f-]{27}/g, nameOf));
+  return (step) => steps.push(step.replaceAll(/[0-9a-f]{8}-[0-9a-f-]{27}/gi, (id) => nameOf(id.toLowerCase())));
 }

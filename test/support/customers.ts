@@ -189,7 +189,7 @@ function customerOf(shop: Shop, identity: Identity): Customer {
     cancel: async (orderId) => {
       const answer = await callUntilAnswered<Order>(shop, 'POST', `/v1/orders/${orderId}/cancel`, { token });
       if (answer.status !== 202) throw new Error(`cancel: ${answer.status} ${JSON.stringify(answer.body)}`);
-      shop.story.canceled.add(orderId);
+      shop.story.canceled.add(answer.body.id);
       return answer.body;
     },
     decided: (orderId) =>

@@ -30,3 +30,13 @@ export async function checkOften<Input>(
   }
   return done;
 }
+
+/** An id with some of its letters in capitals: which ones, the bits of `pick` say; always the first of them. */
+export function mixedCase(id: string, pick: number): string {
+  let bits = pick | 1;
+  return id.replaceAll(/[a-f]/g, (letter) => {
+    const isCapital = (bits & 1) === 1;
+    bits = (bits >>> 1) | ((bits & 1) << 30);
+    return isCapital ? letter.toUpperCase() : letter;
+  });
+}
