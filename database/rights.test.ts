@@ -62,10 +62,19 @@ const rights: Record<string, Record<string, string>> = {
   },
   'park-event': { 'events.outbox': 'delete, select (id)', 'events.dead_letters': parking },
   'replay-events': {
-    'events.outbox': 'delete, insert (id, event, due_at), select, update (attempts, due_at)',
+    'events.outbox': 'delete, insert (id, event, due_at, created_at), select, update (attempts, due_at)',
     'events.dead_letters': 'select, update (replayed_at, bulk_at)',
   },
-  sweep: { 'events.outbox': 'delete, select, update (attempts, due_at)', 'events.dead_letters': parking },
+  sweep: {
+    'users.users': 'select (id, role, created_at)',
+    'billing.accounts': 'select (id, user_id, opened_at)',
+    'billing.deposits': 'select (id, account_id, user_id, amount, currency, created_at)',
+    'ordering.orders':
+      'select (id, user_id, status, created_at, paid_at, rejected_at, cancel_requested_at, canceled_at, refunded_at)',
+    'notifying.notifications': 'select (fact)',
+    'events.outbox': 'delete, insert (id, event, due_at), select, update (attempts, due_at)',
+    'events.dead_letters': parking,
+  },
   storefront: {
     'users.users': 'select (id, email, name, created_at)',
     'billing.accounts': 'select',

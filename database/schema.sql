@@ -108,6 +108,7 @@ create table events.dead_letters (
   constraint dead_letters_reason_check check (reason = any (array['refused'::text, 'unverified'::text, 'undelivered'::text]))
 );
 create index dead_letters_of_bulk on events.dead_letters using btree (bulk_at) where (bulk_at is not null);
+create index dead_letters_of_chain on events.dead_letters using btree (correlation_id);
 
 create table events.outbox (
   id text collate "C" not null,
@@ -173,6 +174,7 @@ create table ordering.orders (
   constraint orders_status_check check (status = any (array['pending'::text, 'paid'::text, 'rejected'::text, 'canceling'::text, 'canceled'::text, 'refunded'::text])),
   constraint orders_total_check check (total >= 1 and total <= '9007199254740991'::bigint)
 ) with (fillfactor = 80);
+create index orders_cancel_requested on ordering.orders using btree (cancel_requested_at) where (cancel_requested_at is not null);
 create index orders_of_user on ordering.orders using btree (user_id, id);
 
 create table ordering.order_lines (
@@ -218,6 +220,7 @@ grant usage on schema billing to shop_create_account;
 grant usage on schema billing to shop_deposit_money;
 grant usage on schema billing to shop_refund_charge;
 grant usage on schema billing to shop_storefront;
+grant usage on schema billing to shop_sweep;
 grant usage on schema events to shop_cancel_order;
 grant usage on schema events to shop_create_order;
 grant usage on schema events to shop_deposit_money;
@@ -230,6 +233,7 @@ grant usage on schema events to shop_storefront;
 grant usage on schema events to shop_sweep;
 grant usage on schema notifying to shop_send_notification;
 grant usage on schema notifying to shop_storefront;
+grant usage on schema notifying to shop_sweep;
 grant usage on schema ordering to shop_cancel_order;
 grant usage on schema ordering to shop_charge_account;
 grant usage on schema ordering to shop_create_order;
@@ -237,20 +241,24 @@ grant usage on schema ordering to shop_refund_charge;
 grant usage on schema ordering to shop_send_notification;
 grant usage on schema ordering to shop_settle_order;
 grant usage on schema ordering to shop_storefront;
+grant usage on schema ordering to shop_sweep;
 grant usage on schema users to shop_log_in;
 grant usage on schema users to shop_register_user;
 grant usage on schema users to shop_send_notification;
 grant usage on schema users to shop_storefront;
+grant usage on schema users to shop_sweep;
 grant select, update (balance, version) on table billing.accounts to shop_charge_account;
 grant insert (id, user_id), select on table billing.accounts to shop_create_account;
 grant select, update (balance, deposited, version) on table billing.accounts to shop_deposit_money;
 grant select, update (balance, version) on table billing.accounts to shop_refund_charge;
 grant select on table billing.accounts to shop_storefront;
+grant select (id, user_id, opened_at) on table billing.accounts to shop_sweep;
 grant insert, select on table billing.charges to shop_charge_account;
 grant insert, select on table billing.charges to shop_refund_charge;
 grant select on table billing.charges to shop_storefront;
 grant insert, select on table billing.deposits to shop_deposit_money;
 grant select on table billing.deposits to shop_storefront;
+grant select (id, account_id, user_id, amount, currency, created_at) on table billing.deposits to shop_sweep;
 grant insert on table billing.transfers to shop_charge_account;
 grant insert on table billing.transfers to shop_deposit_money;
 grant insert, select on table billing.transfers to shop_refund_charge;
@@ -264,13 +272,14 @@ grant insert (id, event), select (id, event, attempts, due_at), update (attempts
 grant insert (id, event), select (id, event, attempts, due_at), update (attempts, due_at) on table events.outbox to shop_deposit_money;
 grant delete, select (id) on table events.outbox to shop_park_event;
 grant insert (id, event), select (id, event, attempts, due_at), update (attempts, due_at) on table events.outbox to shop_register_user;
-grant delete, insert (id, event, due_at), select, update (attempts, due_at) on table events.outbox to shop_replay_events;
+grant delete, insert (id, event, due_at, created_at), select, update (attempts, due_at) on table events.outbox to shop_replay_events;
 grant delete, select (id), update (due_at) on table events.outbox to shop_send_notification;
 grant delete, select (id) on table events.outbox to shop_settle_order;
 grant select (id, attempts, due_at) on table events.outbox to shop_storefront;
-grant delete, select, update (attempts, due_at) on table events.outbox to shop_sweep;
+grant delete, insert (id, event, due_at), select, update (attempts, due_at) on table events.outbox to shop_sweep;
 grant insert (id, fact, user_id, order_id, template, recipient, subject, detail, correlation_id), select, update (status, attempts, due_at, error, sent_at) on table notifying.notifications to shop_send_notification;
 grant select on table notifying.notifications to shop_storefront;
+grant select (fact) on table notifying.notifications to shop_sweep;
 grant select on table ordering.order_lines to shop_cancel_order;
 grant insert, select on table ordering.order_lines to shop_create_order;
 grant select on table ordering.order_lines to shop_send_notification;
@@ -281,9 +290,11 @@ grant insert (id, user_id, idempotency_key, request_hash, total, currency), sele
 grant select on table ordering.orders to shop_refund_charge;
 grant select, update (status, reason, paid_at, rejected_at, canceled_at, refunded_at) on table ordering.orders to shop_settle_order;
 grant select on table ordering.orders to shop_storefront;
+grant select (id, user_id, status, created_at, paid_at, rejected_at, cancel_requested_at, canceled_at, refunded_at) on table ordering.orders to shop_sweep;
 grant select on table ordering.products to shop_create_order;
 grant select on table ordering.products to shop_storefront;
 grant select (id, email, password_hash, role) on table users.users to shop_log_in;
 grant insert (id, email, name, password_hash), select (id, email, name, created_at) on table users.users to shop_register_user;
 grant select (id, email, name) on table users.users to shop_send_notification;
 grant select (id, email, name, created_at) on table users.users to shop_storefront;
+grant select (id, role, created_at) on table users.users to shop_sweep;

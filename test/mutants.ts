@@ -15,7 +15,7 @@ interface Mutant {
 
 const files = [
   ...['functions/charge-account', 'functions/create-order', 'functions/refund-charge', 'functions/settle-order'],
-  ...['test/flow.test.ts', 'test/simulation.test.ts', 'test/interleavings.test.ts'],
+  ...['test/flow.test.ts', 'test/simulation.test.ts', 'test/interleavings.test.ts', 'test/reconciliation.test.ts'],
 ];
 const stories = 'whatever gets lost';
 const mutants: Mutant[] = [
@@ -26,6 +26,7 @@ const mutants: Mutant[] = [
   { patch: 'events-without-signature', named: 'unsigned' },
   // alone of the guards it is backed by no key: a repeat would only move a time, which is an invariant
   { patch: 'orders-without-their-state', named: `the fact that it once led to|holds settle-order|${stories}` },
+  { patch: 'sweep-without-reconciliation', named: 'lost its outbox row' },
   { patch: 'ids-as-they-arrive', named: `arrives in capitals|${stories}` },
 ];
 

@@ -21,7 +21,11 @@ const replay = statement<Replayed>(
     select correlation_id, event
       from letter
      where verified
-    on conflict do nothing
+    on conflict (id) do update
+       -- a bulk replay has scheduled it for later: its turn is now
+       set due_at = excluded.due_at
+     where outbox.attempts = 0
+       and outbox.due_at > excluded.due_at
     returning id
   )
   select verified, event, exists (select from opened) as "isOpened"
@@ -29,8 +33,8 @@ const replay = statement<Replayed>(
 );
 
 /**
- * Replays one letter. One of ours opens its chain again, with itself as the event to publish; `isOpened` is false if
- * the chain is open already.
+ * Replays one dead letter. A verified one opens its chain again, with itself as the event to publish, or is published
+ * now if a bulk replay had scheduled it for later; `isOpened` is false if the chain is open already.
  */
 export const replayLetter = (id: string) => maybeOne(replay, [id]);
 
@@ -60,7 +64,7 @@ const replayAll = statement<{ id: string }>(
            and not exists (select from events.outbox o where o.id = d.correlation_id)
            and ($1::text is null or type = $1::text)
          order by first_parked_at, id
-           -- what a statement does in its time, and the lowest rate within the day after which a chain is parked
+           -- what a statement does in its time
          limit 10000
            for update
       ) as parked
@@ -73,10 +77,14 @@ const replayAll = statement<{ id: string }>(
        and o.attempts = 0
        and o.due_at > now()
   ), opened as (
-    insert into events.outbox (id, event, due_at)
-    select correlation_id, event, greatest(now(), free_from) + turn * interval '1 second' / $2::int
+    -- the day after which a chain is parked begins when it is first published
+    insert into events.outbox (id, event, due_at, created_at)
+    select correlation_id, event, due_at, due_at
       from letters
      cross join running
+     cross join lateral (
+       select greatest(now(), free_from) + turn * interval '1 second' / $2::int as due_at
+     ) as scheduled
     on conflict do nothing
   )
   update events.dead_letters d
@@ -94,21 +102,29 @@ export const replayLetters = (type: string | null, rate: number) => many(replayA
 const stop = statement<{ id: string }>(
   'replay-events.stop',
   `
-  with closed as (
-    delete from events.outbox o
-     using events.dead_letters d
-     where o.id = d.correlation_id
+  with letters as materialized (
+    -- locked, and so seen as they are now: a replay of one of them takes it out of the bulk
+    select d.id, d.correlation_id
+      from events.outbox o
+      join events.dead_letters d on d.correlation_id = o.id
+     where o.attempts = 0
+       and o.due_at > now()
        and d.bulk_at is not null
-       and o.attempts = 0
-       and o.due_at > clock_timestamp()
-    returning o.id, d.bulk_at
+     order by d.id
+       for update of d
+  ), closed as (
+    delete from events.outbox
+     where id = any (array(select correlation_id from letters))
+       and attempts = 0
+       and due_at > clock_timestamp()
+    returning id
   )
   update events.dead_letters d
      set replayed_at = null,
          bulk_at = null
-    from closed
-   where d.correlation_id = closed.id
-     and d.bulk_at = closed.bulk_at
+    from letters
+    join closed on closed.id = letters.correlation_id
+   where d.id = letters.id
   returning d.id`,
 );
 

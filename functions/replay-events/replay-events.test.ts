@@ -195,6 +195,52 @@ describe('all letters', () => {
     expect(await row('select count(distinct bulk_at) as replays from events.dead_letters')).toEqual({ replays: 1 });
   });
 
+  test('that take longer than a day are published before their own day begins', async () => {
+    for (let index = 0; index < 3; index += 1) await parked();
+    await replayAll({ rate: 1 });
+    await rows(
+      `update events.outbox set due_at = due_at + interval '2 days', created_at = created_at + interval '2 days'`,
+    );
+    const late = await parked();
+    await replayAll({ rate: 1 });
+    expect(
+      await row('select created_at = due_at as begins from events.outbox where id = $1', [late.event.correlationid]),
+    ).toEqual({ begins: true });
+    expect(
+      await row("select due_at > now() + interval '1 day' as later from events.outbox where id = $1", [
+        late.event.correlationid,
+      ]),
+    ).toEqual({ later: true });
+  });
+
+  test('of which one is replayed alone: it is published now, and no stop reaches it', async () => {
+    const [, letter] = [await parked({ ago: 2 }), await parked({ ago: 1 })];
+    await replayAll({ rate: 1 });
+    await rows(`update events.outbox set due_at = due_at + interval '1 hour'`);
+    expect(await replay({ id: letter.id })).toMatchObject({ status: 202 });
+    await backgroundDone(1_000);
+    expect(published.map(({ id }) => id)).toEqual([letter.event.id]);
+    expect((await stop()).body).toEqual({ stopped: 1 });
+    expect((await outbox()).map(({ id }) => id)).toEqual([letter.event.correlationid]);
+  });
+
+  test('stopped while one of them is being replayed alone: that one stays open', async () => {
+    const letter = await parked();
+    await replayAll({ rate: 1 });
+    await rows(`update events.outbox set due_at = due_at + interval '1 hour'`);
+    const other = await connection();
+    await other.query('begin');
+    // what a replay of one does first, held open
+    await other.query('update events.dead_letters set replayed_at = clock_timestamp(), bulk_at = null where id = $1', [
+      letter.id,
+    ]);
+    const stopping = stop();
+    await waitingForLock();
+    await other.query('commit');
+    expect((await stopping).body).toEqual({ stopped: 0 });
+    expect((await outbox()).map(({ id }) => id)).toEqual([letter.event.correlationid]);
+  });
+
   test('stopped, those that are not due stay parked, and nothing else is touched', async () => {
     const letters = [await parked({ ago: 3 }), await parked({ ago: 2 }), await parked({ ago: 1 })] as const;
     const single = await parked();

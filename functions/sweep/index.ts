@@ -1,14 +1,35 @@
 import { log } from '#platform/log.ts';
 import { onAnyEvent } from '#platform/on-event.ts';
 import { most, republishDue } from '#platform/outbox.ts';
-import { parkUndelivered } from './queries.ts';
+import { parkUndelivered, rowsPerStatement } from './queries.ts';
+import { reconcile } from './reconcile.ts';
+
+// the next ping comes after a minute, and goes on where this one has stopped
+const timeoutMs = 20_000;
 
 /**
- * The backstop, called every minute: publishes what is due also when no publishing function runs, and parks
- * chains that have not ended within a day.
+ * The backstop, called every minute: publishes what is due also when no publishing function runs, parks chains that have
+ * not ended within a day, and opens chains again that have lost their outbox row. None of these waits for the success of
+ * another one; the call fails if one of them has.
  */
 export const handle = onAnyEvent(async () => {
-  const parked = await parkUndelivered();
-  for (const { id } of parked) log.error({ event: id }, 'a chain has not ended within a day and was parked');
-  while ((await republishDue()) === most);
+  const failures: unknown[] = [];
+  for (const part of [republish, park, reconcile, republish]) {
+    await part().catch((error: unknown) => failures.push(error));
+  }
+  if (failures.length > 0) throw failures[0];
 });
+
+async function republish(): Promise<void> {
+  const until = performance.now() + timeoutMs;
+  while ((await republishDue()) === most && performance.now() < until);
+}
+
+async function park(): Promise<void> {
+  const until = performance.now() + timeoutMs;
+  for (let after: string | null = ''; after !== null && performance.now() < until;) {
+    const { rows, last, parked } = await parkUndelivered(after);
+    for (const id of parked) log.error({ event: id }, 'a chain has not ended within a day and was parked');
+    after = rows < rowsPerStatement ? null : last;
+  }
+}

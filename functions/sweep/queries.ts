@@ -1,25 +1,67 @@
-import { many, statement } from '#platform/database.ts';
+import { many, one, statement } from '#platform/database.ts';
+import type { ShopEvent } from '#platform/event.ts';
 
-const park = statement<{ id: string }>(
+interface Parked {
+  rows: number;
+  /** The last id that was read; null if there was none. */
+  last: string | null;
+  /** The chains that were parked. */
+  parked: string[];
+}
+
+/** How many rows of the outbox one statement reads at most. */
+export const rowsPerStatement = 2_000;
+
+const park = statement<Parked>(
   'sweep.park',
   `
-  with expired as (
+  with page as materialized (
+    select id, created_at
+      from events.outbox
+     where id > $1::text
+     order by id
+     limit ${rowsPerStatement}
+  ), expired as (
     delete from events.outbox
-     where created_at < clock_timestamp() - interval '1 day'
+     where id = any (array(
+             select o.id
+               from events.outbox o
+              where o.id = any (array(select id from page where created_at < now() - interval '1 day'))
+                -- somebody has it in hand: it may end at this moment
+                for update skip locked))
     returning id, event, attempts
+  ), parked as (
+    insert into events.dead_letters
+           (id, verified, source, event_id, type, subject, correlation_id, reason, detail, event, times)
+    select gen_random_uuid(), true, event ->> 'source', event ->> 'id', event ->> 'type', event ->> 'subject', id,
+           'undelivered', 'Published ' || attempts || ' times within a day, and the chain has not ended.', event, 1
+      from expired
+    on conflict (verified, source, event_id) do update
+       set times = dead_letters.times + 1,
+           reason = excluded.reason,
+           detail = excluded.detail,
+           last_parked_at = clock_timestamp()
+    returning event_id
   )
-  insert into events.dead_letters
-         (id, verified, source, event_id, type, subject, correlation_id, reason, detail, event, times)
-  select gen_random_uuid(), true, event ->> 'source', event ->> 'id', event ->> 'type', event ->> 'subject', id,
-         'undelivered', 'Published ' || attempts || ' times within a day, and the chain has not ended.', event, 1
-    from expired
-  on conflict (verified, source, event_id) do update
-     set times = dead_letters.times + 1,
-         reason = excluded.reason,
-         detail = excluded.detail,
-         last_parked_at = clock_timestamp()
-  returning event_id as id`,
+  select (select count(*) from page) as rows,
+         (select id from page order by id desc limit 1) as last,
+         array(select event_id from parked) as parked`,
 );
 
-/** Parks chains older than a day; gives their ids. */
-export const parkUndelivered = () => many(park);
+/** Parks chains older than a day, of the next rows of the outbox after this id. */
+export const parkUndelivered = (after: string) => one(park, [after]);
+
+const reopen = statement<{ id: string }>(
+  'sweep.reopen',
+  `
+  insert into events.outbox (id, event, due_at)
+  select id, event, now()
+    from unnest($1::text[], $2::json[]) as chain (id, event)
+   order by id
+  on conflict do nothing
+  returning id`,
+);
+
+/** Gives chains an outbox row again, due at once; returns those that had none. */
+export const reopenChains = (events: ShopEvent[]) =>
+  many(reopen, [events.map(({ id }) => id), events.map((event) => JSON.stringify(event))]);

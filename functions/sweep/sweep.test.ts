@@ -1,4 +1,4 @@
-import { beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { beforeAll, beforeEach, expect, jest, test } from '@jest/globals';
 import { uuidv7 } from 'uuidv7';
 import { orderPlaced } from '#events/order-placed.ts';
 import { ping } from '#local/ping.ts';
@@ -8,6 +8,8 @@ import { connectBroker } from '#platform/broker-client.ts';
 import type { ShopEvent } from '#platform/event.ts';
 import { isVerified } from '#platform/signature.ts';
 import { handle } from './index.ts';
+import { reconcile } from './reconcile.ts';
+import { tables, type Page, type Table } from './stranded.ts';
 
 useDatabase();
 
@@ -80,7 +82,7 @@ test.each([
 });
 
 test('a chain that has not ended within a day is parked as undelivered, once', async () => {
-  const id = await inOutbox('25 hours');
+  const id = await inOutbox('25 hours', '1 second');
   await sweep();
   await sweep();
   expect(published).toEqual([]);
@@ -88,4 +90,60 @@ test('a chain that has not ended within a day is parked as undelivered, once', a
     { event_id: id, reason: 'undelivered', verified: true, times: 1 },
   ]);
   expect(await rows('select id from events.outbox')).toEqual([]);
+});
+
+test('however many have not ended within a day, all are parked, and what is due is published first', async () => {
+  const due = await inOutbox('2 seconds');
+  await rows(`
+    insert into events.outbox (id, event, created_at, due_at)
+    select id, json_build_object('id', id, 'source', '/shop/create-order', 'type', 'shop.order.placed.v1'),
+           now() - interval '25 hours', now() + interval '1 hour'
+      from (select gen_random_uuid() || '.placed' as id from generate_series(1, 5000)) as chain`);
+  const isFirst = jest.fn<(parked: number) => void>();
+  connectBroker(async () => isFirst((await row<{ parked: number }>(undelivered)).parked));
+  const { parked } = await row<{ parked: number }>(undelivered);
+  expect(await sweep()).toEqual({ status: 204 });
+  expect(isFirst).toHaveBeenCalledWith(parked);
+  expect(await row(undelivered)).toEqual({ parked: parked + 5_000 });
+  expect(await rows('select id from events.outbox')).toEqual([{ id: due }]);
+  connectBroker(async (event) => void published.push(event));
+});
+
+const undelivered = `select count(*) as parked from events.dead_letters where reason = 'undelivered'`;
+
+test('a scan reads no more rows in a statement than it may, however many orders there are', async () => {
+  const userId = uuidv7();
+  await rows(
+    `insert into ordering.orders (id, user_id, idempotency_key, request_hash, total, currency, status, paid_at, created_at)
+     select gen_random_uuid(), $1, number, '', 1, 'usd', 'paid', now() - interval '3 days', now() - interval '3 days'
+       from generate_series(1, 25000) as number`,
+    [userId],
+  );
+  const pages: Page[] = [];
+  const [orders] = tables as [Table];
+  for (let after: string | null = '00000000-0000-0000-0000-000000000000'; after !== null;) {
+    const page = await orders.scan(after, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
+    pages.push(page);
+    after = page.last;
+  }
+  expect(pages.map(({ rows: count }) => count)).toEqual([10_000, 10_000, 5_000, 0]);
+  expect(pages.flatMap(({ stranded }) => stranded)).toEqual([]);
+});
+
+test('every slice of the hour together is everything, also what a wrong clock has named', async () => {
+  await rows('delete from ordering.orders');
+  const ids = ['00000000-0000-7000-8000-000000000001', uuidv7(), 'f0000000-0000-7000-8000-000000000001'];
+  for (const id of ids) {
+    await rows(
+      `insert into ordering.orders (id, user_id, idempotency_key, request_hash, total, currency, created_at)
+       values ($1, $2, $1::uuid::text, '', 1, 'usd', now() - interval '2 minutes')`,
+      [id, uuidv7()],
+    );
+  }
+  for (const minute of [0, 17, 59]) {
+    await rows('delete from events.outbox');
+    await reconcile(new Date(Date.UTC(2026, 10, 27, 10, minute)));
+    const chains = await rows<{ id: string }>('select id from events.outbox order by id');
+    expect(chains.map(({ id }) => id)).toEqual(ids.map((id) => `${id}.placed`));
+  }
 });
