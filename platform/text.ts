@@ -13,7 +13,7 @@ export const typedPassword = composed.max(200);
 export const password = typedPassword.min(8);
 
 // in Persian and Indian names joiners stand between letters; middle dots in Catalan and Japanese ones
-const nameCharacters = /^[\p{L}\p{N}][\p{L}\p{M}\p{N}\p{Zs}\u200c\u200d'’.,·・‐-]*$/u;
+const nameCharacters = /^[\p{L}\p{N}][\p{L}\p{M}\p{N}\p{Zs}\p{Join_Control}'’.,·・‐-]*$/u;
 // what mail clients show as a link: the shop's mails greet by name, and must not carry a stranger's advertisement
 const link = /[\p{L}\p{M}\p{N}-]{2,}\.[\p{L}\p{M}]{2,}|(?<![\p{L}\p{M}\p{N}])www\./iu;
 

@@ -34,7 +34,6 @@ export function createLogInHistory({
   const failed = createMemory(failureMs, maxEntries, now);
   const known = createMemory(knownMs, maxEntries, now);
   const inFlight = new Map<string, number>();
-  const pairOf = ({ email, address }: Attempt) => `${address} ${email}`;
 
   function learn({ email, address }: Attempt, { statusCode }: Answer): void {
     const pair = `${address} ${email}`;
