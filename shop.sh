@@ -23,7 +23,8 @@ Settings (environment):
   POSTGRES_IMAGE   docker.io/library/postgres:18 (16 to 18)
   MAIL_IMAGE       docker.io/maildev/maildev:3.0.0; "build" makes one from the npm package (knative/mail-catcher)
   OVERLAY          the folder in knative/overlays: minikube, existing (with --existing) or scale
-  ADMIN_EMAIL, ADMIN_PASSWORD, SMTP_URL, DATABASE_URL   taken over at the first start
+  ADMIN_EMAIL, ADMIN_PASSWORD   the administrator; set at a later start, they replace the one from before
+  SMTP_URL, DATABASE_URL        taken over at the first start
 X
 }
 
@@ -94,6 +95,9 @@ do_start() {
   # made once: a second start keeps the keys
   kubectl -n $namespace get secret event-keys >/dev/null 2>&1 ||
     node_modules/.bin/node knative/make-secrets.ts | kubectl create -f - >/dev/null
+  # the administrator of the settings, if they name one: of all secrets only this one changes at a later start
+  kubectl -n $namespace get secret admin -o json | node_modules/.bin/node knative/admin-secret.ts |
+    kubectl replace -f - >/dev/null
   # one for each function; a new function gets its own
   kubectl -n $namespace get secret database -o json | node_modules/.bin/node knative/database-secrets.ts |
     kubectl apply --server-side --force-conflicts -f - >/dev/null
@@ -225,14 +229,17 @@ replaced() { # NAME IMAGE: an entry of kustomize's images; an empty one keeps th
   else printf '  - {name: %s, newName: "%s", newTag: "%s"}\n' "$1" "${2%:*}" "${2##*:}"; fi
 }
 
-migrate() { # IMAGE
-  local done_by
-  done_by=$(kubectl -n $namespace get job migrate -o 'jsonpath={.spec.template.spec.containers[0].image} {.status.succeeded}' 2>/dev/null || true)
-  [ "$done_by" != "$1 1" ] || return 0
-  say "migrations"
+migrate() { # IMAGE: runs once for an image and an administrator
+  local admin done_by
+  admin=$(kubectl -n $namespace get secret admin -o 'jsonpath={.metadata.resourceVersion}')
+  done_by=$(kubectl -n $namespace get job migrate \
+    -o 'jsonpath={.spec.template.spec.containers[0].image} {.metadata.annotations.shop/admin} {.status.succeeded}' 2>/dev/null || true)
+  [ "$done_by" != "$1 $admin 1" ] || return 0
+  say "migrations and administrator"
   kubectl -n $namespace delete job migrate --ignore-not-found >/dev/null
   sed "s|image: shop$|image: $1|" knative/migrate.yaml | kubectl apply -f - >/dev/null
   wait_for "the migrations" wait job/migrate --for=condition=Complete --timeout=180s
+  kubectl -n $namespace annotate job migrate "shop/admin=$admin" --overwrite >/dev/null
 }
 
 # Each function from a scratch copy, because deploying rewrites func.yaml. What is deployed already stays as it is.

@@ -59,7 +59,7 @@ export const accountRoutes: Route[] = [
     example: { amount: 100_000, currency: 'usd' },
     idempotent: true,
     answers: { 201: { description: 'The deposit.', body: deposit } },
-    problems: ['account_not_open', 'currency_mismatch', 'deposit_limit'],
+    problems: ['customers_only', 'account_not_open', 'currency_mismatch', 'deposit_limit'],
   },
   {
     method: 'get',

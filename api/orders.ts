@@ -72,7 +72,7 @@ export const orderRoutes: Route[] = [
     example: { items: [{ sku: 'desk', quantity: 1 }] },
     idempotent: true,
     answers: { 202: { description: 'The order as it was accepted.', body: order, headers: ['Location'] } },
-    problems: ['unknown_sku', 'order_too_large'],
+    problems: ['customers_only', 'unknown_sku', 'order_too_large'],
   },
   {
     method: 'get',
@@ -97,7 +97,7 @@ export const orderRoutes: Route[] = [
     description: 'It takes no body and may be repeated. What was charged comes back; what was not, never will be.',
     who: 'customer',
     answers: { 202: { description: 'The order as it is now.', body: order } },
-    problems: ['order_not_cancelable'],
+    problems: ['customers_only', 'order_not_cancelable'],
   },
   {
     method: 'get',

@@ -1,26 +1,17 @@
 import { z } from 'zod';
-import { line } from '#platform/text.ts';
+import { email } from '#platform/email.ts';
+import { password, personName, typedPassword } from '#platform/text.ts';
 import { uuid } from '#platform/uuid.ts';
 import { named, type Route } from './route.ts';
 
-export const newUser = named(
-  'NewUser',
-  z.object({
-    email: z
-      .email()
-      .max(254)
-      .transform((address) => address.toLowerCase()),
-    password: z.string().min(8).max(200),
-    name: line.trim().min(1).max(200),
-  }),
-);
+export const newUser = named('NewUser', z.object({ email, password, name: personName }));
 
 export const user = named(
   'User',
   z.object({ id: uuid, email: z.string(), name: z.string(), createdAt: z.iso.datetime() }),
 );
 
-export const credentials = named('Credentials', z.object({ email: line.max(254), password: z.string().max(200) }));
+export const credentials = named('Credentials', z.object({ email, password: typedPassword }));
 
 export const session = named(
   'Session',

@@ -2,31 +2,60 @@ import pg from 'pg';
 import { uuidv7 } from 'uuidv7';
 import { hashPassword, isPassword } from '#platform/password.ts';
 
+interface User {
+  email: string;
+  role: 'customer' | 'admin';
+  was_admin: boolean;
+  password_hash: string;
+}
+
 /**
- * Makes sure that the administrator from the settings can log in with this password.
- * Refuses an e-mail that a customer has registered.
+ * Makes the user with this e-mail and password, both normalised, the one administrator. A former one becomes a customer;
+ * their tokens say otherwise for up to 15 minutes. Refuses an e-mail that a customer has registered.
  */
 export async function ensureAdmin(databaseUrl: string, email: string, password: string): Promise<void> {
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();
   try {
-    const found = await client.query<{ role: string; password_hash: string }>(
-      'select role, password_hash from users.users where email = $1',
+    const { rows } = await client.query<User>(
+      `select email, role, was_admin, password_hash from users.users where email = $1 or role = 'admin'`,
       [email],
     );
-    const [user] = found.rows;
-    if (user?.role === 'customer') throw new Error(`ADMIN_EMAIL ${email} belongs to a customer; choose another one.`);
-    if (user && (await isPassword(password, user.password_hash))) return;
-    await client.query(
-      `
-      insert into users.users (id, email, name, password_hash, role)
-      values ($1, $2, 'Administrator', $3, 'admin')
-      on conflict (email) do update
-         set password_hash = excluded.password_hash
-       where users.role = 'admin'`,
-      [uuidv7(), email, await hashPassword(password)],
-    );
+    const user = rows.find((row) => row.email === email);
+    if (user?.role === 'customer' && !user.was_admin) {
+      throw new Error(`ADMIN_EMAIL ${email} belongs to a customer; choose another one.`);
+    }
+    const isAsWanted = rows.length === 1 && user?.role === 'admin';
+    if (isAsWanted && (await isPassword(password, user.password_hash))) return;
+    await changeAdmin(client, email, await hashPassword(password));
   } finally {
     await client.end();
   }
+}
+
+async function changeAdmin(client: pg.Client, email: string, passwordHash: string): Promise<void> {
+  await client.query('begin');
+  await client.query(
+    `
+    update users.users
+       set role = 'customer',
+           was_admin = true
+     where role = 'admin'
+       and email <> $1`,
+    [email],
+  );
+  const { rowCount } = await client.query(
+    `
+    insert into users.users (id, email, name, password_hash, role)
+    values ($1, $2, 'Administrator', $3, 'admin')
+    on conflict (email) do update
+       set password_hash = excluded.password_hash,
+           role = 'admin'
+     where users.role = 'admin'
+        or users.was_admin`,
+    [uuidv7(), email, passwordHash],
+  );
+  // registered by a customer in this very moment; without a commit the former administrator stays
+  if (rowCount === 0) throw new Error(`ADMIN_EMAIL ${email} belongs to a customer; choose another one.`);
+  await client.query('commit');
 }

@@ -5,13 +5,15 @@ import { z } from 'zod';
 import { ensureAdmin } from '#database/admin.ts';
 import { migrate } from '#database/migrate.ts';
 import { setRolePasswords } from '#database/roles.ts';
+import { email } from '#platform/email.ts';
 import { settings } from '#platform/settings.ts';
+import { password } from '#platform/text.ts';
 
 const { DATABASE_URL, DATABASE_ROLES_KEY, ADMIN_EMAIL, ADMIN_PASSWORD } = settings({
   DATABASE_URL: z.string(),
   DATABASE_ROLES_KEY: z.string().min(32, 'must have 32 characters or more'),
-  ADMIN_EMAIL: z.email().toLowerCase(),
-  ADMIN_PASSWORD: z.string().min(8, 'must have 8 characters or more'),
+  ADMIN_EMAIL: email,
+  ADMIN_PASSWORD: password,
 });
 await migrate(DATABASE_URL);
 await setRolePasswords(DATABASE_URL, DATABASE_ROLES_KEY);

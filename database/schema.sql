@@ -208,6 +208,7 @@ create table users.users (
   password_hash text not null,
   role text not null default 'customer'::text,
   created_at timestamp with time zone not null default now(),
+  was_admin boolean not null default false,
   constraint users_pkey primary key (id),
   constraint users_email_key unique (email),
   constraint users_email_check check (email = lower(email)),

@@ -1,7 +1,9 @@
 import { parseArgs } from 'node:util';
 import path from 'node:path';
 import { z } from 'zod';
+import { email } from '#platform/email.ts';
 import { settings, wholeNumber } from '#platform/settings.ts';
+import { password } from '#platform/text.ts';
 
 const help = `The shop on this machine: database, broker, mail catcher and every function.
 
@@ -47,8 +49,8 @@ export function readOptions(args: string[]): Options {
     DATA_DIR: z.string().min(1).default('.data'),
     DATABASE_URL: z.string().optional(),
     SMTP_URL: z.string().optional(),
-    ADMIN_EMAIL: z.email().toLowerCase().default('admin@example.com'),
-    ADMIN_PASSWORD: z.string().min(8, 'must have 8 characters or more').optional(),
+    ADMIN_EMAIL: email.default('admin@example.com'),
+    ADMIN_PASSWORD: password.optional(),
     /** For tests: what the broker does wrong, see local/broker/faults.ts. */
     BROKER_FAULTS: z.string().optional(),
   });

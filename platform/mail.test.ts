@@ -47,6 +47,21 @@ test('a mail arrives as it was written, as text and as HTML, whatever is in it',
   expect(Math.abs(Date.parse(caught?.time ?? '') - Date.now())).toBeLessThan(60_000);
 });
 
+test('a mail arrives whatever the characters of its address (RFC 5322, section 3.2.3)', async () => {
+  const local = Array.from("!#$%&'*+/=?^_`{|}~-", (character) => `a${character}b`);
+  const all = ['r&d', 'unit/7', '=?=', ...local, local.join('')];
+  const addresses = all.map((each) => `${each}@example.org`);
+  const sent = addresses.map((to, index) =>
+    mail.sendMail({ messageId: `address-${index}`, to, subject: 'x', text: 'x', html: 'x' }),
+  );
+  expect(await Promise.all(sent)).toEqual(addresses.map(() => ({ sent: true })));
+  for (const [index, address] of addresses.entries()) {
+    const [caught] = await caughtBy(`address-${index}`);
+    expect(caught).toMatchObject({ to: [{ address }], envelope: { to: [{ address }] } });
+    expect(caught?.to).toHaveLength(1);
+  }
+});
+
 test('every line that is sent fits into a mail (RFC 5322, section 2.1.1), and all of it is ASCII', async () => {
   await mail.sendMail({ messageId: 'two', to: 'bob@example.org', subject: 'ß'.repeat(300), text, html });
   const [{ id = '' } = {}] = await caughtBy('two');
@@ -69,6 +84,7 @@ interface Caught {
   text?: string;
   html?: string;
   time?: string;
+  to?: unknown[];
   headers: Record<string, unknown>;
 }
 

@@ -56,7 +56,8 @@ export async function sendMail({ messageId, ...mail }: OutgoingMail): Promise<Se
  */
 function composed({ to, subject, text, html }: Omit<OutgoingMail, 'messageId'>, messageId: string) {
   const message = new MimeNode('multipart/alternative');
-  message.setHeader({ from: MAIL_FROM, to, subject, 'message-id': messageId });
+  // an object, because a text would be parsed as a list of names and addresses
+  message.setHeader({ from: MAIL_FROM, to: { name: '', address: to }, subject, 'message-id': messageId });
   const head = message.buildHeaders(); // which chooses the boundary
   const part = (type: string, content: string) =>
     `--${message.boundary}\r\nContent-Type: ${type}; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n` +

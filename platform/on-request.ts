@@ -20,6 +20,8 @@ export interface Request<Body> {
   requestId: string;
   /** W3C trace context of this request: below that of the caller. */
   traceparent: string | undefined;
+  /** Whether it has to wait behind others, in the storefront's judgement (`X-Priority: low`). */
+  isLowPriority: boolean;
 }
 
 /** A request of a known caller. */
@@ -48,29 +50,51 @@ export function onRequest<Body>(
   return requestHandle(async (context, traceparent) => answer({ ...readRequest(body, context), traceparent }));
 }
 
-/** A room for known callers whose request may be repeated without a key: the state of what it names decides. */
-export function onCallerRequest<Body>(
+/** A room for customers whose request may be repeated without a key: the state of what it names decides. */
+export function onCustomerRequest<Body>(
+  body: z.ZodType<Body>,
+  answer: (request: CallerRequest<Body>) => Promise<Reply>,
+): RequestHandle {
+  return requestHandle(async (context, traceparent) => {
+    const caller = await authenticateCustomer(context.headers.authorization);
+    return answer({ ...readRequest(body, context), caller, traceparent });
+  });
+}
+
+/** The same for the administrator. */
+export function onAdminRequest<Body>(
   body: z.ZodType<Body>,
   answer: (request: CallerRequest<Body>) => Promise<Reply>,
 ): RequestHandle {
   return requestHandle(async (context, traceparent) => {
     const caller = await authenticate(context.headers.authorization);
+    if (caller.role !== 'admin') throw new Problem('forbidden', 'Log in as the administrator.');
     return answer({ ...readRequest(body, context), caller, traceparent });
   });
 }
 
-/** A room for commands that move money. The token is checked here again: the storefront is not trusted with it. */
+/**
+ * A room for commands that move money, of customers only. The token is checked here again: the storefront is not
+ * trusted with it.
+ */
 export function onCommand<Body>(
   body: z.ZodType<Body>,
   answer: (command: Command<Body>) => Promise<Reply>,
 ): RequestHandle {
   return requestHandle(async (context, traceparent) => {
-    const caller = await authenticate(context.headers.authorization);
+    const caller = await authenticateCustomer(context.headers.authorization);
     const idempotencyKey = readKey(context);
     const request = readRequest(body, context);
     const requestHash = createHash('sha256').update(JSON.stringify(request.body)).digest();
     return answer({ ...request, caller, idempotencyKey, requestHash, traceparent });
   });
+}
+
+async function authenticateCustomer(authorization: string | undefined): Promise<Caller> {
+  const caller = await authenticate(authorization);
+  // an administrator has no billing account: an order would wait for one in vain
+  if (caller.role !== 'customer') throw new Problem('customers_only', 'Log in as a customer.');
+  return caller;
 }
 
 function requestHandle(answer: (context: Context, traceparent: string | undefined) => Promise<Reply>): RequestHandle {
@@ -100,7 +124,7 @@ function readRequest<Body>(schema: z.ZodType<Body>, { headers, body }: Context):
   }
   const requestId = uuid.safeParse(headers['x-request-id'] ?? uuidv7());
   if (!requestId.success) throw new Problem('malformed_request', 'X-Request-Id must be a UUID.');
-  return { body: parsed.data, requestId: requestId.data };
+  return { body: parsed.data, requestId: requestId.data, isLowPriority: headers['x-priority'] === 'low' };
 }
 
 function readKey({ headers }: Context): string {

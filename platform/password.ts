@@ -5,12 +5,18 @@ import { bounded } from '#platform/bounded.ts';
 const options = { memoryCost: 19_456, timeCost: 2, parallelism: 1 };
 
 // The work runs in libuv's pool of 4 threads. One is left for what else needs it, as the look-up of a server's name;
-// who would wait for seconds is better told at once.
-const inTurn = bounded({ atOnce: 3, maxWaiting: 100 });
+// a request that would wait for seconds is better refused at once. Guesses take one slot at most: log-ins and
+// registrations of customers stay fast meanwhile.
+const inTurn = bounded(3, {
+  registrations: { atOnce: 3, maxWaiting: 100 },
+  logIns: { atOnce: 3, maxWaiting: 100 },
+  suspects: { atOnce: 1, maxWaiting: 30 },
+});
 
 /** Hashes a password with argon2id; the result is in PHC form and carries its own salt and costs. */
-export const hashPassword = (password: string): Promise<string> => inTurn(() => hash(password, options));
+export const hashPassword = (password: string): Promise<string> =>
+  inTurn('registrations', () => hash(password, options));
 
-/** Whether a password is the one behind a hash in PHC form. */
-export const isPassword = (password: string, passwordHash: string): Promise<boolean> =>
-  inTurn(() => verify(passwordHash, password));
+/** Whether a password is the one behind a hash in PHC form. A suspect waits behind other suspects only. */
+export const isPassword = (password: string, passwordHash: string, { isSuspect = false } = {}): Promise<boolean> =>
+  inTurn(isSuspect ? 'suspects' : 'logIns', () => verify(passwordHash, password));

@@ -15,11 +15,30 @@ describe('without an exporter', () => {
   });
 
   test.each([
+    [`01${ours.slice(2)}`, ours],
+    [`cc${ours.slice(2)}-what-the-future-will-be-like`, ours],
+    [`01${ours.slice(2)}-`, ours],
+    // flags beyond sampled and random are not defined in the version that is passed on
+    [`01${ours.slice(2, -2)}ff`, `${ours.slice(0, -2)}03`],
+    [`${ours.slice(0, -2)}04`, `${ours.slice(0, -2)}00`],
+  ])('a trace goes on in this version from %s', (text, passedOn) => {
+    expect(traceparentOf(begin(text))).toBe(passedOn);
+  });
+
+  test.each([
     undefined,
     '',
     '00-1',
     `00-${'0'.repeat(32)}-${'1'.repeat(16)}-01`,
     `${ours}-x`,
+    `${ours}-`,
+    ours.toUpperCase(),
+    `00-${'a'.repeat(32)}-${'0'.repeat(16)}-01`,
+    ours.replace('00-', 'ff-'),
+    ours.replace('00-', '0-'),
+    `01${ours.slice(2)}x`,
+    `01-${'0'.repeat(32)}-${'1'.repeat(16)}-01-x`,
+    `${ours}, ${brokers}`,
     'x'.repeat(9_000),
     7,
     [ours],

@@ -46,10 +46,17 @@ export function traceparentOf(span: Span): string | undefined {
   return `00-${context.traceId}-${context.spanId}-${context.traceFlags.toString(16).padStart(2, '0')}`;
 }
 
-/** Reads a traceparent (W3C Trace Context, section 3.2). */
+// a later version may have more fields behind the four that it shares with this one; there is no version ff
+const traceparentFields =
+  /^(?!ff)(?<version>[0-9a-f]{2})-(?<traceId>[0-9a-f]{32})-(?<spanId>[0-9a-f]{16})-(?<flags>[0-9a-f]{2})(?<more>-.*)?$/;
+// sampled, random trace id; what no version known here has defined is not passed on
+const knownFlags = 0x03;
+
+/** Reads a traceparent (W3C Trace Context level 2, sections 3.2 and 4.3). */
 function readTraceparent(text: unknown): SpanContext | undefined {
   if (typeof text !== 'string') return undefined;
-  const [, traceId = '', spanId = '', flags = ''] = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/.exec(text) ?? [];
-  const context = { traceId, spanId, traceFlags: Number.parseInt(flags, 16), isRemote: true };
+  const { version, traceId = '', spanId = '', flags = '', more } = traceparentFields.exec(text)?.groups ?? {};
+  if (version === '00' && more !== undefined) return undefined;
+  const context = { traceId, spanId, traceFlags: Number.parseInt(flags, 16) & knownFlags, isRemote: true };
   return isSpanContextValid(context) ? context : undefined;
 }

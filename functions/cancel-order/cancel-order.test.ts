@@ -194,6 +194,13 @@ describe('refused, and nothing is written', () => {
     expect(await call(handle, { orderId: await order(userId, 100) })).toMatchObject({ status: 401 });
   });
 
+  test('an administrator cancels nothing', async () => {
+    const orderId = await order(userId, 100);
+    const answer = await call(handle, { orderId }, { userId, role: 'admin' });
+    expect(answer).toMatchObject({ status: 403, body: { code: 'customers_only' } });
+    expect(await read(orderId)).toMatchObject({ status: 'pending' });
+  });
+
   test('one that is refused does not hold up its neighbours', async () => {
     const [first, last] = [await order(userId, 100), await order(userId, 100)];
     const answers = await Promise.all([cancel(first), cancel(uuidv7()), cancel(await rejected()), cancel(last)]);

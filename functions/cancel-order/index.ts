@@ -3,7 +3,7 @@ import { orderCancelRequested } from '#events/order-cancel-requested.ts';
 import { batch, decideOnce } from '#platform/batch.ts';
 import { beginChain } from '#platform/event.ts';
 import { orders } from '#platform/metrics.ts';
-import { onCallerRequest } from '#platform/on-request.ts';
+import { onCustomerRequest } from '#platform/on-request.ts';
 import { publish } from '#platform/outbox.ts';
 import { Problem } from '#platform/problem.ts';
 import { uuid } from '#platform/uuid.ts';
@@ -23,7 +23,7 @@ const cancel = batch<Cancellation, Order>({
 });
 
 /** Cancels an order of the caller; `order.cancel_requested` then has its money brought back, or never taken. */
-export const handle = onCallerRequest(z.object({ orderId: uuid }), async ({ body, caller, traceparent }) => {
+export const handle = onCustomerRequest(z.object({ orderId: uuid }), async ({ body, caller, traceparent }) => {
   const { orderId } = body;
   const event = beginChain(orderCancelRequested.fact({ orderId, userId: caller.id }), traceparent);
   const { isFirst, ...order } = await cancel({ id: orderId, userId: caller.id, event });

@@ -148,3 +148,10 @@ describe('refused, and nothing is written', () => {
     expect(await call(handle, desk)).toMatchObject({ status: 401 });
   });
 });
+
+test('an administrator cannot place an order: nothing would ever pay for it', async () => {
+  const userId = uuidv7();
+  const answer = await call<Answer>(handle, desk, { userId, role: 'admin' });
+  expect(answer).toMatchObject({ status: 403, body: { code: 'customers_only' } });
+  expect(await ordersOf(userId)).toEqual([]);
+});

@@ -115,6 +115,13 @@ describe('refused, and nothing moves', () => {
     });
   });
 
+  test('an administrator, who has no account and never will', async () => {
+    const { userId, accountId } = await customer({ balance: 5 });
+    const answer = await call(handle, usd(1), { userId, role: 'admin' });
+    expect(answer).toMatchObject({ status: 403, body: { code: 'customers_only' } });
+    expect(await standing(accountId)).toMatchObject({ balance: 5, movements: 1 });
+  });
+
   test('no token, or no Idempotency-Key', async () => {
     const { userId } = await customer();
     expect(await call(handle, usd(1))).toMatchObject({ status: 401, body: { code: 'unauthenticated' } });

@@ -9,9 +9,9 @@ import { expiresInSeconds, signToken } from './sign-token.ts';
 const nobody = hashPassword('nobody has this password');
 
 /** Checks a password and signs a short token. An unknown e-mail and a wrong password get the same answer. */
-export const handle = onRequest(credentials, async ({ body: { email, password } }) => {
-  const user = await findUser(email.toLowerCase());
-  const correct = await isPassword(password, user?.passwordHash ?? (await nobody));
+export const handle = onRequest(credentials, async ({ body: { email, password }, isLowPriority: isSuspect }) => {
+  const user = await findUser(email);
+  const correct = await isPassword(password, user?.passwordHash ?? (await nobody), { isSuspect });
   if (!user || !correct) throw new Problem('invalid_credentials', 'Check both, or register first.');
   const token = await signToken(user);
   return { status: 201, body: { token, tokenType: 'Bearer', expiresIn: expiresInSeconds } };

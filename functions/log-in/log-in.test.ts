@@ -32,6 +32,18 @@ test('the right password gives a token that says who calls, for 15 minutes', asy
   expect(Object.keys(claims).toSorted()).toEqual(['aud', 'exp', 'iat', 'iss', 'jti', 'role', 'sub']);
 });
 
+test('a password is right however its letters are composed, and an e-mail however its domain is written', async () => {
+  const password = 'Grüße-aus-Köln';
+  await rows(`insert into users.users (id, email, name, password_hash) values ($1, $2, 'Zoë', $3)`, [
+    uuidv7(),
+    'zoe@xn--mnchen-3ya.de',
+    await hashPassword(password.normalize('NFC')),
+  ]);
+  for (const form of ['NFC', 'NFD']) {
+    expect(await logIn('zoe@münchen.de'.normalize(form), password.normalize(form))).toMatchObject({ status: 201 });
+  }
+});
+
 test('a wrong password and an unknown e-mail get the same answer', async () => {
   const [wrong, unknown] = [await logIn('ann@example.com', 'wrong'), await logIn('bob@example.com', 'wrong')];
   expect(wrong).toMatchObject({ status: 401, body: { code: 'invalid_credentials' } });

@@ -8,5 +8,5 @@ const find = statement<{ id: string; role: 'customer' | 'admin'; passwordHash: s
    where email = $1::text`,
 );
 
-/** The user with this e-mail, in lower case. */
+/** The user with this e-mail. */
 export const findUser = (email: string) => maybeOne(find, [email]);

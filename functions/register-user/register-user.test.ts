@@ -33,6 +33,26 @@ test('an e-mail can be registered once, however it is written', async () => {
   expect(await usersWith(email)).toHaveLength(1);
 });
 
+test('an e-mail may have every character of RFC 5322, and its domain letters of every script', async () => {
+  const local = uuidv7();
+  for (const email of [`r&d-${local}@example.com`, `unit/7!=${local}@example.com`]) {
+    expect(await register(ann(email))).toMatchObject({ status: 201, body: { email } });
+  }
+  const ascii = `${local}@xn--e1afmkfd.xn--p1ai`;
+  expect(await register(ann(`${local}@пример.рф`))).toMatchObject({ status: 201, body: { email: ascii } });
+  expect(await register(ann(ascii))).toMatchObject({ status: 409, body: { code: 'email_taken' } });
+});
+
+test('a name that holds a link is refused with the reason', async () => {
+  expect(await register({ ...ann(), name: 'Visit evil.com now' })).toMatchObject({
+    status: 422,
+    body: {
+      code: 'invalid_body',
+      errors: [{ field: 'name', message: 'must not contain a web address; after a dot comes a space' }],
+    },
+  });
+});
+
 test('the same request repeated after a lost answer gets the same answer', async () => {
   const body = ann();
   const requestId = uuidv7();
@@ -77,6 +97,7 @@ test.each([
   ['a list', []],
   ['no address', { password: 'correct horse', name: 'Ann' }],
   ['an address that is none', { ...ann(), email: 'ann' }],
+  ['an address with letters beyond ASCII before the @', { ...ann(), email: 'grüße@example.com' }],
   ['a short password', { ...ann(), password: '1234567' }],
   ['an empty name', { ...ann(), name: '  ' }],
 ])('%s is refused and writes nothing', async (_what, body) => {

@@ -5,7 +5,7 @@ import { newReplay } from '#api/admin.ts';
 import { sendToBroker } from '#platform/broker-client.ts';
 import type { ShopEvent } from '#platform/event.ts';
 import { writeEvent } from '#platform/event-http.ts';
-import { onCallerRequest } from '#platform/on-request.ts';
+import { onAdminRequest } from '#platform/on-request.ts';
 import { publish } from '#platform/outbox.ts';
 import { Problem } from '#platform/problem.ts';
 import { uuid } from '#platform/uuid.ts';
@@ -20,8 +20,7 @@ const wanted = z.discriminatedUnion('action', [
 ]);
 
 /** Brings parked events back, for the administrator: one, all of a type at a rate, or no more of them. */
-export const handle = onCallerRequest(wanted, async ({ body, caller }) => {
-  if (caller.role !== 'admin') throw new Problem('forbidden', 'Log in as the administrator.');
+export const handle = onAdminRequest(wanted, async ({ body }) => {
   switch (body.action) {
     case 'replay':
       await replayOne(body.id);

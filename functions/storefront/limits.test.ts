@@ -18,6 +18,7 @@ beforeAll(async () => {
     RATE_LIMIT_REQUESTS: '3',
     RATE_LIMIT_REGISTRATIONS: '1',
     RATE_LIMIT_FAILED_LOGINS: '2',
+    RATE_LIMIT_FAILED_LOGINS_PER_ADDRESS: '3',
     TRUST_PROXY: 'loopback',
   });
   const { createStorefront } = await import('./index.ts');
@@ -78,6 +79,26 @@ test('failed log-ins count for an e-mail from an address: nobody can lock out so
   expect(await logIn('ann@example.com', '192.0.2.2')).toBe(401);
 });
 
+test('failed log-ins count for an address, whatever the e-mails; another address may go on', async () => {
+  const logIn = (index: number, address: string) =>
+    ask('/v1/sessions', { 'x-forwarded-for': address }, { email: `guess-${index}@example.com`, password: 'x' });
+  const answers = [];
+  for (let index = 0; index < 4; index += 1) answers.push(await logIn(index, '192.0.2.3'));
+  expect(answers.map(({ status }) => status)).toEqual([401, 401, 401, 429]);
+  const retryAfter = Number(answers[3]?.headers.get('retry-after'));
+  expect(retryAfter).toBeGreaterThan(0);
+  expect(retryAfter).toBeLessThanOrEqual(60);
+  expect((await logIn(4, '192.0.2.4')).status).toBe(401);
+});
+
+test('an e-mail is the same for the limit however it is written', async () => {
+  const logIn = async (email: string) =>
+    (await ask('/v1/sessions', { 'x-forwarded-for': '192.0.2.5' }, { email, password: 'x' })).status;
+  expect(await logIn('ann@münchen.de')).toBe(401);
+  expect(await logIn('ANN@xn--mnchen-3ya.de')).toBe(401);
+  expect(await logIn('Ann@MÜNCHEN.DE'.normalize('NFD'))).toBe(429);
+});
+
 test('log-ins that succeed, or that the shop could not answer, do not count as failed', async () => {
   const bob = { email: 'bob@example.com', password: 'x' };
   const logIn = async (address: string) => (await ask('/v1/sessions', { 'x-forwarded-for': address }, bob)).status;
@@ -86,4 +107,5 @@ test('log-ins that succeed, or that the shop could not answer, do not count as f
     const statuses = [await logIn(address), await logIn(address), await logIn(address)];
     expect(new Set(statuses)).toEqual(new Set([statusOfLogIn]));
   }
+  statusOfLogIn = 401;
 });

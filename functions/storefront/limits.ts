@@ -1,7 +1,10 @@
 import type { Request, RequestHandler, Response } from 'express';
-import { ipKeyGenerator, rateLimit } from 'express-rate-limit';
+import { ipKeyGenerator, rateLimit, type RateLimitInfo } from 'express-rate-limit';
+import { email } from '#platform/email.ts';
+import type { Answer } from '#platform/on-event.ts';
 import { Problem } from '#platform/problem.ts';
 import type { Caller } from '#platform/token.ts';
+import { createLogInHistory } from './log-in-history.ts';
 import { storefrontSettings } from './settings.ts';
 
 const address = (request: Request) => ipKeyGenerator(request.ip ?? '');
@@ -21,8 +24,10 @@ function limit(
     standardHeaders: 'draft-8',
     legacyHeaders: false,
     validate: false,
-    handler: () => {
-      const retryAfterSeconds = Math.ceil(windowMs / 1_000);
+    handler: (request) => {
+      const { resetTime } = (request as Request & { rateLimit: RateLimitInfo }).rateLimit;
+      const leftMs = resetTime ? resetTime.getTime() - Date.now() : windowMs;
+      const retryAfterSeconds = Math.max(1, Math.ceil(leftMs / 1_000));
       throw new Problem('too_many_requests', 'Please slow down.', { retryAfterSeconds });
     },
   });
@@ -37,13 +42,29 @@ export const limitCaller = limit(1_000, storefrontSettings.RATE_LIMIT_REQUESTS, 
 /** Registrations from one address: each costs a password hash. */
 export const limitRegistrations = limit(1_000, storefrontSettings.RATE_LIMIT_REGISTRATIONS, address);
 
-/** Failed log-ins, by e-mail and address together: nobody can lock out somebody else. */
+/** Failed log-ins from one address, whatever the e-mail. */
+export const limitFailedLoginsOfAddress = limit(
+  60_000,
+  storefrontSettings.RATE_LIMIT_FAILED_LOGINS_PER_ADDRESS,
+  address,
+  true,
+);
+
+/** Failed log-ins, by e-mail and address together: nobody can lock out another customer. */
 export const limitFailedLogins = limit(
   60_000,
   storefrontSettings.RATE_LIMIT_FAILED_LOGINS,
-  (request) => {
-    const email: unknown = (request.body as { email?: unknown } | undefined)?.email;
-    return `${typeof email === 'string' ? email.toLowerCase().slice(0, 254) : ''} ${address(request)}`;
-  },
+  (request) => `${emailOf(request)} ${address(request)}`,
   true,
 );
+
+const attempt = createLogInHistory();
+
+/** Calls log-in for a request; it is told whether this may be a guess, which then waits behind others of its kind. */
+export const judged = (request: Request, logIn: (isSuspect: boolean) => Promise<Answer>): Promise<Answer> =>
+  attempt({ email: emailOf(request), address: address(request) }, logIn);
+
+/** As the function reads it; what is no e-mail is refused there before it costs a password hash. */
+function emailOf({ body }: Request): string {
+  return email.safeParse((body as { email?: unknown } | undefined)?.email).data ?? '';
+}

@@ -9,6 +9,8 @@ export const storefrontSettings = settings({
   RATE_LIMIT_REGISTRATIONS: wholeNumber(1, 1_000_000).default(50),
   /** Failed log-ins a minute for one e-mail from one address. */
   RATE_LIMIT_FAILED_LOGINS: wholeNumber(1, 1_000_000).default(10),
+  /** Failed log-ins a minute from one address, whatever the e-mail. */
+  RATE_LIMIT_FAILED_LOGINS_PER_ADDRESS: wholeNumber(1, 1_000_000).default(100),
   /** Open event streams in all. */
   STREAM_LIMIT: wholeNumber(1, 100_000).default(500),
   /** Open event streams of one customer. */

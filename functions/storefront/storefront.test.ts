@@ -109,6 +109,17 @@ describe('who calls', () => {
     }
   });
 
+  test('a token is read however its scheme and the spaces behind it are written (RFC 9110, section 11.4)', async () => {
+    const { userId } = await customer();
+    const token = (await bearer(userId)).authorization.slice('Bearer '.length);
+    for (const before of ['Bearer ', 'bearer ', 'BEARER ', 'Bearer   ']) {
+      expect((await ask('/v1/orders', { headers: { authorization: before + token } })).status).toBe(200);
+    }
+    for (const before of ['Bearer', 'Bearer\t', 'Token ']) {
+      expect((await ask('/v1/orders', { headers: { authorization: before + token } })).status).toBe(401);
+    }
+  });
+
   test('a customer is 403 on the routes of the administrator, who is not', async () => {
     const { userId } = await customer();
     for (const path of ['/v1/admin/dead-letters', '/v1/admin/ledger/verify']) {
@@ -187,6 +198,7 @@ describe('commands', () => {
       'idempotency-key': 'k',
       traceparent: `00-${'1'.repeat(32)}-${'2'.repeat(16)}-01`,
       'x-other': 'y',
+      'x-priority': 'low', // which the storefront alone may say
     };
     const answer = await ask('/v1/orders', { as: uuidv7(), body, headers });
     expect(answer).toMatchObject({ status: 201, body: { from: 'create-order' } });
@@ -223,10 +235,32 @@ describe('commands', () => {
   });
 
   test.each([
+    'application/json;charset=utf-8',
+    'application/json; charset=utf8',
+    'application/json; charset=UTF8',
+    'application/json; charset="utf-8"',
+    'application/json; charset=us-ascii',
+    'Application/JSON ; Charset=Utf-8',
+    'application/json;',
+    'application/json; charset=',
+    'application/json;odata=verbose;IEEE754Compatible=true',
+  ])('a body is read as JSON in UTF-8 when it is said to be %s', async (type) => {
+    const answer = await ask('/v1/users', { body: { name: 'Zoë' }, headers: { 'content-type': type } });
+    expect(answer.status).toBe(201);
+    expect(called).toMatchObject([{ name: 'register-user', request: { body: { name: 'Zoë' } } }]);
+  });
+
+  test.each([
     ['a body that is not JSON', 400, { body: '{"a":' }],
     ['an empty body', 415, { method: 'POST' }],
     ['another content type', 415, { body: 'a=1', headers: { 'content-type': 'application/x-www-form-urlencoded' } }],
     ['another charset', 415, { body: '{}', headers: { 'content-type': 'application/json; charset=latin1' } }],
+    [
+      'another charset of Unicode',
+      415,
+      { body: '{}', headers: { 'content-type': 'application/json; charset=utf-16' } },
+    ],
+    ['what is no content type', 415, { body: '{}', headers: { 'content-type': 'application/json x' } }],
     ['a body above 64 KiB', 413, { body: JSON.stringify('x'.repeat(70_000)) }],
   ] as [string, number, Options][])('%s is %i and reaches no function', async (_what, status, options) => {
     const answer = await ask('/v1/users', options);

@@ -192,7 +192,7 @@ export function requestTests(shop: () => Shop): void {
       'ce-source': url,
       'ce-id': url,
     };
-    const body = { email: `${uuidv7()}@example.com`, password: '12345678', name: url, avatar: url, callback: url };
+    const body = { email: `${uuidv7()}@example.com`, password: '12345678', name: 'Ann', avatar: url, callback: url };
     expect((await call(shop(), 'POST', '/v1/users', { headers, body })).status).toBe(201);
     const { token: own } = customer;
     const order = { items: [{ sku: 'pen', quantity: 1 }], webhook: url };

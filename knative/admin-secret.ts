@@ -1,0 +1,25 @@
+// Prints the secret `admin` as it is to be, for `kubectl replace -f -`: as `kubectl get -o json` says it, with
+// ADMIN_EMAIL and ADMIN_PASSWORD of the environment, if they are set. The job `migrate` then changes the administrator.
+import { text } from 'node:stream/consumers';
+import { z } from 'zod';
+import { email } from '#platform/email.ts';
+import { settings } from '#platform/settings.ts';
+import { password } from '#platform/text.ts';
+
+const { ADMIN_EMAIL, ADMIN_PASSWORD } = settings({
+  ADMIN_EMAIL: z.preprocess(unlessEmpty, email.optional()),
+  ADMIN_PASSWORD: z.preprocess(unlessEmpty, password.optional()),
+});
+const base64 = (value: string) => Buffer.from(value).toString('base64');
+
+const secret = JSON.parse(await text(process.stdin)) as { data: Record<string, string> };
+secret.data = {
+  ...secret.data,
+  ...(ADMIN_EMAIL && { email: base64(ADMIN_EMAIL) }),
+  ...(ADMIN_PASSWORD && { password: base64(ADMIN_PASSWORD) }),
+};
+process.stdout.write(`${JSON.stringify(secret)}\n`);
+
+function unlessEmpty(value: unknown): unknown {
+  return value === '' ? undefined : value;
+}
