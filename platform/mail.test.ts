@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startMailCatcher, type MailCatcher } from '#local/mail-catcher.ts';
@@ -92,3 +94,26 @@ async function caughtBy(id: string): Promise<Caught[]> {
   const which = `headers.message-id=${encodeURIComponent(`<${id}@example.org>`)}`;
   return (await (await fetch(`${catcher.webUrl}/api/email?${which}`)).json()) as Caught[];
 }
+
+test('an attempt has one deadline, however many steps the server is slow in, and ends with its connection', async () => {
+  const slow = createServer((socket) => {
+    socket.on('error', () => undefined).on('close', () => ended.push(performance.now()));
+    const steps = ['220 slow\r\n', '250 slow\r\n', '250 ok\r\n', '250 ok\r\n', '354 go on\r\n', '250 taken\r\n'];
+    const next = () => void setTimeout(() => socket.write(steps.shift() ?? ''), 60);
+    socket.on('data', next);
+    next();
+  }).listen(0, '127.0.0.1');
+  const ended: number[] = [];
+  await once(slow, 'listening');
+  const { SMTP_URL } = process.env;
+  process.env['SMTP_URL'] = `smtp://127.0.0.1:${(slow.address() as AddressInfo).port}`;
+  const other = (await import('#platform/mail.ts?slow' as string)) as typeof Sender;
+  process.env['SMTP_URL'] = SMTP_URL;
+  const began = performance.now();
+  const message = { messageId: 'slow', to: 'ann@example.org', subject: 'x', text: 'x', html: 'x' };
+  expect(await other.sendMail(message, { timeoutMs: 150 })).toEqual({ sent: false, permanent: false, error: 'EABORT' });
+  expect(performance.now() - began).toBeLessThan(300);
+  while (ended.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  other.closeMail();
+  slow.close();
+});

@@ -9,7 +9,6 @@ const { SMTP_URL, MAIL_FROM } = settings({
   MAIL_FROM: z.string().default('Shop <shop@example.com>'),
 });
 
-// All timeouts together stay below the minute after which a mail is taken over by another process.
 const transport = createTransport({
   url: SMTP_URL,
   pool: true,
@@ -34,10 +33,21 @@ export type SendResult = { sent: true } | { sent: false; permanent: boolean; err
 
 const domain = /@([\w.-]+)/.exec(MAIL_FROM)?.[1] ?? 'localhost';
 
-/** Sends one mail over a pooled connection. Never throws. */
-export async function sendMail({ messageId, ...mail }: OutgoingMail): Promise<SendResult> {
+/** How long one attempt may take, from the wait for a connection to the last response. */
+export const attemptTimeoutMs = 20_000;
+
+/**
+ * Sends one mail over a pooled connection. Never throws. An attempt that takes longer than `timeoutMs` is ended together
+ * with its connection, so that the mail cannot be sent by it later: it is a transient failure.
+ */
+export async function sendMail(
+  { messageId, ...mail }: OutgoingMail,
+  { timeoutMs = attemptTimeoutMs } = {},
+): Promise<SendResult> {
+  const attempt = new AbortController();
+  const timer = setTimeout(() => attempt.abort(), timeoutMs);
   try {
-    await transport.sendMail(composed(mail, `<${messageId}@${domain}>`));
+    await transport.sendMail({ ...composed(mail, `<${messageId}@${domain}>`), signal: attempt.signal });
     return { sent: true };
   } catch (error) {
     const { responseCode, code } = error as { responseCode?: number; code?: string };
@@ -46,6 +56,8 @@ export async function sendMail({ messageId, ...mail }: OutgoingMail): Promise<Se
     const permanent = isOfThisMail && responseCode !== undefined && responseCode >= 500;
     // words, the server's above all, may repeat the address: keep the code only
     return { sent: false, permanent, error: responseCode ? `SMTP ${responseCode}` : (code ?? 'unknown') };
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -20,73 +20,101 @@ export interface NewNotification {
 export interface QueuedMail extends Mail {
   fact: string;
   attempts: number;
-  /** When another process may take it over. */
-  dueAt: Date;
+  /** When it was asked for, in ms of `performance.now()`: a minute later, or more, another process may take it over. */
+  takenAt: number;
   /** The trace that it belongs to; unknown of one that was taken over. */
   traceparent?: string | undefined;
 }
 
-const record = statement<QueuedMail>(
+type Row = Omit<QueuedMail, 'takenAt'>;
+
+async function taken(rows: () => Promise<Row[]>): Promise<QueuedMail[]> {
+  const takenAt = performance.now();
+  return (await rows()).map((mail) => ({ ...mail, takenAt }));
+}
+
+const record = statement<Row>(
   'send-notification.record',
   `
   with wanted as (
     select *
       from unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::jsonb[], $8::text[])
            as wanted (id, fact, user_id, order_id, template, subject, detail, correlation_id)
+  ), notifiable as materialized (
+    select wanted.*, u.email, u.name
+      from wanted
+      join users.users u on u.id = wanted.user_id
   ), ended as (
     -- the chain ends here, on every delivery: also when an earlier one has recorded the fact
-    -- an array, not a join: a planner that has seen the table empty may join by walking through it once a row
+    -- arrays, not joins: a planner that has seen the table empty may join by walking through it once a row
     delete from events.outbox
-     where id = any (array(select id from events.outbox where id = any ($8::text[]) order by id for update))
+     where id = any (array(
+             select id
+               from events.outbox
+              where id = any (array(select correlation_id from notifiable))
+              order by id
+                for update))
   ), recorded as (
     insert into notifying.notifications
            (id, fact, user_id, order_id, template, recipient, subject, detail, correlation_id)
-    select wanted.id, wanted.fact, wanted.user_id, wanted.order_id, wanted.template, u.email, wanted.subject,
-           wanted.detail, wanted.correlation_id
-      from wanted
-      join users.users u on u.id = wanted.user_id
-     order by wanted.fact
+    select id, fact, user_id, order_id, template, email, subject, detail, correlation_id
+      from notifiable
+     order by fact
     on conflict do nothing
     returning *
   )
   select recorded.id, recorded.fact, recorded.template, recorded.recipient, recorded.subject, recorded.detail,
-         recorded.attempts, recorded.due_at as "dueAt", u.name,
+         recorded.attempts, notifiable.name,
          (select json_agg(json_build_object('name', name, 'quantity', quantity, 'unitPrice', unit_price) order by line)
             from ordering.order_lines
            where order_id = recorded.order_id) as lines
     from recorded
-    join users.users u on u.id = recorded.user_id`,
+    join notifiable on notifiable.id = recorded.id`,
 );
 
-/** Records notifications and ends their chains; gives the mails of those recorded now. */
+/**
+ * Records notifications and ends their chains; gives the mails of those recorded now. One for a user who is not there is
+ * left out, and its chain stays open.
+ */
 export const recordNotifications = (notifications: NewNotification[]) =>
-  many(record, [
-    notifications.map(({ id }) => id),
-    notifications.map(({ fact }) => fact),
-    notifications.map(({ userId }) => userId),
-    notifications.map(({ orderId }) => orderId),
-    notifications.map(({ template }) => template),
-    notifications.map(({ subject }) => subject),
-    notifications.map(({ detail }) => JSON.stringify(detail)),
-    notifications.map(({ correlationId }) => correlationId),
-  ]);
+  taken(() =>
+    many(record, [
+      notifications.map(({ id }) => id),
+      notifications.map(({ fact }) => fact),
+      notifications.map(({ userId }) => userId),
+      notifications.map(({ orderId }) => orderId),
+      notifications.map(({ template }) => template),
+      notifications.map(({ subject }) => subject),
+      notifications.map(({ detail }) => JSON.stringify(detail)),
+      notifications.map(({ correlationId }) => correlationId),
+    ]),
+  );
 
 const find = statement<{ fact: string }>(
   'send-notification.find',
   `
+  with known as (
+    select wanted.fact, wanted.correlation_id
+      from unnest($1::text[], $2::text[]) as wanted (fact, correlation_id)
+     where exists (select from notifying.notifications n where n.fact = wanted.fact)
+  ), ended as (
+    -- of a user who was deleted since: the statement before this one has not seen their chain
+    delete from events.outbox
+     where id = any (array(select correlation_id from known))
+  )
   select fact
-    from notifying.notifications
-   where fact = any ($1::text[])`,
+    from known`,
 );
 
-/** Which of these facts were recorded before. */
-export const findFacts = (notifications: NewNotification[]) => many(find, [notifications.map(({ fact }) => fact)]);
+/** Which of these facts were recorded before; their chains end. */
+export const findFacts = (notifications: NewNotification[]) =>
+  many(find, [notifications.map(({ fact }) => fact), notifications.map(({ correlationId }) => correlationId)]);
 
-const takeDue = statement<QueuedMail>(
+const takeDue = statement<Row>(
   'send-notification.take_due',
   `
   with due as (
-    select id
+    select id, user_id
       from notifying.notifications
      where due_at < now()
        and due_at > now() - $2::interval
@@ -95,22 +123,24 @@ const takeDue = statement<QueuedMail>(
        for update skip locked
   ), taken as (
     update notifying.notifications n
-       set due_at = clock_timestamp() + interval '1 minute'
+       set due_at = case when u.id is not null then clock_timestamp() + interval '1 minute' end,
+           status = case when u.id is not null then 'queued' else 'failed' end,
+           error = case when u.id is not null then n.error else 'the user was deleted' end
       from due
+      left join users.users u on u.id = due.user_id
      where n.id = due.id
-    returning n.*
+    returning n.*, u.name
   )
-  select taken.id, taken.fact, taken.template, taken.recipient, taken.subject, taken.detail, taken.attempts,
-         taken.due_at as "dueAt", u.name,
+  select taken.id, taken.fact, taken.template, taken.recipient, taken.subject, taken.detail, taken.attempts, taken.name,
          (select json_agg(json_build_object('name', name, 'quantity', quantity, 'unitPrice', unit_price) order by line)
             from ordering.order_lines
            where order_id = taken.order_id) as lines
     from taken
-    join users.users u on u.id = taken.user_id`,
+   where taken.status = 'queued'`,
 );
 
-/** Takes over mails that are due, at most so many, for a minute. */
-export const takeDueMails = (limit: number, reach: Reach) => many(takeDue, [limit, reach]);
+/** Takes over mails that are due, at most so many, for a minute. Those of users who were deleted have failed. */
+export const takeDueMails = (limit: number, reach: Reach) => taken(() => many(takeDue, [limit, reach]));
 
 /** How an attempt to send a mail ended. */
 export interface Outcome {

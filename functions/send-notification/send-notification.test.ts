@@ -69,6 +69,10 @@ const notificationOf = async (fact: string) => {
     if (found['attempts'] !== 0) return found;
   }
 };
+const deleteUser = (userId: string) =>
+  rows('with account as (delete from billing.accounts where user_id = $1) delete from users.users where id = $1', [
+    userId,
+  ]).then(() => undefined);
 const outboxOf = (orderId: string) => rows('select id from events.outbox where id = $1', [`${orderId}.placed`]);
 
 async function paidOrder(total = 80_000) {
@@ -203,9 +207,20 @@ describe('once a fact', () => {
     expect(await sentMails()).toEqual([]);
   });
 
-  test('a fact about a user who is not there is refused', async () => {
-    const fact = { orderId: uuidv7(), userId: uuidv7(), total: 1, currency: 'usd' };
-    expect(await tell(eventOf(orderPaid, fact))).toMatchObject({ status: 400, problem: { code: 'bad_event' } });
+  test('a fact about a user who is not there is refused, and its chain stays open', async () => {
+    const { userId, orderId, event } = await paidOrder();
+    await deleteUser(userId);
+    expect(await tell(event)).toMatchObject({ status: 400, problem: { code: 'bad_event' } });
+    expect(await outboxOf(orderId)).toEqual([{ id: `${orderId}.placed` }]);
+  });
+
+  test('a fact that was recorded before its user was deleted ends its chain on every delivery', async () => {
+    const { userId, orderId, event } = await paidOrder();
+    await tell(event);
+    await deleteUser(userId);
+    await rows(`insert into events.outbox (id, event) values ($1, '{}')`, [`${orderId}.placed`]);
+    expect(await tell(event)).toEqual({ status: 204 });
+    expect(await outboxOf(orderId)).toEqual([]);
   });
 });
 
@@ -248,6 +263,37 @@ describe('when the mail server has its own mind', () => {
     await outgoing.sendDue();
     for (;;) if ((await notificationOf(event.id))['status'] === 'failed') break;
   });
+
+  test('whose recipient was deleted, it has failed with the reason, and is not taken again', async () => {
+    verdict = Object.assign(new Error('later'), { responseCode: 451 });
+    const { userId, event } = await paidOrder();
+    await tell(event);
+    await notificationOf(event.id);
+    await deleteUser(userId);
+    await rows('update notifying.notifications set due_at = now() where fact = $1', [event.id]);
+    await outgoing.sendDue();
+    expect(await notificationOf(event.id)).toMatchObject({
+      status: 'failed',
+      due_at: null,
+      error: 'the user was deleted',
+    });
+  });
+
+  test.each([-3_600_000, 25_000, 3_600_000])(
+    'mails are sent when the clock of this machine is %s ms off',
+    async (offMs) => {
+      const { now } = Date;
+      Date.now = () => now() + offMs;
+      try {
+        const { event } = await paidOrder();
+        await tell(event);
+        expect(await sentMails()).toHaveLength(1);
+        expect(await notificationOf(event.id)).toMatchObject({ status: 'sent' });
+      } finally {
+        Date.now = now;
+      }
+    },
+  );
 
   test('a mail that somebody is sending is not taken over', async () => {
     const { event } = await paidOrder();
