@@ -57,7 +57,7 @@ const rights: Record<string, Record<string, string>> = {
     'ordering.order_lines': 'select',
     'notifying.notifications':
       'insert (id, fact, user_id, order_id, template, recipient, subject, detail, correlation_id), select, ' +
-      'update (status, attempts, due_at, error, sent_at)',
+      'update (status, attempts, due_at, error, sent_at, digest_at)',
     'events.outbox': 'delete, select (id), update (due_at)',
   },
   'park-event': { 'events.outbox': 'delete, select (id)', 'events.dead_letters': parking },

@@ -136,6 +136,7 @@ create table notifying.notifications (
   error text,
   created_at timestamp with time zone not null default clock_timestamp(),
   sent_at timestamp with time zone,
+  digest_at timestamp with time zone,
   constraint notifications_pkey primary key (id),
   constraint notifications_fact_key unique (fact),
   constraint notifications_check check ((status = 'queued'::text) = (due_at is not null)),
@@ -144,6 +145,7 @@ create table notifying.notifications (
   constraint notifications_template_check check (template = any (array['welcome'::text, 'deposit-received'::text, 'order-paid'::text, 'order-rejected'::text, 'order-refunded'::text, 'order-canceled'::text]))
 ) with (fillfactor = 80);
 create index notifications_due on notifying.notifications using btree (due_at) where (due_at is not null);
+create index notifications_of_digest on notifying.notifications using btree (user_id, digest_at) where (digest_at is not null);
 create index notifications_of_user on notifying.notifications using btree (user_id, id);
 
 create table ordering.orders (
@@ -278,7 +280,7 @@ grant delete, select (id), update (due_at) on table events.outbox to shop_send_n
 grant delete, select (id) on table events.outbox to shop_settle_order;
 grant select (id, attempts, due_at) on table events.outbox to shop_storefront;
 grant delete, insert (id, event, due_at), select, update (attempts, due_at) on table events.outbox to shop_sweep;
-grant insert (id, fact, user_id, order_id, template, recipient, subject, detail, correlation_id), select, update (status, attempts, due_at, error, sent_at) on table notifying.notifications to shop_send_notification;
+grant insert (id, fact, user_id, order_id, template, recipient, subject, detail, correlation_id), select, update (status, attempts, due_at, error, sent_at, digest_at) on table notifying.notifications to shop_send_notification;
 grant select on table notifying.notifications to shop_storefront;
 grant select (fact) on table notifying.notifications to shop_sweep;
 grant select on table ordering.order_lines to shop_cancel_order;

@@ -107,7 +107,8 @@ test('an attempt has one deadline, however many steps the server is slow in, and
   await once(slow, 'listening');
   const { SMTP_URL } = process.env;
   process.env['SMTP_URL'] = `smtp://127.0.0.1:${(slow.address() as AddressInfo).port}`;
-  const other = (await import('#platform/mail.ts?slow' as string)) as typeof Sender;
+  const again: string = '#platform/mail.ts?slow';
+  const other = (await import(again)) as typeof Sender;
   process.env['SMTP_URL'] = SMTP_URL;
   const began = performance.now();
   const message = { messageId: 'slow', to: 'ann@example.org', subject: 'x', text: 'x', html: 'x' };

@@ -52,7 +52,39 @@ export function renderMail(mail: Mail): { text: string; html: string } {
   };
 }
 
-function body({ template, detail }: Mail): string[] {
+/** The subject, text and HTML of a digest: the oldest of `total` notifications, without the lines of their orders. */
+export function renderDigest(
+  name: string,
+  total: number,
+  entries: Pick<Mail, 'template' | 'subject' | 'detail'>[],
+): { subject: string; text: string; html: string } {
+  const intro = 'So much has happened in the last hour that we put it into one mail:';
+  const more =
+    total > entries.length ? [`And ${total - entries.length} more: your history in the shop has them all.`] : [];
+  const items = entries.map((entry) => ({ title: entry.subject, says: body(entry).join(' ') }));
+  const text = [
+    `Hello ${name},`,
+    intro,
+    ...items.map(({ title, says }) => `- ${title}\n  ${says}`),
+    ...more,
+    'Your shop',
+  ];
+  const list = items.map(({ title, says }) => `<li><b>${escape(title)}</b><br>${escape(says)}</li>`).join('');
+  const html = [
+    `<p>${escape(`Hello ${name},`)}</p>`,
+    `<p>${intro}</p>`,
+    `<ul>${list}</ul>`,
+    ...more.map((line) => `<p>${line}</p>`),
+    '<p>Your shop</p>',
+  ];
+  return {
+    subject: `${total} messages from your shop`,
+    text: `${text.join('\n\n')}\n`,
+    html: `<!doctype html><html lang="en"><body>${html.join('')}</body></html>`,
+  };
+}
+
+function body({ template, detail }: Pick<Mail, 'template' | 'detail'>): string[] {
   const { orderId, reason, currency = '' } = detail;
   const total = formatMoney(detail.total ?? 0, currency);
   switch (template) {

@@ -6,9 +6,15 @@ import { everything } from '#platform/due.ts';
 import { log } from '#platform/log.ts';
 import { sendMail, type SendResult } from '#platform/mail.ts';
 import { mails as attempts } from '#platform/metrics.ts';
+import { settings, wholeNumber } from '#platform/settings.ts';
 import { beginSpan, endSpan } from '#platform/trace.ts';
-import { renderMail } from './mails.ts';
+import { createCap } from './cap.ts';
+import { findEntries, gatherMails, settleDigest, type Gathered } from './digest.ts';
+import { renderDigest, renderMail } from './mails.ts';
 import { markMails, takeDueMails, type Outcome, type QueuedMail } from './queries.ts';
+
+/** Mails to one recipient in an hour; what is above is gathered into one mail at its end. 0: no cap. */
+const { MAILS_PER_HOUR } = settings({ MAILS_PER_HOUR: wholeNumber(0, 1_000_000).default(30) });
 
 const maxSenders = 5;
 // What waits in memory is bounded; the rest waits in the table until it is due.
@@ -32,11 +38,27 @@ const mark = batch<Outcome, void>({
   },
 });
 
-/** Sends mails in the background, in their order, a few at a time. */
+const cap = createCap(MAILS_PER_HOUR);
+
+const gather = batch<Gathered, void>({
+  key: ({ id }) => id,
+  run: async (mails) => {
+    const kept = await gatherMails(mails.map((mail) => ({ ...mail, digestAt: cap.digestOf(mail.userId) })));
+    for (const { userId, digestAt } of kept) cap.begunDigest(userId, digestAt);
+    return mails.map(() => undefined);
+  },
+});
+
+/**
+ * Sends mails in the background, in their order, a few at a time. Those above the cap of their recipient are gathered;
+ * should that fail, they come due as any mail that was not sent.
+ */
 export function sendSoon(mails: QueuedMail[]): void {
   for (const mail of mails) {
-    if (waiting.length >= maxWaiting) return;
-    waiting.push(mail);
+    const { id, userId, attempts: tries, digestAt } = mail;
+    const isAdmitted = tries > 0 || digestAt !== null || cap.admits(userId);
+    if (!isAdmitted) inBackground(gather({ id, userId, digestAt: undefined }), `gathering mail ${id}`);
+    else if (waiting.length < maxWaiting) waiting.push(mail);
   }
   while (active < senders() && waiting.length > 0) {
     active += 1;
@@ -81,20 +103,26 @@ async function sendWaiting(): Promise<void> {
       parent: mail.traceparent,
       attributes: { 'shop.notification': mail.id, 'shop.template': mail.template },
     });
-    const result = await sendMail({
+    const result = await composed(mail).then(
       // derived from the row: a mail that is sent again can be recognised
-      messageId: mail.id,
-      to: mail.recipient,
-      subject: mail.subject,
-      ...renderMail(mail),
-    });
+      (content) => sendMail({ messageId: mail.id, to: mail.recipient, ...content }),
+      (): SendResult => ({ sent: false, permanent: false, error: 'the digest could not be read' }),
+    );
     endSpan(span, result.sent ? undefined : result.error);
-    const marked = mark(outcomeOf(mail, result));
+    const outcome = outcomeOf(mail, result);
+    const settled = mail.digestAt === null ? Promise.resolve() : settleDigest(mail, outcome);
+    const marked = settled.then(() => mark(outcome));
     // a clean stop waits for it, or the mail would be sent again
     inBackground(marked, `marking mail ${mail.id}`);
     // each mail costs as much as an order: while there is no time to spare, no more of them than marks
     if (isBusy) await marked.catch(() => undefined);
   }
+}
+
+async function composed(mail: QueuedMail): Promise<{ subject: string; text: string; html: string }> {
+  if (mail.digestAt === null) return { subject: mail.subject, ...renderMail(mail) };
+  const { total, entries } = await findEntries(mail);
+  return renderDigest(mail.name, total, entries);
 }
 
 function outcomeOf({ id }: QueuedMail, result: SendResult): Outcome {

@@ -19,7 +19,10 @@ export interface NewNotification {
 /** A mail to be sent: its notification with the names and lines that it shows. */
 export interface QueuedMail extends Mail {
   fact: string;
+  userId: string;
   attempts: number;
+  /** When the digest is due that it brings; null if it is a mail by itself. */
+  digestAt: Date | null;
   /** When it was asked for, in ms of `performance.now()`: a minute later, or more, another process may take it over. */
   takenAt: number;
   /** The trace that it belongs to; unknown of one that was taken over. */
@@ -64,7 +67,7 @@ const record = statement<Row>(
     returning *
   )
   select recorded.id, recorded.fact, recorded.template, recorded.recipient, recorded.subject, recorded.detail,
-         recorded.attempts, notifiable.name,
+         recorded.attempts, recorded.user_id as "userId", recorded.digest_at as "digestAt", notifiable.name,
          (select json_agg(json_build_object('name', name, 'quantity', quantity, 'unitPrice', unit_price) order by line)
             from ordering.order_lines
            where order_id = recorded.order_id) as lines
@@ -114,7 +117,7 @@ const takeDue = statement<Row>(
   'send-notification.take_due',
   `
   with due as (
-    select id, user_id
+    select id, user_id, digest_at
       from notifying.notifications
      where due_at < now()
        and due_at > now() - $2::interval
@@ -130,8 +133,22 @@ const takeDue = statement<Row>(
       left join users.users u on u.id = due.user_id
      where n.id = due.id
     returning n.*, u.name
+  ), left_behind as (
+    -- a digest whose recipient was deleted
+    update notifying.notifications n
+       set due_at = null,
+           status = 'failed',
+           error = 'the user was deleted'
+      from due
+     where due.digest_at is not null
+       and not exists (select from users.users u where u.id = due.user_id)
+       and n.user_id = due.user_id
+       and n.digest_at = due.digest_at
+       and n.status = 'queued'
+       and n.id <> all (array(select id from due))
   )
-  select taken.id, taken.fact, taken.template, taken.recipient, taken.subject, taken.detail, taken.attempts, taken.name,
+  select taken.id, taken.fact, taken.template, taken.recipient, taken.subject, taken.detail, taken.attempts,
+         taken.user_id as "userId", taken.digest_at as "digestAt", taken.name,
          (select json_agg(json_build_object('name', name, 'quantity', quantity, 'unitPrice', unit_price) order by line)
             from ordering.order_lines
            where order_id = taken.order_id) as lines

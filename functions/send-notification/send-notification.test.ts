@@ -47,6 +47,7 @@ beforeAll(async () => {
   const listening = server.listen(0, '127.0.0.1');
   await once(listening, 'listening');
   process.env['SMTP_URL'] = `smtp://127.0.0.1:${(listening.address() as { port: number }).port}`;
+  process.env['MAILS_PER_HOUR'] = '30';
   room = await import('./index.ts');
   outgoing = await import('./outgoing.ts');
 });
@@ -221,6 +222,75 @@ describe('once a fact', () => {
     await rows(`insert into events.outbox (id, event) values ($1, '{}')`, [`${orderId}.placed`]);
     expect(await tell(event)).toEqual({ status: 204 });
     expect(await outboxOf(orderId)).toEqual([]);
+  });
+});
+
+describe('above the cap of a recipient', () => {
+  const deposit = (userId: string) =>
+    tell(eventOf(depositSucceeded, { depositId: uuidv7(), accountId: uuidv7(), userId, amount: 1, currency: 'usd' }));
+  const countsOf = async (userId: string) =>
+    Object.fromEntries(
+      (
+        await rows<{ status: string; count: number }>(
+          'select status, count(*) as count from notifying.notifications where user_id = $1 group by status',
+          [userId],
+        )
+      ).map(({ status, count }) => [status, count]),
+    );
+  const endHour = () =>
+    rows(`update notifying.notifications set due_at = now() where digest_at is not null and due_at < 'infinity'`);
+
+  test('400 deposits are 30 mails and one digest, and everybody else gets theirs at once', async () => {
+    const [ann, bob] = [await customer(), await customer()];
+    await Promise.all(Array.from({ length: 400 }, () => deposit(ann.userId)));
+    await deposit(bob.userId);
+    await sentMails();
+    expect(mails.filter(({ to }) => to === ann.email)).toHaveLength(30);
+    expect(mails.filter(({ to }) => to === bob.email)).toHaveLength(1);
+    expect(await countsOf(ann.userId)).toEqual({ sent: 30, queued: 370 });
+    expect(
+      await row(
+        `select count(*) filter (where due_at < now() + interval '1 hour 31 seconds') as first,
+                count(*) filter (where due_at = 'infinity') as others
+           from notifying.notifications where user_id = $1 and status = 'queued'`,
+        [ann.userId],
+      ),
+    ).toEqual({ first: 1, others: 369 });
+
+    mails.length = 0;
+    await endHour();
+    await outgoing.sendDue();
+    expect((await sentMails()).map(({ to }) => to)).toEqual([ann.email]);
+    expect(mails[0]?.text).toContain('Subject: 370 messages from your shop');
+    expect(mails[0]?.text).toContain('And 270 more');
+    expect(await countsOf(ann.userId)).toEqual({ sent: 400 });
+  });
+
+  test('a digest that is refused for now comes later with the same Message-ID, one that is refused for good has failed', async () => {
+    const ann = await customer();
+    await Promise.all(Array.from({ length: 33 }, () => deposit(ann.userId)));
+    await sentMails();
+    verdict = Object.assign(new Error('later'), { responseCode: 451 });
+    await endHour();
+    await outgoing.sendDue();
+    await backgroundDone(5_000);
+    expect(await countsOf(ann.userId)).toEqual({ sent: 30, queued: 3 });
+    verdict = Object.assign(new Error('no such mailbox'), { responseCode: 550 });
+    await endHour();
+    await outgoing.sendDue();
+    await backgroundDone(5_000);
+    expect(await countsOf(ann.userId)).toEqual({ sent: 30, failed: 3 });
+  });
+
+  test('a digest whose recipient was deleted has failed as a whole', async () => {
+    const ann = await customer();
+    await Promise.all(Array.from({ length: 33 }, () => deposit(ann.userId)));
+    await sentMails();
+    await deleteUser(ann.userId);
+    await endHour();
+    await outgoing.sendDue();
+    await backgroundDone(5_000);
+    expect(await countsOf(ann.userId)).toEqual({ sent: 30, failed: 3 });
   });
 });
 

@@ -14,6 +14,8 @@ Object.assign(process.env, {
   TEST_DATABASE_URL: server.href,
   BROKER_URL: 'http://127.0.0.1:9/shop/default',
   SMTP_URL: 'smtp://127.0.0.1:9',
+  // stories and fixtures have few customers, with more mails than any customer in an hour
+  MAILS_PER_HOUR: '0',
   LOG_LEVEL: process.env['LOG_LEVEL'] ?? 'silent',
   EVENT_KEYS: `test:${Buffer.alloc(32, 1).toString('base64url')}`,
   TOKEN_PRIVATE_KEY: JSON.stringify({
