@@ -34,13 +34,15 @@ describe('a rotation', () => {
     expect(nextStep(after)).toBe('accept');
   });
 
-  test('goes in this order only', () => {
-    for (const [keys, turn] of [
-      [before, 'accept'],
-      [accepting, 'sign'],
-      [signing, 'retire'],
+  test('goes in this order only; the step made last is applied again, and changes nothing', () => {
+    for (const [keys, turn, last] of [
+      [before, 'accept', 'retire'],
+      [accepting, 'sign', 'accept'],
+      [signing, 'retire', 'sign'],
+      [after, 'accept', 'retire'],
     ] as const) {
-      for (const step of steps.filter((each) => each !== turn)) {
+      expect(rotated(keys, last)).toBe(keys);
+      for (const step of steps.filter((each) => each !== turn && each !== last)) {
         expect(() => rotated(keys, step)).toThrow(`The next step is "${turn}", not "${step}".`);
       }
     }
@@ -84,11 +86,11 @@ describe('on a cluster', () => {
   });
 
   test('a step whose turn it is not is refused in one sentence', () => {
-    const { status, stdout, stderr } = run('knative/rotate-keys.ts', installed, 'retire');
+    const { status, stdout, stderr } = run('knative/rotate-keys.ts', installed, 'sign');
     expect({ status, stdout, stderr }).toEqual({
       status: 1,
       stdout: '',
-      stderr: 'The next step is "accept", not "retire".\n',
+      stderr: 'The next step is "accept", not "sign".\n',
     });
   });
 

@@ -12,7 +12,9 @@ try {
   if (!existsSync(path.join(dataDir, 'secrets.json'))) throw new Error(`There is no shop in ${dataDir} (DATA_DIR).`);
   const secrets = localSecrets(dataDir);
   const { NEXT_TOKEN_PRIVATE_KEY: _, ...others } = secrets;
-  keepSecrets(dataDir, { ...others, ...rotated(secrets, step) });
+  const keys = rotated(secrets, step);
+  if (keys === secrets) process.stdout.write(`This step was made before; it is applied again.\n`);
+  else keepSecrets(dataDir, { ...others, ...keys });
   process.stdout.write(`${whatNow()}\n`);
 } catch (error) {
   process.stderr.write(`${(error as Error).message}\n`);

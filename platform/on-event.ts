@@ -4,8 +4,9 @@ import { z } from 'zod';
 import { databaseProblem } from '#platform/database.ts';
 import { continueChain, type EventContract, type EventData, type Fact, type ShopEvent } from '#platform/event.ts';
 import { readAnyEvent, readEvent, writeEvent } from '#platform/event-http.ts';
+import { thisFunction } from '#platform/log.ts';
 import { Problem, problemAnswer, toProblem } from '#platform/problem.ts';
-import { isVerified, signed } from '#platform/signature.ts';
+import { isVerified, signed, signRefusal } from '#platform/signature.ts';
 import { watchEvent } from '#platform/watch.ts';
 
 /** What a room is called with: a request as the function runtime hands it over. */
@@ -79,6 +80,30 @@ export function onAnyEvent(step: (event: CloudEventV1<unknown>) => Promise<void>
   });
 }
 
+// What a broker keeps of a response in a dead letter; Knative's in-memory one ends on a longer one.
+const maxBodyBytes = 768;
+
+/** A problem as the body of a response to a broker; a long detail is cut. */
+function boundedBody(problem: Problem, refusal: { by?: string; refusal?: string } = {}): string {
+  const { body } = problemAnswer(problem);
+  for (let { detail } = body; ;) {
+    const text = JSON.stringify({ ...refusal, ...body, detail });
+    const surplus = Buffer.byteLength(text) - maxBodyBytes;
+    if (surplus <= 0 || detail === '') return text;
+    // a character takes six bytes at most
+    detail = detail.slice(0, Math.max(0, detail.length - Math.ceil(surplus / 6)));
+  }
+}
+
+/**
+ * The refusal of a verified event, signed. That of an unverified one is not: a function that lacks a new key must not end
+ * the chain of a good event.
+ */
+function signedRefusal(event: CloudEventV1<unknown>, { status, code }: Problem, by = thisFunction) {
+  if (status !== 400 || code === 'unverified_event') return {};
+  return { by, refusal: signRefusal(event, { by, code }) };
+}
+
 function eventHandle(
   consumes: string[],
   read: typeof readEvent,
@@ -95,7 +120,7 @@ function eventHandle(
       const problem = toProblem(databaseProblem(error));
       const status = problem.status === 400 ? 400 : 503;
       ended(status === 400 ? 'refused' : 'unavailable', problem.cause ?? problem);
-      return { status, body: JSON.stringify(problemAnswer(problem).body) };
+      return { status, body: boundedBody(problem, signedRefusal(event, problem, by)) };
     }
   };
   const handle = async ({ headers, body }: Context, by?: string): Promise<Answer> => {
@@ -103,7 +128,8 @@ function eventHandle(
     try {
       event = read(headers, body);
     } catch (error) {
-      return problemAnswer(toProblem(error));
+      const problem = toProblem(error);
+      return { ...problemAnswer(problem), body: boundedBody(problem) };
     }
     const delivery = await deliver(event, by, headers['traceparent']);
     if (delivery.status === 200) return { statusCode: 200, ...writeEvent(delivery.event) };

@@ -32,13 +32,41 @@ export function signed<Event extends CloudEventV1<unknown>>(event: Event): Event
 
 /** Whether the shop itself published this event as it is. */
 export function isVerified(event: CloudEventV1<unknown>): boolean {
-  if (typeof event['signature'] !== 'string') return false;
-  const [id = '', value = ''] = event['signature'].split('.');
+  return isSignedBy(event['signature'], (secret) => digest(event, secret));
+}
+
+/** A refusal of an event: the function that refused it, and the code of the problem. */
+export interface Refusal {
+  by: string;
+  code: string;
+}
+
+/**
+ * Signs the refusal of an event, so that the dead letter sink can tell it from one that was made up: what a broker adds to
+ * a dead letter is not signed. Only an event that was verified may be refused so.
+ */
+export const signRefusal = (event: CloudEventV1<unknown>, refusal: Refusal): string =>
+  `${signingId}.${refusalDigest(event, refusal, signingKey).toString('base64url')}`;
+
+/** Whether a function of the shop has refused this very event. */
+export function isRefusal(event: CloudEventV1<unknown>, refusal: Refusal, signature: string): boolean {
+  return isSignedBy(signature, (secret) => refusalDigest(event, refusal, secret));
+}
+
+function isSignedBy(signature: unknown, digestBy: (secret: KeyObject) => Buffer): boolean {
+  if (typeof signature !== 'string') return false;
+  const [id = '', value = ''] = signature.split('.');
   const secret = keys.get(id);
   if (!secret) return false;
   const given = Buffer.from(value, 'base64url');
-  const expected = digest(event, secret);
+  const expected = digestBy(secret);
   return given.length === expected.length && timingSafeEqual(given, expected);
+}
+
+function refusalDigest(event: CloudEventV1<unknown>, { by, code }: Refusal, secret: KeyObject): Buffer {
+  // begins with a word that no event's digest begins with
+  const refused = JSON.stringify(['refused', event.id, event.source, event.type, event['correlationid'], by, code]);
+  return createHmac('sha256', secret).update(refused).digest();
 }
 
 function digest(event: CloudEventV1<unknown>, secret: KeyObject): Buffer {

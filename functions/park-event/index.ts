@@ -1,29 +1,56 @@
+import type { CloudEventV1 } from 'cloudevents';
+import { z } from 'zod';
 import { log } from '#platform/log.ts';
 import { givenUp } from '#platform/metrics.ts';
 import { onAnyEvent } from '#platform/on-event.ts';
-import { isVerified } from '#platform/signature.ts';
+import { isRefusal, isVerified } from '#platform/signature.ts';
 import { parkEvent } from './queries.ts';
 
 givenUp.inc({ function: 'park-event' }, 0); // a rate needs a sample before the first one
 
 /**
- * The dead letter sink: takes any event that was given up and judges it. One of ours that was refused is parked
- * and its chain ends – a person decides. Somebody else's is parked and ends nothing. One of ours that failed for
- * another reason is only counted: its outbox row is open and will be repeated, or closed because the chain has ended.
+ * The dead letter sink: takes every event whose delivery has failed and judges it. A verified one is parked, and its chain
+ * ends – a person decides – only if a function of the shop has refused it and signed the refusal: `knativeerrorcode` can be
+ * made up by whoever has seen an event, and a function without a new key answers 400 to a good one. Any other verified
+ * event is only counted: its outbox row is open and is published again, or closed because its chain has ended. An
+ * unverified one is parked and ends nothing.
+ *
+ * A signed refusal that was seen can be posted again: at most it ends the chain of the same event once more while it is
+ * being replayed. `sweep` opens that chain again.
  */
 export const handle = onAnyEvent(async (event) => {
   const verified = isVerified(event);
-  const code = event['knativeerrorcode'];
-  if (verified && String(code) !== '400') {
+  const body = bodyOf(event['knativeerrordata']);
+  if (verified && !isRefused(event, body)) {
     givenUp.inc({ function: 'park-event' });
-    log.warn({ event: event.id, type: event.type, code }, 'a delivery was given up; the outbox will repeat the chain');
+    const code = event['knativeerrorcode'];
+    log.warn(
+      { event: event.id, type: event.type, code },
+      'a delivery has failed; the outbox publishes its chain again',
+    );
     return;
   }
-  await parkEvent({ event, verified, detail: errorText(event['knativeerrordata']) });
+  // nothing signed is stored
+  await parkEvent({ event, verified, detail: body.replace(/"refusal":"[^"]*",?/, '') });
   log.error({ event: event.id, type: event.type, verified }, 'an event was parked');
 });
 
-/** The answer of the function that refused the event (base64, cut by the broker). */
-function errorText(data: unknown): string {
+/** The body of the response to the last delivery (base64, cut by the broker). */
+function bodyOf(data: unknown): string {
   return typeof data === 'string' ? Buffer.from(data, 'base64').toString() : '';
+}
+
+const signedRefusal = z.object({ by: z.string(), code: z.string(), refusal: z.string() });
+
+function isRefused(event: CloudEventV1<unknown>, body: string): boolean {
+  const { by, code, refusal } = signedRefusal.safeParse(asJson(body)).data ?? {};
+  return by !== undefined && code !== undefined && refusal !== undefined && isRefusal(event, { by, code }, refusal);
+}
+
+function asJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }

@@ -14,6 +14,8 @@ export interface Parcel {
 export interface Receipt {
   status: number;
   event?: CloudEventV1<unknown> | undefined;
+  /** Why it was refused. */
+  problem?: object | undefined;
 }
 
 /** A broker without a clock: it holds what is on its way, and the simulation says what arrives, in which order. */
@@ -44,12 +46,12 @@ export function virtualBroker(): VirtualBroker {
     parcels,
     history,
     take,
-    goOn: ({ to, event, triesLeft }, { status, event: next }) => {
+    goOn: ({ to, event, triesLeft }, { status, event: next, problem }) => {
       if (next) take(next);
       if (status >= 200 && status < 300) return;
       if (status !== 400 && triesLeft > 0) parcels.push({ to, event, triesLeft: triesLeft - 1 });
       else if (sink && to !== sink) {
-        const given = deadLetter(event, `http://${to}`, { status, body: 'refused' });
+        const given = deadLetter(event, `http://${to}`, { status, body: JSON.stringify(problem) });
         parcels.push({ to: sink, event: given, triesLeft: 3 });
       }
     },
