@@ -95,6 +95,9 @@ do_start() {
   # made once: a second start keeps the keys
   kubectl -n $namespace get secret event-keys >/dev/null 2>&1 ||
     node_modules/.bin/node knative/make-secrets.ts | kubectl create -f - >/dev/null
+  # what an installation of before does not have yet
+  kubectl -n $namespace get secret cursor-key >/dev/null 2>&1 ||
+    node_modules/.bin/node knative/make-secrets.ts cursor-key | kubectl create -f - >/dev/null
   # the administrator of the settings, if they name one: of all secrets only this one changes at a later start
   kubectl -n $namespace get secret admin -o json | node_modules/.bin/node knative/admin-secret.ts |
     kubectl replace -f - >/dev/null

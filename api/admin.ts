@@ -90,7 +90,9 @@ export const adminRoutes: Route[] = [
     method: 'get',
     path: '/v1/admin/dead-letters',
     summary: 'Events that were parked',
-    description: 'The newest first, each with what was wrong with it.',
+    description:
+      'The newest first, each with what was wrong with it. With a filter a page reads 1,000 of them at most, and may ' +
+      'be shorter than asked for. There is more as long as it has a `nextCursor`.',
     who: 'admin',
     query: deadLettersQuery,
     answers: { 200: { description: 'A page of dead letters.', body: pageOf('DeadLetterPage', deadLetter) } },

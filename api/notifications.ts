@@ -44,7 +44,9 @@ export const notificationRoutes: Route[] = [
     summary: 'What happens to me, as it happens',
     description:
       'Server-Sent Events: the moments of the timelines, with their type as `event`, and heartbeats. ' +
-      'With `Last-Event-ID` it goes on where it was cut, up to a day later. It ends when the token expires.',
+      'With `Last-Event-ID` it goes on where it was cut, up to a day later. It ends when the token expires. ' +
+      'An event `reset` says that more has happened than the stream shows: read the lists again. ' +
+      'A mail that is sent more than two hours after its event is not announced; the list has it.',
     who: 'customer',
     answers: { 200: { description: 'The stream.', body: 'text/event-stream' } },
     problems: ['bad_cursor'],

@@ -78,7 +78,9 @@ export const orderRoutes: Route[] = [
     method: 'get',
     path: '/v1/orders',
     summary: 'My orders',
-    description: 'The newest first.',
+    description:
+      'The newest first. A page has 200 lines at most, and reads 1,000 orders to find those of a status: it may be ' +
+      'shorter than asked for, even empty. There is more as long as it has a `nextCursor`.',
     who: 'customer',
     query: ordersQuery,
     answers: { 200: { description: 'A page of orders.', body: pageOf('OrderPage', order) } },

@@ -27,7 +27,7 @@ const rights: Record<string, Record<string, string>> = {
   },
   'create-order': {
     'ordering.products': 'select',
-    'ordering.orders': 'insert (id, user_id, idempotency_key, request_hash, total, currency), select',
+    'ordering.orders': 'insert (id, user_id, idempotency_key, request_hash, total, currency, line_count), select',
     'ordering.order_lines': 'insert, select',
     'events.outbox': publishing,
   },

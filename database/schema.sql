@@ -56,6 +56,7 @@ create table billing.deposits (
   constraint deposits_account_id_fkey foreign key (account_id) references billing.accounts(id),
   constraint deposits_amount_check check (amount::bigint > 0)
 );
+create index deposits_by_time on billing.deposits using btree (user_id, created_at);
 
 create table billing.transfers (
   id uuid not null,
@@ -107,6 +108,7 @@ create table events.dead_letters (
   constraint dead_letters_verified_source_event_id_key unique (verified, source, event_id),
   constraint dead_letters_reason_check check (reason = any (array['refused'::text, 'unverified'::text, 'undelivered'::text]))
 );
+create index dead_letters_by_time on events.dead_letters using btree (first_parked_at, id);
 create index dead_letters_of_bulk on events.dead_letters using btree (bulk_at) where (bulk_at is not null);
 create index dead_letters_of_chain on events.dead_letters using btree (correlation_id);
 
@@ -144,9 +146,9 @@ create table notifying.notifications (
   constraint notifications_status_check check (status = any (array['queued'::text, 'sent'::text, 'failed'::text])),
   constraint notifications_template_check check (template = any (array['welcome'::text, 'deposit-received'::text, 'order-paid'::text, 'order-rejected'::text, 'order-refunded'::text, 'order-canceled'::text]))
 ) with (fillfactor = 80);
+create index notifications_by_time on notifying.notifications using btree (user_id, created_at);
 create index notifications_due on notifying.notifications using btree (due_at) where (due_at is not null);
 create index notifications_of_digest on notifying.notifications using btree (user_id, digest_at) where (digest_at is not null);
-create index notifications_of_user on notifying.notifications using btree (user_id, id);
 
 create table ordering.orders (
   id uuid not null,
@@ -163,6 +165,7 @@ create table ordering.orders (
   cancel_requested_at timestamp with time zone,
   canceled_at timestamp with time zone,
   refunded_at timestamp with time zone,
+  line_count integer,
   constraint orders_pkey primary key (id),
   constraint orders_user_id_idempotency_key_key unique (user_id, idempotency_key),
   constraint orders_check check ((status = 'rejected'::text) = (rejected_at is not null)),
@@ -176,8 +179,9 @@ create table ordering.orders (
   constraint orders_status_check check (status = any (array['pending'::text, 'paid'::text, 'rejected'::text, 'canceling'::text, 'canceled'::text, 'refunded'::text])),
   constraint orders_total_check check (total >= 1 and total <= '9007199254740991'::bigint)
 ) with (fillfactor = 80);
+create index orders_by_cancel on ordering.orders using btree (user_id, cancel_requested_at) where (cancel_requested_at is not null);
+create index orders_by_time on ordering.orders using btree (user_id, created_at);
 create index orders_cancel_requested on ordering.orders using btree (cancel_requested_at) where (cancel_requested_at is not null);
-create index orders_of_user on ordering.orders using btree (user_id, id);
 
 create table ordering.order_lines (
   order_id uuid not null,
@@ -289,7 +293,7 @@ grant select on table ordering.order_lines to shop_send_notification;
 grant select on table ordering.order_lines to shop_storefront;
 grant select, update (status, cancel_requested_at) on table ordering.orders to shop_cancel_order;
 grant select on table ordering.orders to shop_charge_account;
-grant insert (id, user_id, idempotency_key, request_hash, total, currency), select on table ordering.orders to shop_create_order;
+grant insert (id, user_id, idempotency_key, request_hash, total, currency, line_count), select on table ordering.orders to shop_create_order;
 grant select on table ordering.orders to shop_refund_charge;
 grant select, update (status, reason, paid_at, rejected_at, canceled_at, refunded_at) on table ordering.orders to shop_settle_order;
 grant select on table ordering.orders to shop_storefront;

@@ -1,4 +1,5 @@
 // Prints the secrets of a new installation for `kubectl create -f -`: made here, never kept in a file.
+// With names as arguments only those, which a newer version needs.
 // ADMIN_EMAIL, ADMIN_PASSWORD, SMTP_URL and DATABASE_URL are taken from the environment if they are set.
 import { randomBytes } from 'node:crypto';
 import { newSecrets } from '#local/secrets.ts';
@@ -22,6 +23,7 @@ const items = [
   }),
   secret('event-keys', { keys: made.EVENT_KEYS }),
   secret('token-private-key', { key: made.TOKEN_PRIVATE_KEY }),
+  secret('cursor-key', { key: made.CURSOR_KEY }),
   secret('mail', { url: env['SMTP_URL'] ?? 'smtp://mail-catcher.shop.svc.cluster.local:1025' }),
   secret('admin', {
     email: env['ADMIN_EMAIL'] ?? 'admin@example.com',
@@ -34,4 +36,6 @@ const items = [
     data: { keys: made.TOKEN_PUBLIC_KEYS },
   },
 ];
-process.stdout.write(`${JSON.stringify({ apiVersion: 'v1', kind: 'List', items })}\n`);
+const names = process.argv.slice(2);
+const wanted = items.filter(({ metadata }) => names.length === 0 || names.includes(metadata.name));
+process.stdout.write(`${JSON.stringify({ apiVersion: 'v1', kind: 'List', items: wanted })}\n`);

@@ -35,8 +35,9 @@ export async function runProcesses({ port, brokerPort, replicas, databaseUrlOf, 
         ...(replicas > 1 && name !== 'storefront' && { REUSE_PORT: 'true' }),
         DATABASE_URL: databaseUrlOf(roleOf(name)),
         DATABASE_POOL: String(Math.ceil(5 / replicas)),
-        // only log-in makes tokens
+        // only log-in makes tokens, and only the storefront cursors
         ...(name !== 'log-in' && { TOKEN_PRIVATE_KEY: '' }),
+        ...(name !== 'storefront' && { CURSOR_KEY: '' }),
         REGISTER_USER_URL: urls['register-user'] ?? '',
         LOG_IN_URL: urls['log-in'] ?? '',
         DEPOSIT_MONEY_URL: urls['deposit-money'] ?? '',
@@ -74,7 +75,7 @@ export async function runProcesses({ port, brokerPort, replicas, databaseUrlOf, 
 }
 
 // the broker knows no key and no database
-const noSecrets = { DATABASE_URL: '', EVENT_KEYS: '', TOKEN_PRIVATE_KEY: '', TOKEN_PUBLIC_KEYS: '' };
+const noSecrets = { DATABASE_URL: '', EVENT_KEYS: '', TOKEN_PRIVATE_KEY: '', TOKEN_PUBLIC_KEYS: '', CURSOR_KEY: '' };
 
 async function allReady(starting: Promise<Child>[]): Promise<Child[]> {
   const outcomes = await Promise.allSettled(starting);

@@ -13,6 +13,8 @@ export interface Keys {
 
 /** The keys of a local shop, and the passwords. */
 export interface Secrets extends Keys {
+  /** With it the storefront signs cursors. */
+  CURSOR_KEY: string;
   /** From it the passwords of the functions' database roles are derived. */
   DATABASE_ROLES_KEY: string;
   adminPassword: string;
@@ -48,6 +50,7 @@ export function newSecrets(): Secrets {
     EVENT_KEYS: `${kid}:${randomBytes(32).toString('base64url')}`,
     TOKEN_PRIVATE_KEY: JSON.stringify({ ...publicKey, d }),
     TOKEN_PUBLIC_KEYS: JSON.stringify({ keys: [publicKey] }),
+    CURSOR_KEY: randomBytes(32).toString('base64url'),
     DATABASE_ROLES_KEY: randomBytes(32).toString('base64url'),
     adminPassword: randomBytes(15).toString('base64url'),
   };

@@ -60,6 +60,7 @@ async function start(options: Options, stops: Stops): Promise<void> {
   Object.assign(process.env, {
     LOG_LEVEL: process.env['LOG_LEVEL'] ?? 'error',
     ...keysIn(secrets),
+    CURSOR_KEY: secrets.CURSOR_KEY,
     BROKER_URL: `http://127.0.0.1:${brokerPort}/shop/default`,
     SMTP_URL: smtpUrlOf(options),
     DATA_DIR: dataDir,

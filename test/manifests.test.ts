@@ -135,7 +135,7 @@ describe.each(functionNames)('functions/%s/func.yaml', (name) => {
     const secrets = read().run.envs.flatMap(({ value }) => /\{\{ secret:([\w-]+):/.exec(value)?.[1] ?? []);
     const needed = {
       'log-in': ['token-private-key'],
-      storefront: [],
+      storefront: ['cursor-key'],
       'send-notification': ['event-keys', 'mail'],
     }[name] ?? ['event-keys'];
     // the database's under the function's own role

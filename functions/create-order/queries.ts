@@ -35,15 +35,16 @@ const insert = statement<Order>(
       left join ordering.products p on p.sku = item.sku
   ), summed as (
     -- an unknown product has no price: its order is not placed
-    select order_id, sum(quantity::numeric * price) as total, min(currency) as currency
+    select order_id, sum(quantity::numeric * price) as total, min(currency) as currency, count(*) as lines
       from priced
      group by order_id
     having bool_and(price is not null)
        and min(currency) = max(currency)
        and sum(quantity::numeric * price) between 1 and 9007199254740991
   ), placed as (
-    insert into ordering.orders (id, user_id, idempotency_key, request_hash, total, currency)
-    select draft.id, draft.user_id, draft.idempotency_key, draft.request_hash, summed.total, summed.currency
+    insert into ordering.orders (id, user_id, idempotency_key, request_hash, total, currency, line_count)
+    select draft.id, draft.user_id, draft.idempotency_key, draft.request_hash, summed.total, summed.currency,
+           summed.lines
       from draft
       join summed on summed.order_id = draft.id
      order by draft.user_id, draft.idempotency_key

@@ -9,10 +9,8 @@ import { findBulkReplay, findDeadLetter, findDeadLetters } from './dead-letters.
 import { only, send } from './errors.ts';
 import { findFigures } from './figures.ts';
 import { adminOnly } from './identity.ts';
-import { page, pageRequest, readQuery } from './paging.ts';
+import { pageRequest, position, readQuery } from './paging.ts';
 import { verifyLedger } from './queries.ts';
-
-const cursor = z.tuple([z.iso.datetime(), uuid]);
 
 /** The routes for the administrator. */
 export function admin(): Router {
@@ -20,10 +18,8 @@ export function admin(): Router {
   router.use(adminOnly);
 
   router.get('/dead-letters', async (request, response) => {
-    const wanted = pageRequest(request, cursor);
     const { type = null, status = null } = readQuery(request, deadLettersQuery);
-    const letters = await findDeadLetters({ type, status }, wanted);
-    response.json(page(letters, wanted, ({ firstParkedAt, id }) => [firstParkedAt, id]));
+    response.json(await findDeadLetters({ type, status }, pageRequest(request, position)));
   });
 
   router.get('/dead-letters/replay', async (_request, response) => {

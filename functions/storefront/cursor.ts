@@ -1,4 +1,5 @@
 import { Problem } from '#platform/problem.ts';
+import { seal, unseal } from './seal.ts';
 
 /** A statement takes at most 8 s, so what has happened earlier than this is committed and can be seen. */
 export const windowMs = 10_000;
@@ -15,14 +16,19 @@ export interface Cursor {
   keys: string[];
 }
 
-/** Writes a cursor; of its keys the last 50. */
-export const writeCursor = ({ at, keys }: Cursor): string =>
-  `${at.getTime().toString(36)}.${keys.slice(-maxKeys).join('')}`;
+const scope = (userId: string) => ({ purpose: 'stream', userId });
 
-/** Reads the `Last-Event-ID` of a request. Throws `bad_cursor` for what is not ours, or older than a day. */
-export function readCursor(id: string | undefined, now: Date): Cursor | undefined {
+/** Writes a cursor; of its keys the last 50. */
+export const writeCursor = ({ at, keys }: Cursor, userId: string): string =>
+  seal(`${at.getTime().toString(36)}.${keys.slice(-maxKeys).join('')}`, scope(userId));
+
+/**
+ * Reads the `Last-Event-ID` of a request by the time of the database. Throws `bad_cursor` for what was not written for
+ * this customer, or is older than a day.
+ */
+export function readCursor(id: string | undefined, userId: string, now: Date): Cursor | undefined {
   if (id === undefined || id === '') return undefined;
-  const [, at = '', keys = ''] = /^([0-9a-z]{8})\.((?:[\w-]{8}){0,50})$/.exec(id) ?? [];
+  const [, at = '', keys = ''] = /^([0-9a-z]+)\.([\w-]*)$/.exec(unseal(id, scope(userId)) ?? '') ?? [];
   const cursor = { at: new Date(Number.parseInt(at, 36)), keys: keys.match(/.{8}/g) ?? [] };
   const ageMs = now.getTime() - cursor.at.getTime();
   if (ageMs > -windowMs && ageMs < reachMs) return cursor;

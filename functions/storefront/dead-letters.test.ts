@@ -45,10 +45,12 @@ interface Options {
   role?: 'customer' | 'admin';
 }
 
+const caller = uuidv7();
+
 async function ask(path: string, { method = 'GET', body, role = 'admin' }: Options = {}) {
   const response = await fetch(url + path, {
     method,
-    headers: { ...(await bearer(uuidv7(), role)), ...(body !== undefined && { 'content-type': 'application/json' }) },
+    headers: { ...(await bearer(caller, role)), ...(body !== undefined && { 'content-type': 'application/json' }) },
     ...(body !== undefined && { body: JSON.stringify(body) }),
   });
   return { status: response.status, headers: response.headers, body: (await response.json()) as Body };

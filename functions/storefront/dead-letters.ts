@@ -1,5 +1,5 @@
 import { many, maybeOne, one, statement } from '#platform/database.ts';
-import type { PageRequest } from './paging.ts';
+import type { Page, PageRequest, Position } from './paging.ts';
 
 export type DeadLetterStatus = 'parked' | 'replaying' | 'done';
 
@@ -35,36 +35,46 @@ const columns = `
          extract(epoch from clock_timestamp() - d.first_parked_at)::int as "ageSeconds",
          d.first_parked_at as "firstParkedAt", d.last_parked_at as "lastParkedAt", d.replayed_at as "replayedAt"`;
 
-const deadLetters = statement<DeadLetter>(
+const deadLetters = statement<DeadLetter & { position: string; isWanted: boolean }>(
   'storefront.dead_letters',
   `
   with letters as (
-    select ${columns}
+    select ${columns}, d.first_parked_at::text as position
       from events.dead_letters d
-     where ($1::timestamptz is null
-            -- a cursor has milliseconds
-            or (date_trunc('milliseconds', d.first_parked_at), d.id) < ($1::timestamptz, $2::uuid))
-       and ($3::text is null or d.type = $3::text)
+     where (d.first_parked_at, d.id)
+           < (coalesce($1::timestamptz, 'infinity'), coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+     order by d.first_parked_at desc, d.id desc
+     limit $5::int
   )
-  select *
+  select *, ($3::text is null or type = $3::text) and ($4::text is null or status = $4::text) as "isWanted"
     from letters
-   where $4::text is null
-      or status = $4::text
-   order by date_trunc('milliseconds', "firstParkedAt") desc, id desc
-   limit $5::int`,
+   order by "firstParkedAt" desc, id desc`,
 );
 
-/** Which letters are asked for; null for all. */
+/** Which dead letters are asked for; null for all. */
 export interface DeadLetterFilter {
   type: string | null;
   status: DeadLetterStatus | null;
 }
 
-/** Parked events, newest first. */
-export const findDeadLetters = (
+const maxScanned = 1_000;
+
+/** A page of dead letters, newest first. With a filter it ends early where too many others were read. */
+export async function findDeadLetters(
   { type, status }: DeadLetterFilter,
-  { after, limit }: PageRequest<readonly [parkedAt: string, id: string]>,
-) => many(deadLetters, [after?.[0] ?? null, after?.[1] ?? null, type, status, limit + 1]);
+  { after, limit, cursorOf }: PageRequest<Position>,
+): Promise<Page<DeadLetter>> {
+  const maxRows = type === null && status === null ? limit + 1 : maxScanned;
+  const read = await many(deadLetters, [...(after ?? [null, null]), type, status, maxRows]);
+  const wanted = read.filter(({ isWanted }) => isWanted).slice(0, limit);
+  const isFull = wanted.length === limit;
+  const last = isFull ? wanted.at(-1) : read.at(-1);
+  const isAll = read.length < maxRows && last === read.at(-1);
+  return {
+    data: wanted.map(({ position: _position, isWanted: _isWanted, ...letter }) => letter),
+    nextCursor: isAll || !last ? null : cursorOf([last.position, last.id]),
+  };
+}
 
 const deadLetter = statement<DeadLetter & { event: unknown }>(
   'storefront.dead_letter',

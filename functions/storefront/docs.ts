@@ -1,17 +1,18 @@
 import { fileURLToPath } from 'node:url';
 import express, { Router } from 'express';
 import { only } from './errors.ts';
+import { limitCaller } from './limits.ts';
 
-/** The contracts, and a page that shows them. They are made at the first request, so that nobody's start waits. */
+/** The contracts, and a page that shows them. They are made once, at the first request, so that no start waits. */
 export function docs(): Router {
   const router = Router();
-  router.get('/openapi.json', async (_request, response) => {
-    response.json((await contracts()).api);
+  router.get('/openapi.json', limitCaller, async (_request, response) => {
+    response.type('json').send((await contracts()).api);
   });
-  router.get('/asyncapi.json', async (_request, response) => {
-    response.json((await contracts()).events);
+  router.get('/asyncapi.json', limitCaller, async (_request, response) => {
+    response.type('json').send((await contracts()).events);
   });
-  router.get('/docs', async (_request, response) => {
+  router.get('/docs', limitCaller, async (_request, response) => {
     response.type('html').send((await contracts()).page);
   });
   router.all(['/openapi.json', '/asyncapi.json', '/docs'], only('GET'));
@@ -22,8 +23,8 @@ export function docs(): Router {
 const style = fileURLToPath(new URL('public', import.meta.url));
 
 interface Contracts {
-  api: Record<string, unknown>;
-  events: Record<string, unknown>;
+  api: string;
+  events: string;
   page: string;
 }
 
@@ -41,5 +42,5 @@ async function make(): Promise<Contracts> {
     import('./docs-page.ts'),
   ]);
   const [api, events] = [openApi(), await asyncApi()];
-  return { api, events, page: docsPage(api, events) };
+  return { api: JSON.stringify(api), events: JSON.stringify(events), page: docsPage(api, events) };
 }

@@ -12,6 +12,8 @@ import { serveHttp, type HttpServer } from '#platform/http-server.ts';
 
 process.env['STREAM_LIMIT'] = '8';
 const { createStorefront } = await import('./index.ts');
+const { storefrontSettings } = await import('./settings.ts');
+const { writeCursor } = await import('./cursor.ts');
 
 useDatabase();
 
@@ -43,8 +45,15 @@ async function watch({ userId }: Pick<Customer, 'userId'>, lastEventId?: string)
 }
 
 async function until(happened: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await happened())) await pause(10);
+  for (const began = performance.now(); !(await happened()); await pause(10)) {
+    if (performance.now() - began > 20_000)
+      throw new Error(
+        `not within 20 s: ${happened.toString()} ${JSON.stringify(open.map(({ status, messages }) => [status, messages.length]))}`,
+      );
+  }
 }
+const cursorOf = ({ userId }: { userId: string }, hours: number) =>
+  writeCursor({ at: new Date(Date.now() + hours * 3_600_000), keys: [] }, userId);
 const told = (stream: StreamReader, count: number) => until(() => stream.messages.length >= count);
 const idsOf = (stream: StreamReader) => stream.messages.map(({ data }) => data.id);
 async function pay(orderId: string): Promise<void> {
@@ -150,8 +159,7 @@ describe('taken up again by Last-Event-ID', () => {
     const second = await watch(ann, first.lastEventId());
     await told(second, 1);
     expect(idsOf(second)).toEqual([`${missed}.placed`]);
-    const [at = ''] = first.lastEventId().split('.');
-    const hours = `${(Number.parseInt(at, 36) - 5 * 3_600_000).toString(36)}.`;
+    const hours = cursorOf(ann, -5);
     const past = await order(ann.userId, 2);
     await rows(`update ordering.orders set created_at = created_at - interval '4 hours' where id = $1`, [past]);
     const third = await watch(ann, hours);
@@ -162,19 +170,76 @@ describe('taken up again by Last-Event-ID', () => {
     expect(idsOf(fourth)).toEqual([`${missed}.placed`]);
   });
 
-  const hours = (count: number) => `${(Date.now() + count * 3_600_000).toString(36)}.`;
-  test.each(['x', '1', '00000000.', hours(-25), hours(1), `${hours(-1)}abc`, `${hours(-1)}${'a'.repeat(408)}`])(
-    'an id that is none of ours, or too old, is 400: %s',
-    async (id) => {
-      const answer = await fetch(`${url}/v1/events`, {
-        headers: { ...(await bearer(uuidv7())), 'last-event-id': id },
-      });
-      expect({ status: answer.status, body: await answer.json() }).toMatchObject({
-        status: 400,
-        body: { code: 'bad_cursor' },
-      });
-    },
-  );
+  const ann = { userId: uuidv7() };
+  test.each([
+    ...['x', '1', '00000000.', `${Date.now().toString(36)}.`, `${Date.now().toString(36)}.abc`],
+    ...[cursorOf(ann, -25), cursorOf(ann, 1), cursorOf({ userId: uuidv7() }, -1), cursorOf(ann, -1).slice(0, -1)],
+    cursorOf(ann, -1).replace(/^./, '0'),
+  ])('an id that was not written for this customer, or is too old, is 400: %s', async (id) => {
+    const answer = await fetch(`${url}/v1/events`, {
+      headers: { ...(await bearer(ann.userId)), 'last-event-id': id },
+    });
+    expect({ status: answer.status, body: await answer.json() }).toMatchObject({
+      status: 400,
+      body: { code: 'bad_cursor' },
+    });
+  });
+});
+
+describe('a customer with 300,000 orders', () => {
+  const rich = { userId: uuidv7() };
+  beforeAll(async () => {
+    await rows(
+      `insert into ordering.orders (id, user_id, idempotency_key, request_hash, total, currency, status, paid_at, created_at)
+       select gen_random_uuid(), $1, number, '', 1, 'usd', 'paid', at, at
+         from (select number, now() - number * interval '80 ms' as at from generate_series(1, 300000) as number) as made`,
+      [rich.userId],
+    );
+  }, 60_000);
+
+  test('who takes up a stream of hours ago is asked to read the lists again, and others do not notice', async () => {
+    const bob = await customer();
+    const headers = await bearer(bob.userId);
+    const slowest = { ms: 0 };
+    const before = process.memoryUsage().heapUsed;
+    const [streams] = await Promise.all([
+      Promise.all([-1, -3, -5, -6, -6.5].map((hours) => watch(rich, cursorOf(rich, hours)))),
+      (async () => {
+        for (let turn = 0; turn < 20; turn += 1) {
+          const began = performance.now();
+          expect((await fetch(`${url}/v1/accounts/me`, { headers })).status).toBe(200);
+          slowest.ms = Math.max(slowest.ms, performance.now() - began);
+        }
+      })(),
+    ]);
+    for (const stream of streams) {
+      await told(stream, 1);
+      expect(stream.messages).toMatchObject([{ event: 'reset', data: { reason: expect.any(String) } }]);
+    }
+    expect(slowest.ms).toBeLessThan(500);
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(60_000_000);
+    const next = await order(rich.userId, 1);
+    const [first] = streams as [StreamReader];
+    await told(first, 2);
+    expect(idsOf(first).at(-1)).toBe(`${next}.placed`);
+  });
+
+  test('no query of the stream reads more rows than it may', async () => {
+    const read = async () =>
+      (
+        await row<{ fetched: number }>(
+          `select pg_stat_force_next_flush(), sum(idx_tup_fetch + seq_tup_read)::bigint as fetched
+             from pg_stat_user_tables where relname in ('orders', 'notifications')`,
+        )
+      ).fetched;
+    const stream = await watch(rich);
+    await until(() => stream.lastEventId() !== '');
+    await pause(1_100); // statistics are flushed once a second
+    const before = await read();
+    await pause(1_100);
+    // twenty polls, each of the newest 200 of two hours and the last seconds
+    expect((await read()) - before).toBeLessThan(25 * 1_000);
+  });
 });
 
 describe('commits do not come in the order of their times', () => {
@@ -285,6 +350,14 @@ test('a customer has five streams at most, the shop as many as it is set to, and
     const next = await watch(ann);
     return next.status === 200;
   });
+});
+
+test('the customers of one address have a part of all streams', async () => {
+  const limit = storefrontSettings.STREAM_LIMIT_PER_ADDRESS;
+  storefrontSettings.STREAM_LIMIT_PER_ADDRESS = 3;
+  for (let count = 0; count < 3; count += 1) expect((await watch(await customer())).status).toBe(200);
+  expect((await watch(await customer())).status).toBe(429);
+  storefrontSettings.STREAM_LIMIT_PER_ADDRESS = limit;
 });
 
 test('rows are looked at only while somebody watches', async () => {

@@ -1,5 +1,4 @@
 import { Router } from 'express';
-import { readCursor } from './cursor.ts';
 import { only } from './errors.ts';
 import { callerOf } from './identity.ts';
 import { watch } from './watchers.ts';
@@ -10,7 +9,7 @@ export function events(): Router {
   router.head('/events', only('GET'));
   router.get('/events', async (request, response) => {
     const lastEventId = request.headers['last-event-id']?.toString();
-    await watch(response, callerOf(response), readCursor(lastEventId, new Date()));
+    await watch(request, response, callerOf(response), lastEventId);
   });
   router.all('/events', only('GET'));
   return router;

@@ -9,16 +9,26 @@ export interface OwnFact {
   moment: Moment;
 }
 
-/** What has happened to each of these customers since then, in order, as the timelines tell it. */
-export async function findFacts(userIds: string[], since: Date): Promise<Map<string, OwnFact[]>> {
-  const { stories, notifications, accounts, deposits } = await findRecent(userIds, since);
+/** What has happened to customers, and those of whom too much has happened to read all of it. */
+interface Facts {
+  of: Map<string, OwnFact[]>;
+  cut: Set<string>;
+}
+
+/**
+ * What has happened to each of these customers since then, in order, as the timelines show it; of each kind at most
+ * `maxRows` a customer are read.
+ */
+export async function findFacts(userIds: string[], since: Date, maxRows: number): Promise<Facts> {
+  const { stories, notifications, accounts, deposits, cut } = await findRecent(userIds, since, maxRows);
   const facts = [
     ...stories.flatMap((story) => timeline(story).map((moment) => owned(story.order, moment))),
     ...notifications.flatMap((notification) => telling(notification).map((moment) => owned(notification, moment))),
     ...accounts.map((account) => owned(account, opening(account))),
     ...deposits.map((deposit) => owned(deposit, depositing(deposit))),
   ];
-  return Map.groupBy(facts.filter(({ moment }) => moment.at >= since).toSorted(byTime), ({ userId }) => userId);
+  const recent = facts.filter(({ moment }) => moment.at >= since).toSorted(byTime);
+  return { of: Map.groupBy(recent, ({ userId }) => userId), cut };
 }
 
 const byTime = (a: OwnFact, b: OwnFact) => a.moment.at.getTime() - b.moment.at.getTime();

@@ -3,6 +3,29 @@ import { brokerAnswers } from '#platform/broker-client.ts';
 import { only } from './errors.ts';
 import { databaseAnswers } from './queries.ts';
 
+const keptForMs = 1_000;
+
+interface Report {
+  status: 'ready' | 'degraded';
+  database: 'up' | 'down';
+  broker: 'up' | 'down';
+}
+
+let asked: Promise<Report> | undefined;
+let askedAt = -Infinity;
+
+/** What database and broker say, asked at most once a second, however many want to know. */
+function report(): Promise<Report> {
+  if (asked && performance.now() - askedAt < keptForMs) return asked;
+  askedAt = performance.now();
+  asked = Promise.all([databaseAnswers(), brokerAnswers()]).then(([database, broker]) => ({
+    status: database && broker ? 'ready' : 'degraded',
+    database: database ? 'up' : 'down',
+    broker: broker ? 'up' : 'down',
+  }));
+  return asked;
+}
+
 /** `/healthz`: this process serves. `/readyz`: a report on what it needs, never a probe. */
 export function health(): Router {
   const router = Router();
@@ -10,11 +33,8 @@ export function health(): Router {
     response.json({ status: 'ok' });
   });
   router.get('/readyz', async (_request, response) => {
-    const [database, broker] = await Promise.all([databaseAnswers(), brokerAnswers()]);
-    const status = database && broker ? 'ready' : 'degraded';
-    response
-      .status(status === 'ready' ? 200 : 503)
-      .json({ status, database: database ? 'up' : 'down', broker: broker ? 'up' : 'down' });
+    const found = await report();
+    response.status(found.status === 'ready' ? 200 : 503).json(found);
   });
   router.all(['/healthz', '/readyz'], only('GET'));
   return router;

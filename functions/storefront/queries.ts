@@ -1,5 +1,5 @@
 import { many, maybeOne, one, statement } from '#platform/database.ts';
-import type { PageRequest } from './paging.ts';
+import { page, type Page, type PageRequest, type Position } from './paging.ts';
 
 const ping = statement<{ ok: number }>('storefront.ping', 'select 1 as ok');
 
@@ -92,21 +92,68 @@ const orderColumns = `
            when o.status <> 'canceling' then coalesce(o.refunded_at, o.canceled_at, o.paid_at, o.rejected_at)
          end as "settledAt"`;
 
-const orders = statement<Order>(
+interface ListedOrder {
+  id: string;
+  position: string;
+  status: string;
+  lines: number;
+}
+
+const orderList = statement<ListedOrder>(
+  'storefront.order_list',
+  `
+  select o.id, o.created_at::text as position, o.status,
+         coalesce(o.line_count, (select count(*) from ordering.order_lines where order_id = o.id)) as lines
+    from ordering.orders o
+   where o.user_id = $1::uuid
+     and (o.created_at, o.id)
+         < (coalesce($2::timestamptz, 'infinity'), coalesce($3::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+   order by o.created_at desc, o.id desc
+   limit $4::int`,
+);
+
+const ordersById = statement<Order>(
   'storefront.orders',
   `
   select ${orderColumns}
     from ordering.orders o
-   where o.user_id = $1::uuid
-     and o.id < coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-     and ($3::text is null or o.status = $3::text)
-   order by o.id desc
-   limit $4::int`,
+   where o.id = any ($1::uuid[])`,
 );
 
-/** The caller's orders, newest first. */
-export const findOrders = (userId: string, status: string | null, { after, limit }: PageRequest<string>) =>
-  many(orders, [userId, after, status, limit + 1]);
+/** How many orders are read to find those of a status, and how many lines a page has: the cost of a page is bounded. */
+export const bounds = { orders: 1_000, lines: 200 };
+
+/**
+ * A page of the caller's orders, newest first. It ends early where its orders would have too many lines in all, or where
+ * too many orders of another status were read; the cursor goes on there.
+ */
+export async function findOrders(
+  userId: string,
+  status: string | null,
+  { after, limit, cursorOf }: PageRequest<Position>,
+): Promise<Page<Order>> {
+  const maxRows = status === null ? limit + 1 : bounds.orders;
+  const listed = await many(orderList, [userId, ...(after ?? [null, null]), maxRows]);
+  const chosen: ListedOrder[] = [];
+  let last: ListedOrder | undefined;
+  let lines = 0;
+  for (const each of listed) {
+    const isWanted = status === null || each.status === status;
+    const fits = chosen.length < limit && (chosen.length === 0 || lines + each.lines <= bounds.lines);
+    if (isWanted && !fits) break;
+    last = each;
+    if (!isWanted) continue;
+    chosen.push(each);
+    lines += each.lines;
+  }
+  const isAll = listed.length < maxRows && last === listed.at(-1);
+  const found = await many(ordersById, [chosen.map(({ id }) => id)]);
+  const orders = new Map(found.map((its) => [its.id, its]));
+  return {
+    data: chosen.flatMap(({ id }) => orders.get(id) ?? []),
+    nextCursor: isAll || !last ? null : cursorOf([last.position, last.id]),
+  };
+}
 
 const order = statement<Order>(
   'storefront.order',
@@ -130,38 +177,56 @@ interface Notification {
   createdAt: Date;
 }
 
-const notifications = statement<Notification>(
+interface ListedNotification extends Notification {
+  position: string;
+}
+
+const notificationColumns = `
+         id, order_id as "orderId", template, recipient as "to", subject, status, sent_at as "sentAt",
+         created_at as "createdAt", created_at::text as position`;
+
+const afterPosition = `
+         (created_at, id)
+         < (coalesce($2::timestamptz, 'infinity'), coalesce($3::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))`;
+
+const notifications = statement<ListedNotification>(
   'storefront.notifications',
   `
-  select id, order_id as "orderId", template, recipient as "to", subject, status, sent_at as "sentAt",
-         created_at as "createdAt"
+  select ${notificationColumns}
     from notifying.notifications
    where user_id = $1::uuid
-     and id < coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-   order by id desc
-   limit $3::int`,
+     and ${afterPosition}
+   order by created_at desc, id desc
+   limit $4::int`,
 );
 
-const notificationsOfOrder = statement<Notification>(
+const notificationsOfOrder = statement<ListedNotification>(
   'storefront.notifications_of_order',
   `
-  select id, order_id as "orderId", template, recipient as "to", subject, status, sent_at as "sentAt",
-         created_at as "createdAt"
+  select ${notificationColumns}
     from notifying.notifications
    where user_id = $1::uuid
-     and id < coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+     and ${afterPosition}
          -- facts of an order begin with its id, and "/" comes after "."
-     and fact > $4::text || '.'
-     and fact < $4::text || '/'
-   order by id desc
-   limit $3::int`,
+     and fact > $5::text || '.'
+     and fact < $5::text || '/'
+   order by created_at desc, id desc
+   limit $4::int`,
 );
 
-/** What the caller was told, newest first; of one order if `orderId` is given. */
-export const findNotifications = (userId: string, orderId: string | null, { after, limit }: PageRequest<string>) =>
-  orderId === null
-    ? many(notifications, [userId, after, limit + 1])
-    : many(notificationsOfOrder, [userId, after, limit + 1, orderId]);
+/** A page of what the caller was notified of, newest first; of one order if `orderId` is given. */
+export async function findNotifications(
+  userId: string,
+  orderId: string | null,
+  wanted: PageRequest<Position>,
+): Promise<Page<Notification>> {
+  const values = [userId, ...(wanted.after ?? [null, null]), wanted.limit + 1];
+  const rows = await (orderId === null
+    ? many(notifications, values)
+    : many(notificationsOfOrder, [...values, orderId]));
+  const { data, nextCursor } = page(rows, wanted, ({ position, id }): Position => [position, id]);
+  return { data: data.map(({ position: _position, ...notification }) => notification), nextCursor };
+}
 
 interface LedgerReport {
   accounts: number;

@@ -7,7 +7,7 @@ import { uuid } from '#platform/uuid.ts';
 import { findDeliveries } from './deliveries.ts';
 import { only } from './errors.ts';
 import { callerOf } from './identity.ts';
-import { page, pageRequest, readQuery } from './paging.ts';
+import { page, pageRequest, position, readQuery } from './paging.ts';
 import * as query from './queries.ts';
 import { findStory } from './stories.ts';
 import { timeline } from './timeline.ts';
@@ -39,10 +39,9 @@ export function reads(): Router {
   });
 
   router.get('/orders', async (request, response) => {
-    const wanted = pageRequest(request, uuid);
+    const wanted = pageRequest(request, position);
     const { status = null } = readQuery(request, ordersQuery);
-    const orders = await query.findOrders(callerOf(response).id, status, wanted);
-    response.json(page(orders, wanted, ({ id }) => id));
+    response.json(await query.findOrders(callerOf(response).id, status, wanted));
   });
   router.all('/orders', only('GET', 'POST'));
 
@@ -56,10 +55,9 @@ export function reads(): Router {
   });
 
   router.get('/notifications', async (request, response) => {
-    const wanted = pageRequest(request, uuid);
+    const wanted = pageRequest(request, position);
     const { orderId = null } = readQuery(request, notificationsQuery);
-    const notifications = await query.findNotifications(callerOf(response).id, orderId, wanted);
-    response.json(page(notifications, wanted, ({ id }) => id));
+    response.json(await query.findNotifications(callerOf(response).id, orderId, wanted));
   });
 
   const readOnly = ['/users/me', '/accounts/me', '/accounts/me/entries', '/products', '/notifications'];

@@ -15,6 +15,10 @@ export const storefrontSettings = settings({
   STREAM_LIMIT: wholeNumber(1, 100_000).default(500),
   /** Open event streams of one customer. */
   STREAM_LIMIT_PER_USER: wholeNumber(1, 100_000).default(5),
+  /** Open event streams of all customers of one address. */
+  STREAM_LIMIT_PER_ADDRESS: wholeNumber(1, 100_000).default(50),
+  /** Signs cursors, so that only what the shop has handed out is looked up: 32 bytes or more in base64url. */
+  CURSOR_KEY: z.string().regex(/^[\w-]{43,}$/, 'must be 32 bytes or more in base64url'),
   /** Which proxies may say where a request comes from (Express `trust proxy`), for example `uniquelocal`. */
   TRUST_PROXY: z
     .string()

@@ -120,24 +120,88 @@ const clock = statement<{ now: Date }>('storefront.clock', 'select clock_timesta
 /** The database's clock, which all times here are of. */
 export const databaseTime = async (): Promise<Date> => (await one(clock)).now;
 
+// What has happened since then is read by the database's times, at most so many rows of each customer. What changes late –
+// an order that is settled, a mail that is sent – is looked for among the newest of the last two hours, and by what
+// customers are notified of.
+const lateRows = 200;
+const lookBack = '2 hours';
+
 const recentOrders = statement<StoryOrder>(
   'storefront.recent_orders',
   `
+  with found as (
+    select o.id
+      from unnest($1::uuid[]) as w (user_id)
+     cross join lateral (
+       select id
+         from ordering.orders
+        where user_id = w.user_id
+          and created_at >= $2::timestamptz
+        order by created_at desc
+        limit $3::int) as o
+    union
+    select o.id
+      from unnest($1::uuid[]) as w (user_id)
+     cross join lateral (
+       select id, status, greatest(paid_at, rejected_at, canceled_at, refunded_at) as settled_at
+         from ordering.orders
+        where user_id = w.user_id
+          and created_at < $2::timestamptz
+          and created_at > $2::timestamptz - interval '${lookBack}'
+        order by created_at desc
+        limit ${lateRows}) as o
+           -- of an order in flight the charge may be new; of a settled one it is older than what settled it
+     where o.status in ('pending', 'canceling')
+        or o.settled_at >= $2::timestamptz
+    union
+    select o.id
+      from unnest($1::uuid[]) as w (user_id)
+     cross join lateral (
+       select id
+         from ordering.orders
+        where user_id = w.user_id
+          and cancel_requested_at >= $2::timestamptz
+        order by cancel_requested_at desc
+        limit $3::int) as o
+    union
+    select n.order_id
+      from unnest($1::uuid[]) as w (user_id)
+     cross join lateral (
+       select order_id
+         from notifying.notifications
+        where user_id = w.user_id
+          and created_at >= $2::timestamptz
+        order by created_at desc
+        limit $3::int) as n
+  )
   select ${orderColumns}
-    from ordering.orders o
-   where user_id = any ($1::uuid[])
-         -- of an order that is under way the charge may be new; of a settled one it is older than what settled it
-     and (status in ('pending', 'canceling')
-          or greatest(created_at, paid_at, rejected_at, cancel_requested_at, canceled_at, refunded_at) >= $2::timestamptz)`,
+    from ordering.orders
+         -- an array, not a join: planned while the table was small, a join walks through all of it
+   where id = any (array(select id from found))`,
 );
 
 const recentNotifications = statement<StoryNotification>(
   'storefront.recent_notifications',
   `
-  select ${notificationColumns}
-    from notifying.notifications
-   where user_id = any ($1::uuid[])
-     and greatest(created_at, sent_at) >= $2::timestamptz`,
+  select ${notificationColumns.replaceAll('user_id', 'n.user_id')}
+    from unnest($1::uuid[]) as w (user_id)
+   cross join lateral (
+     (select *
+        from notifying.notifications
+       where user_id = w.user_id
+         and created_at >= $2::timestamptz
+       order by created_at desc
+       limit $3::int)
+     union all
+     (select *
+        from (select *
+                from notifying.notifications
+               where user_id = w.user_id
+                 and created_at < $2::timestamptz
+                 and created_at > $2::timestamptz - interval '${lookBack}'
+               order by created_at desc
+               limit ${lateRows}) as late
+       where sent_at >= $2::timestamptz)) as n`,
 );
 
 export interface AccountOpening {
@@ -166,20 +230,44 @@ export interface Deposit {
 const recentDeposits = statement<Deposit>(
   'storefront.recent_deposits',
   `
-  select id, user_id as "userId", amount::bigint, currency, created_at as "createdAt"
-    from billing.deposits
-   where user_id = any ($1::uuid[])
-     and created_at >= $2::timestamptz`,
+  select d.id, d.user_id as "userId", d.amount::bigint, d.currency, d.created_at as "createdAt"
+    from unnest($1::uuid[]) as w (user_id)
+   cross join lateral (
+     select *
+       from billing.deposits
+      where user_id = w.user_id
+        and created_at >= $2::timestamptz
+      order by created_at desc
+      limit $3::int) as d`,
 );
 
-/** Everything of these customers in which something has happened since then, and maybe more. */
-export async function findRecent(userIds: string[], since: Date) {
-  const which = [userIds, since];
+/**
+ * Everything of these customers in which something has happened since then, and maybe more; of each kind at most
+ * `maxRows` a customer. `cut` are the customers of whom there was more.
+ */
+export async function findRecent(userIds: string[], since: Date, maxRows: number) {
+  const which = [userIds, since, maxRows];
   const [orders, told, accounts, deposits] = await Promise.all([
     many(recentOrders, which),
     many(recentNotifications, which),
-    many(recentAccounts, which),
+    many(recentAccounts, which.slice(0, 2)),
     many(recentDeposits, which),
   ]);
-  return { stories: await storiesOf(orders, []), notifications: told, accounts, deposits };
+  const cut = new Set(
+    [
+      orders.filter(({ createdAt }) => createdAt >= since),
+      orders.filter(({ cancelRequestedAt }) => cancelRequestedAt && cancelRequestedAt >= since),
+      told.filter(({ createdAt }) => createdAt >= since),
+      deposits,
+    ].flatMap((rows) => reaching(rows, maxRows)),
+  );
+  return { stories: await storiesOf(orders, []), notifications: told, accounts, deposits, cut };
+}
+
+/** The customers who have as many rows as are read of one. */
+function reaching(rows: { userId: string }[], maxRows: number): string[] {
+  if (rows.length < maxRows) return [];
+  return [...Map.groupBy(rows, ({ userId }) => userId)].flatMap(([userId, own]) =>
+    own.length >= maxRows ? [userId] : [],
+  );
 }

@@ -1,8 +1,9 @@
-import type { ServerResponse } from 'node:http';
+import type { Request, Response } from 'express';
+import { ipKeyGenerator } from 'express-rate-limit';
 import { repeat } from '#platform/background.ts';
 import { Problem } from '#platform/problem.ts';
 import type { Authenticated } from '#platform/token.ts';
-import { windowMs, writeCursor, type Cursor } from './cursor.ts';
+import { readCursor, windowMs, writeCursor } from './cursor.ts';
 import { findFacts, type OwnFact } from './facts.ts';
 import { storefrontSettings } from './settings.ts';
 import { databaseTime } from './stories.ts';
@@ -10,51 +11,73 @@ import { databaseTime } from './stories.ts';
 const heartbeatMs = 15_000;
 /** Who is so far behind gets this much and has to take the stream up again. */
 const maxBehindBytes = 2_000_000;
+/** Rows of each kind that are read of a customer to take a stream up again, and by each poll. */
+const maxRows = { again: 1_000, poll: 5_000 };
 
 interface Watcher {
   userId: string;
-  response: ServerResponse;
+  response: Response;
   /** Everything of before is told, or was before the stream began. */
   since: Date;
   /** What was told of what has happened since then, by its key: when it happened. */
   told: Map<string, Date>;
+  /** When the client was last asked to read its lists again. */
+  resetAt?: Date;
 }
 
-// who has a seat, and of them those whose stream has begun
-const seats = new Map<ServerResponse, string>();
+interface Seat {
+  userId: string;
+  address: string;
+}
+
+// open streams, and of them those that have begun
+const seats = new Map<Response, Seat>();
 const watchers = new Set<Watcher>();
 
-/** Streams what happens to a customer until the token expires; what has happened since `cursor`, if there is one. */
-export async function watch(response: ServerResponse, caller: Authenticated, cursor?: Cursor): Promise<void> {
-  takeSeat(response, caller.id);
+/** Streams what happens to a customer until the token expires; what has happened since `lastEventId`, if there is one. */
+export async function watch(
+  request: Request,
+  response: Response,
+  caller: Authenticated,
+  lastEventId: string | undefined,
+): Promise<void> {
+  takeSeat(response, { userId: caller.id, address: ipKeyGenerator(request.ip ?? '') });
   const now = await databaseTime();
+  const cursor = readCursor(lastEventId, caller.id, now);
   const since = new Date((cursor?.at ?? now).getTime() - windowMs);
-  const facts = (await findFacts([caller.id], since)).get(caller.id) ?? [];
+  const found = await findFacts([caller.id], since, maxRows.again);
+  const facts = found.of.get(caller.id) ?? [];
+  const isCut = cursor !== undefined && found.cut.has(caller.id);
   if (response.closed) return;
   const told = new Map(
     cursor ? cursor.keys.map((key) => [key, cursor.at]) : facts.map(({ key, moment }) => [key, moment.at]),
   );
-  const watcher = { userId: caller.id, response, since, told };
+  const watcher: Watcher = { userId: caller.id, response, since, told };
   response.writeHead(200, {
     'content-type': 'text/event-stream',
     'cache-control': 'no-store',
     'x-accel-buffering': 'no', // a proxy that gathers answers is told not to
   });
   response.write('retry: 1000\n\n');
-  if (!cursor) response.write(`id: ${writeCursor({ at: now, keys: [...told.keys()] })}\n\n`);
-  tell(watcher, facts, now);
+  if (!cursor) response.write(`id: ${writeCursor({ at: now, keys: [...told.keys()] }, caller.id)}\n\n`);
+  if (isCut) reset(watcher, now);
+  else tell(watcher, facts, now);
   begin(watcher, now, caller.expiresAtMs);
 }
 
-function takeSeat(response: ServerResponse, userId: string): void {
-  const own = [...seats.values()].filter((taken) => taken === userId).length;
+function takeSeat(response: Response, { userId, address }: Seat): void {
+  const taken = [...seats.values()];
+  const own = taken.filter((seat) => seat.userId === userId).length;
   if (own >= storefrontSettings.STREAM_LIMIT_PER_USER) {
     throw new Problem('too_many_requests', `You have ${own} streams open.`, { retryAfterSeconds: 5 });
+  }
+  if (taken.filter((seat) => seat.address === address).length >= storefrontSettings.STREAM_LIMIT_PER_ADDRESS) {
+    throw new Problem('too_many_requests', 'Too many streams are open from your address.', { retryAfterSeconds: 5 });
   }
   if (seats.size >= storefrontSettings.STREAM_LIMIT) {
     throw new Problem('unavailable', 'Too many streams are open.', { retryAfterSeconds: 5 });
   }
-  seats.set(response, userId);
+  seats.set(response, { userId, address });
   response.once('close', () => seats.delete(response));
 }
 
@@ -89,9 +112,25 @@ async function look(): Promise<void> {
   const now = await databaseTime();
   const userIds = [...new Set([...watchers].map(({ userId }) => userId))];
   // since the last look that succeeded, also when the database was away for longer
-  const facts = await findFacts(userIds, new Date(lookedAt.getTime() - windowMs));
+  const { of, cut } = await findFacts(userIds, new Date(lookedAt.getTime() - windowMs), maxRows.poll);
   lookedAt = now;
-  for (const watcher of watchers) tell(watcher, facts.get(watcher.userId) ?? [], now);
+  for (const watcher of watchers) {
+    if (cut.has(watcher.userId)) reset(watcher, now);
+    else tell(watcher, of.get(watcher.userId) ?? [], now);
+  }
+}
+
+/**
+ * More has happened than is read at once: says so, once in a window, and goes on from now. The client reads its lists
+ * again, as after the 410 of a watch in Kubernetes.
+ */
+function reset(watcher: Watcher, now: Date): void {
+  if (watcher.resetAt && now.getTime() - watcher.resetAt.getTime() < windowMs) return;
+  watcher.resetAt = now;
+  watcher.since = now;
+  watcher.told.clear();
+  const id = writeCursor({ at: new Date(now.getTime() + windowMs), keys: [] }, watcher.userId);
+  watcher.response.write(`id: ${id}\nevent: reset\ndata: {"reason":"too much has happened"}\n\n`);
 }
 
 /** Sends what was not sent yet. Its id says how far the stream has come with it. */
@@ -105,7 +144,9 @@ function tell(watcher: Watcher, facts: OwnFact[], now: Date): void {
     keys.push(key);
     // what is read because a stream is taken up again may lie further back
     const at = new Date(Math.min(now.getTime(), moment.at.getTime() + windowMs));
-    response.write(`id: ${writeCursor({ at, keys })}\nevent: ${moment.type}\ndata: ${JSON.stringify(moment)}\n\n`);
+    response.write(
+      `id: ${writeCursor({ at, keys }, watcher.userId)}\nevent: ${moment.type}\ndata: ${JSON.stringify(moment)}\n\n`,
+    );
     if (response.writableLength > maxBehindBytes) response.end();
   }
   watcher.since = new Date(Math.max(watcher.since.getTime(), now.getTime() - windowMs));

@@ -18,6 +18,7 @@ Object.assign(process.env, {
   MAILS_PER_HOUR: '0',
   LOG_LEVEL: process.env['LOG_LEVEL'] ?? 'silent',
   EVENT_KEYS: `test:${Buffer.alloc(32, 1).toString('base64url')}`,
+  CURSOR_KEY: Buffer.alloc(32, 2).toString('base64url'),
   TOKEN_PRIVATE_KEY: JSON.stringify({
     kty: 'OKP',
     crv: 'Ed25519',

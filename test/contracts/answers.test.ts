@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { uuidv7 } from 'uuidv7';
 import { rows } from '#local/testing/database.ts';
@@ -137,7 +138,8 @@ const special: Record<string, (operation: Operation) => Promise<Reply>> = {
     return send(operation, {}, filled(operation.path, id));
   },
   'POST /v1/admin/dead-letters/replay 202': (operation) => send(operation),
-  'GET /readyz 503': (operation) => withoutDatabase(() => send(operation)),
+  // the report of before is good for a second
+  'GET /readyz 503': (operation) => withoutDatabase(() => pause(1_000).then(() => send(operation))),
 };
 
 /** The letter that came of the event which the shop has not signed. */

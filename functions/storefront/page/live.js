@@ -47,9 +47,11 @@ async function listen(signal) {
   if (!answer.ok || !answer.body) throw new Refused('There is no stream.', { status: answer.status });
   state.live = true;
   changed();
-  for await (const { id, data } of messages(answer.body)) {
+  for await (const { id, event, data } of messages(answer.body)) {
     if (signal.aborted) return;
-    if (data) happened(JSON.parse(data));
+    // more has happened than the stream shows
+    if (event === 'reset') void refresh('account', 'orders', 'mails', 'timeline');
+    else if (data) happened(JSON.parse(data));
     if (id) lastEventId = id;
   }
 }
@@ -69,7 +71,7 @@ async function* messages(body) {
     for (const block of blocks) {
       /** @type {Record<string, string>} */
       const fields = Object.fromEntries(block.split('\n').map((line) => line.split(/: ?(.*)/s, 2)));
-      yield { id: fields['id'], data: fields['data'] };
+      yield { id: fields['id'], event: fields['event'], data: fields['data'] };
     }
   }
 }

@@ -1,0 +1,16 @@
+import { expect, test } from '@jest/globals';
+import { seal, unseal } from './seal.ts';
+
+const scope = { purpose: 'orders', userId: 'ann' };
+
+test('what was sealed is read by the caller and for the purpose that it was sealed for', () => {
+  const sealed = seal('a.b', scope);
+  expect(unseal(sealed, scope)).toBe('a.b');
+  expect(unseal(sealed, { ...scope, userId: 'bob' })).toBeUndefined();
+  expect(unseal(sealed, { ...scope, purpose: 'notifications' })).toBeUndefined();
+});
+
+test.each(['', '.', 'a.b', 'a.b.', seal('a.b', scope).slice(0, -1), seal('a.b', scope).replace('a', 'b')])(
+  'what was not sealed, or was altered, is nothing: %s',
+  (text) => expect(unseal(text, scope)).toBeUndefined(),
+);
