@@ -4,6 +4,7 @@
 import { z } from 'zod';
 import { ensureAdmin } from '#database/admin.ts';
 import { migrate } from '#database/migrate.ts';
+import { refuseSharedSessions } from '#database/pooler.ts';
 import { setRolePasswords } from '#database/roles.ts';
 import { email } from '#platform/email.ts';
 import { settings } from '#platform/settings.ts';
@@ -15,7 +16,8 @@ const { DATABASE_URL, DATABASE_ROLES_KEY, ADMIN_EMAIL, ADMIN_PASSWORD } = settin
   ADMIN_EMAIL: email,
   ADMIN_PASSWORD: password,
 });
-await migrate(DATABASE_URL);
+await refuseSharedSessions(DATABASE_URL);
+await migrate(DATABASE_URL, { report: (line) => process.stdout.write(`${line}\n`) });
 await setRolePasswords(DATABASE_URL, DATABASE_ROLES_KEY);
 await ensureAdmin(DATABASE_URL, ADMIN_EMAIL, ADMIN_PASSWORD);
 process.stdout.write('The database is up to date.\n');

@@ -1,4 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import { refuseSharedSessions } from '#database/pooler.ts';
 import type { Options } from '#local/options.ts';
 import type { Postgres } from '#local/postgres.ts';
 
@@ -7,7 +8,10 @@ export type Stop = () => Promise<void>;
 
 /** The database: the one from the settings, or one of our own. Gives its URL. */
 export async function startDatabase({ databaseUrl, dataDir }: Options, stops: Stop[]): Promise<string> {
-  if (databaseUrl) return databaseUrl;
+  if (databaseUrl) {
+    await refuseSharedSessions(databaseUrl);
+    return databaseUrl;
+  }
   const { startPostgres } = await import('#local/postgres.ts');
   const postgres = await keepRunning('Postgres', stops, (onExit, last?: Postgres) =>
     // on the same port, so that connections find it again

@@ -100,7 +100,7 @@ async function openShop(options: Options, { adminPassword, rolesKey }: Given, st
     import('#database/admin.ts'),
     import('#database/roles.ts'),
   ]);
-  await migrate(ownerUrl);
+  await migrate(ownerUrl, { report: say });
   await setRolePasswords(ownerUrl, rolesKey);
   await ensureAdmin(ownerUrl, options.adminEmail, adminPassword);
   // no function gets to see the owner's address

@@ -16,6 +16,15 @@ const { DATABASE_URL, DATABASE_POOL, K_SERVICE } = settings({
 const types = new pg.TypeOverrides();
 types.setTypeParser(pg.types.builtins.INT8, Number);
 
+// A statement that waits for a lock or runs for too long is ended, and its event delivered again. A plan is kept from its
+// first use on; made while a table was still empty, it must not be one that scans it.
+const session = `
+  set lock_timeout = '3s';
+  set statement_timeout = '8s';
+  set idle_in_transaction_session_timeout = '10s';
+  set plan_cache_mode = force_generic_plan;
+  set enable_seqscan = off`;
+
 const pool = new pg.Pool({
   connectionString: DATABASE_URL,
   max: DATABASE_POOL,
@@ -24,11 +33,11 @@ const pool = new pg.Pool({
   // a new connection costs a log-in and a plan a statement
   idleTimeoutMillis: 5 * 60_000,
   types,
-  // a statement that waits for a lock or runs for too long is given up and its event delivered again
-  // A plan is kept from its first use on; made while a table was still empty, it must not be one that scans it.
-  options:
-    '-c lock_timeout=3s -c statement_timeout=8s -c idle_in_transaction_session_timeout=10s ' +
-    '-c plan_cache_mode=force_generic_plan -c enable_seqscan=off',
+  // Not as options of the connection, which poolers refuse; a pooler in session mode keeps what is set.
+  // oxlint-disable-next-line typescript/no-misused-promises -- the pool waits for it
+  onConnect: async (client) => {
+    await client.query(session);
+  },
 });
 // without a listener a terminated idle connection would end the process
 pool.on('error', (error) => log.warn({ err: error.message }, 'an idle database connection was lost'));

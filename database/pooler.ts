@@ -1,0 +1,34 @@
+import { randomUUID } from 'node:crypto';
+import pg from 'pg';
+
+/**
+ * Refuses a connection pooler that gives each transaction another session, as PgBouncer in transaction or statement mode
+ * does: prepared statements, the settings of a session and advisory locks would be those of somebody else. A pooler in
+ * session mode is as good as the server itself. Throws one sentence.
+ */
+export async function refuseSharedSessions(databaseUrl: string): Promise<void> {
+  const [first, second] = [databaseUrl, databaseUrl].map((connectionString) => new pg.Client({ connectionString }));
+  if (!first || !second) return;
+  const mark = randomUUID();
+  const marked = async (client: pg.Client) =>
+    (await client.query<{ mark: string | null }>(`select current_setting('shop.session', true) as mark`)).rows[0]?.mark;
+  try {
+    await first.connect();
+    await first.query(`select set_config('shop.session', $1, false)`, [mark]);
+    await second.connect();
+    // an open transaction keeps its session: the other client's, if the two share one
+    await second.query('begin');
+    const isShared = (await marked(second)) === mark || (await marked(first)) !== mark;
+    await second.query('rollback');
+    if (isShared) throw new Error(refusal);
+  } catch (error) {
+    if (/statement pooling/i.test((error as Error).message)) throw new Error(refusal, { cause: error });
+    throw error;
+  } finally {
+    await Promise.all([first, second].map((client) => client.end().catch(() => undefined)));
+  }
+}
+
+const refusal =
+  'DATABASE_URL leads to a pooler in transaction mode, with which prepared statements do not work: ' +
+  'set its pool_mode to session, or connect to Postgres itself.';
