@@ -12,6 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { startPostgres } from '#local/postgres.ts';
+import { explain } from '#local/postgres/explain.ts';
 import type { Postgres, PostgresOptions } from '#local/postgres.ts';
 
 const run = promisify(execFile);
@@ -145,6 +146,18 @@ test('what an operator has to put right is one sentence', async () => {
   await expect(startPostgres({ dataDir: version })).rejects.toThrow(/did not start in .*PG_VERSION: EEXIST/);
   await rm(join(dataDir, 'postgres.password'));
   await expect(startPostgres({ dataDir })).rejects.toThrow(/postgres.password cannot be read: put it back/);
+});
+
+// as initdb 18 says it: for a user without a passwd entry, and with a /dev/shm of 16 KB
+test.each([
+  ['initdb: could not look up effective user ID 12345: user does not exist', 'has no entry in /etc/passwd'],
+  [
+    'FATAL:  could not resize shared memory segment "/PostgreSQL.1" to 1048576 bytes: No space left on device',
+    'shared memory of this system (/dev/shm) is too small',
+  ],
+  ['FATAL:  could not write to file "pg_wal/xlogtemp.7": No space left on device', 'is full'],
+])('what the system lacks is one sentence: %s', (said, sentence) => {
+  expect(explain(said, '/data').message).toContain(sentence);
 });
 
 const whereOnlyRootMayEnter = async () => {

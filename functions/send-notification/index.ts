@@ -11,6 +11,7 @@ import { look } from '#platform/due.ts';
 import type { EventContract, EventData } from '#platform/event.ts';
 import { onEvents, when } from '#platform/on-event.ts';
 import { Problem } from '#platform/problem.ts';
+import './mail-age.ts';
 import { sendDue, sendSoon } from './outgoing.ts';
 import { findFacts, recordNotifications, type NewNotification } from './queries.ts';
 import { subjectOf, type Template } from './mails.ts';

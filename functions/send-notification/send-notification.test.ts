@@ -365,6 +365,17 @@ describe('when the mail server has its own mind', () => {
     },
   );
 
+  test('the age of the oldest mail that waits can be watched', async () => {
+    verdict = Object.assign(new Error('later'), { responseCode: 451 });
+    const { event } = await paidOrder();
+    await tell(event);
+    await notificationOf(event.id);
+    await rows(`update notifying.notifications set created_at = now() - interval '1 hour' where fact = $1`, [event.id]);
+    const { oldestMail } = await import('./mail-age.ts');
+    expect((await oldestMail.get()).values[0]?.value).toBeGreaterThan(3_599);
+    await rows(`update notifying.notifications set due_at = null, status = 'failed' where fact = $1`, [event.id]);
+  });
+
   test('a mail that somebody is sending is not taken over', async () => {
     const { event } = await paidOrder();
     await tell(event);

@@ -1,5 +1,18 @@
 const reasons: [pattern: RegExp, sentence: (folder: string) => string][] = [
   [
+    /could not look up effective user ID/,
+    () =>
+      'The user of this process has no entry in /etc/passwd, which Postgres needs: start as a user that the system (or ' +
+      'the image) knows, or set DATABASE_URL to a Postgres of your own.',
+  ],
+  [
+    // before what says that a disk is full: the system uses the same words
+    /shared memory/i,
+    () =>
+      'The shared memory of this system (/dev/shm) is too small for Postgres: give it 64 MB, in a container with ' +
+      '--shm-size=64m, or set DATABASE_URL to a Postgres of your own.',
+  ],
+  [
     /ENOSPC|No space left on device|could not extend file|EDQUOT|quota exceeded/i,
     (folder) => `The disk that holds ${folder} is full: free some space and start again.`,
   ],

@@ -1,0 +1,30 @@
+import { Gauge } from 'prom-client';
+import { one, statement } from '#platform/database.ts';
+import { thisFunction } from '#platform/log.ts';
+import { registry } from '#platform/metrics.ts';
+
+const oldest = statement<{ seconds: number }>(
+  'send-notification.oldest',
+  `
+  select coalesce(extract(epoch from clock_timestamp() - min(created_at)), 0)::float8 as seconds
+    from (select created_at
+            from notifying.notifications
+           where due_at < 'infinity'
+                 -- a digest is held until it is due
+             and (digest_at is null or due_at < now())
+           order by due_at
+           limit 10000) as queued`,
+);
+
+/** By the database's clock; nothing while the database is away. */
+export const oldestMail = new Gauge({
+  name: 'shop_mails_oldest_seconds',
+  help: 'Age of the oldest mail that waits to be sent, in the whole shop; 0 if there is none',
+  labelNames: ['function'] as const,
+  registers: [registry],
+  async collect() {
+    this.reset();
+    const found = await one(oldest).catch(() => undefined);
+    if (found) this.set({ function: thisFunction }, found.seconds);
+  },
+});
