@@ -7,6 +7,7 @@ usage() {
   cat <<'X'
 ./shop.sh start    installs what is missing, builds the image, deploys every function, and waits until all is ready
 ./shop.sh test     runs the Postman story through Kourier
+./shop.sh verify   asks the shop whether all that it has stored fits together
 ./shop.sh keys STEP  a step in the rotation of the keys of events and tokens: accept, sign, retire (docs/operations.md)
 ./shop.sh status   shows what runs
 ./shop.sh stop     removes what start made
@@ -61,7 +62,7 @@ main() {
     esac
   done
   case $command in
-    start | test | keys | status | stop) tools "$command"; "do_$command" ;;
+    start | test | verify | keys | status | stop) tools "$command"; "do_$command" ;;
     -h | --help | help) usage ;;
     *) usage >&2; exit 1 ;;
   esac
@@ -298,9 +299,22 @@ forward_to() { # NAMESPACE TARGET PORT: prints the local port
 
 secret() { kubectl -n $namespace get secret "$1" -o "jsonpath={.data.$2}" | base64 -d; }
 
-do_test() {
+need_shop() {
   [ -e node_modules ] || die "Run \"npm ci\" first."
   kubectl -n $namespace get ksvc storefront >/dev/null 2>&1 || die "The shop does not run here: ./shop.sh start comes first."
+}
+
+do_verify() {
+  need_shop
+  local shop status=0
+  shop=$(forward_to kourier-system service/kourier 80)
+  BASE_URL=http://127.0.0.1:$shop HOST_HEADER=arch.homework \
+    ADMIN_EMAIL=$(secret admin email) ADMIN_PASSWORD=$(secret admin password) npm run --silent verify || status=$?
+  return $status
+}
+
+do_test() {
+  need_shop
   local shop mails status=0
   shop=$(forward_to kourier-system service/kourier 80)
   mails=$(forward_to $namespace service/mail-catcher 1080)

@@ -62,12 +62,19 @@ const bulkReplay = named(
 const ledgerReport = named(
   'LedgerReport',
   z.object({
-    balanced: z.boolean(),
+    balanced: z.boolean().meta({ description: 'Nothing differs.' }),
     accounts: count,
     transfers: count,
-    differences: z.array(
-      z.object({ accountId: uuid, balance: z.int(), transferred: z.int(), version: count, movements: count }),
-    ),
+    orders: count,
+    differences: z
+      .array(
+        z.object({
+          invariant: z.string().meta({ description: 'What must hold.' }),
+          subject: z.string().meta({ description: 'The id of the account, transfer, order or deposit.' }),
+          detail: z.string(),
+        }),
+      )
+      .meta({ description: 'The first hundred.' }),
   }),
 );
 
@@ -142,7 +149,9 @@ export const adminRoutes: Route[] = [
     method: 'get',
     path: '/v1/admin/ledger/verify',
     summary: 'Verify the ledger',
-    description: 'Compares every balance with the sum of its transfers.',
+    description:
+      'Compares balances, transfers, charges, orders, lines, deposits and notifications with each other, in steps and ' +
+      'beside the work of the shop. What may still be in flight is left out: the last 15 minutes.',
     who: 'admin',
     answers: { 200: { description: 'What was compared, and what differs.', body: ledgerReport } },
   },

@@ -219,7 +219,7 @@ function writeReport(file: string, content: string): void {
 }
 
 /** The shop that the settings name, or the one that runs on this machine. */
-function findTarget(): Target {
+export function findTarget(): Target {
   const env = settings({
     DATA_DIR: z.string().min(1).default('.data'),
     BASE_URL: z.url({ protocol: /^https?$/ }).optional(),

@@ -112,6 +112,9 @@ export const isBadData = (error: unknown): boolean => /^2[23]/.test(sqlState(err
 /** Whether the statement lost to another one (serialization failure, deadlock): it may be tried again at once. */
 export const isConflict = (error: unknown): boolean => ['40001', '40P01'].includes(sqlState(error) ?? '');
 
+/** Whether the statement took longer than `statement_timeout` (SQLSTATE query_canceled). */
+export const isTimeout = (error: unknown): boolean => sqlState(error) === '57014';
+
 /**
  * Whether the database was in trouble rather than the data or the statement: no connection, no resources,
  * shut down, read-only, a lock or the statement took too long.

@@ -1,3 +1,4 @@
+import { execFile } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { runCollection, type Answer } from '#local/newman.ts';
 import { expectDocumented, operationOf } from './contracts/contract.ts';
@@ -34,6 +35,24 @@ describe.each([
       expect(passed).toBeGreaterThan(50);
     }
   }, 120_000);
+
+  test('leaves a shop in which nothing differs, as npm run verify says', async () => {
+    const verify = (env: Record<string, string>) =>
+      new Promise<{ code: unknown; output: string }>((resolve) => {
+        const options = { env: { ...process.env, NODE_OPTIONS: '', ...env } };
+        execFile(process.execPath, ['local/verify.ts'], options, (error, stdout, stderr) =>
+          resolve({ code: error ? error.code : 0, output: stdout + stderr }),
+        );
+      });
+    expect(await verify({ DATA_DIR: shop.dataDir })).toMatchObject({
+      code: 0,
+      output: expect.stringMatching(/^Nothing differs in \d+ accounts/),
+    });
+    await shop.sql('update billing.accounts set version = version + 1');
+    const broken = await verify({ DATA_DIR: shop.dataDir });
+    expect(broken).toMatchObject({ code: 1, output: expect.stringContaining('I2 each balance is the sum') });
+    expect((await verify({ DATA_DIR: '/nowhere' })).code).toBe(2);
+  }, 60_000);
 
   test('gets answers as the API documents them', () => {
     const ours = answers.flatMap(({ method, url, ...answer }) => {

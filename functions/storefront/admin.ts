@@ -10,7 +10,7 @@ import { only, send } from './errors.ts';
 import { findFigures } from './figures.ts';
 import { adminOnly } from './identity.ts';
 import { pageRequest, position, readQuery } from './paging.ts';
-import { verifyLedger } from './queries.ts';
+import { verify } from './verify.ts';
 
 /** The routes for the administrator. */
 export function admin(): Router {
@@ -53,8 +53,7 @@ export function admin(): Router {
   });
 
   router.get('/ledger/verify', async (_request, response) => {
-    const { accounts, transfers, differences } = await verifyLedger();
-    response.json({ balanced: differences.length === 0, accounts, transfers, differences });
+    response.json(await verify());
   });
 
   router.get('/figures', async (_request, response) => {

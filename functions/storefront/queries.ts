@@ -227,34 +227,3 @@ export async function findNotifications(
   const { data, nextCursor } = page(rows, wanted, ({ position, id }): Position => [position, id]);
   return { data: data.map(({ position: _position, ...notification }) => notification), nextCursor };
 }
-
-interface LedgerReport {
-  accounts: number;
-  transfers: number;
-  differences: { accountId: string; balance: number; transferred: number; version: number; movements: number }[];
-}
-
-const ledger = statement<LedgerReport>(
-  'storefront.ledger',
-  `
-  with moved as (
-    select account_id, count(*) as movements,
-           sum(case kind when 'charge' then -amount::bigint else amount::bigint end) as transferred
-      from billing.transfers
-     group by account_id
-  ), compared as (
-    select a.id, a.balance::bigint as balance, a.version, coalesce(m.movements, 0) as movements,
-           coalesce(m.transferred, 0)::bigint as transferred
-      from billing.accounts a
-      left join moved m on m.account_id = a.id
-  )
-  select count(*) as accounts,
-         coalesce(sum(movements), 0)::bigint as transfers,
-         coalesce(json_agg(json_build_object('accountId', id, 'balance', balance, 'transferred', transferred,
-                                             'version', version, 'movements', movements))
-                    filter (where balance <> transferred or version <> movements), '[]') as differences
-    from compared`,
-);
-
-/** Compares every balance with the sum of its transfers, and every version with their number. */
-export const verifyLedger = () => one(ledger);

@@ -386,17 +386,6 @@ describe('what the operator asks', () => {
     });
   });
 
-  test('the ledger is verified, and a balance that its transfers do not explain is shown', async () => {
-    const { userId, accountId } = await customer({ balance: 10 });
-    const verify = () => ask('/v1/admin/ledger/verify', { as: userId, role: 'admin' });
-    expect((await verify()).body).toMatchObject({ balanced: true, differences: [] });
-    await rows('update billing.accounts set balance = 9 where id = $1', [accountId]);
-    expect((await verify()).body).toMatchObject({
-      balanced: false,
-      differences: [{ accountId, balance: 9, transferred: 10, version: 1, movements: 1 }],
-    });
-  });
-
   test('dead letters tell what, why and how often', async () => {
     await rows(
       `insert into events.dead_letters (id, verified, source, event_id, type, reason, detail, event)

@@ -86,11 +86,11 @@ async function checkLedger() {
 function ledgerReport() {
   const { ledger } = state;
   if (!ledger) return nothing;
-  const { balanced, accounts, transfers, differences } = ledger;
+  const { balanced, accounts, transfers, orders, differences } = ledger;
   return html`<span id="ledger" class="status ${balanced ? 'paid' : 'rejected'}"
       >${balanced ? 'balanced' : 'not balanced'}</span
     >
-    <span>${accounts} accounts, ${transfers} transfers</span>
+    <span>${accounts} accounts, ${transfers} transfers, ${orders} orders</span>
     ${differences.length > 0 ? html`<pre>${JSON.stringify(differences, null, 2)}</pre>` : nothing}`;
 }
 

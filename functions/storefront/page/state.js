@@ -18,7 +18,7 @@
  *   eventId: string, type: string, source: string, times: number, firstParkedAt: string, event?: unknown }} DeadLetter
  * @typedef {{ startedAt: string | null, endsAt: string | null, total: number, waiting: number, replaying: number,
  *   done: number, parked: number }} BulkReplay
- * @typedef {{ balanced: boolean, accounts: number, transfers: number, differences: unknown[] }} Ledger
+ * @typedef {{ balanced: boolean, accounts: number, transfers: number, orders: number, differences: unknown[] }} Ledger
  * @typedef {{ seconds: number, orders: number, decided: number, medianMs: number | null, p99Ms: number | null,
  *   openChains: number }} Figures
  * @typedef {{ view: 'shop' | 'order' | 'shared', id: string }} Place
