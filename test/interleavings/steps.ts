@@ -5,6 +5,7 @@ import { call, deliver } from '#local/testing/calls.ts';
 import type { ShopEvent } from '#platform/event.ts';
 import type { Answer, Context } from '#platform/on-event.ts';
 import { republishDue } from '#platform/outbox.ts';
+import { signRefusal } from '#platform/signature.ts';
 
 type Handle = (context: Context) => Promise<Answer>;
 
@@ -101,6 +102,8 @@ export const steps: Step[] = [
 export const elsewhere = new Set([
   'register-user.insert', // before everything else
   'settle-order.end', // deletes by the key of a chain that has ended, as send-notification.record does
+  'send-notification.find', // the same, of facts that were recorded before
+  'sweep.reopen', // inserts a row that is missing: test/reconciliation.test.ts
   'send-notification.take_due', // notifications after their chains: send-notification.test.ts
   'send-notification.mark',
   'replay-events.replay', // a person's choice: test/flow/dead-letters.ts
@@ -208,7 +211,9 @@ async function relay(): Promise<number> {
 function park({ orderId }: Its, world: World, process: Process): Promise<number> | undefined {
   const event = world.published(`${orderId}.placed`);
   if (!event) return undefined;
-  const given = deadLetter(event, 'http://charge-account', { status: 400, body: 'refused' });
+  const refusal = { by: 'charge-account', code: 'bad_event' };
+  const body = JSON.stringify({ ...refusal, refusal: signRefusal(event, refusal) });
+  const given = deadLetter(event, 'http://charge-account', { status: 400, body });
   return deliver(world.room('park-event', process), given).then(({ status }) => status);
 }
 
