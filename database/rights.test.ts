@@ -60,7 +60,7 @@ const rights: Record<string, Record<string, string>> = {
       'update (status, attempts, due_at, error, sent_at, digest_at)',
     'events.outbox': 'delete, select (id), update (due_at)',
   },
-  'park-event': { 'events.outbox': 'delete, select (id)', 'events.dead_letters': parking },
+  'park-event': { 'events.outbox': 'delete, select (id)', 'events.dead_letters': `delete, ${parking}` },
   'replay-events': {
     'events.outbox': 'delete, insert (id, event, due_at, created_at), select, update (attempts, due_at)',
     'events.dead_letters': 'select, update (replayed_at, bulk_at)',

@@ -104,6 +104,7 @@ create table events.dead_letters (
   last_parked_at timestamp with time zone not null default clock_timestamp(),
   replayed_at timestamp with time zone,
   bulk_at timestamp with time zone,
+  body bytea,
   constraint dead_letters_pkey primary key (id),
   constraint dead_letters_verified_source_event_id_key unique (verified, source, event_id),
   constraint dead_letters_reason_check check (reason = any (array['refused'::text, 'unverified'::text, 'undelivered'::text]))
@@ -270,7 +271,7 @@ grant insert on table billing.transfers to shop_charge_account;
 grant insert on table billing.transfers to shop_deposit_money;
 grant insert, select on table billing.transfers to shop_refund_charge;
 grant select on table billing.transfers to shop_storefront;
-grant insert, select, update (reason, detail, times, last_parked_at) on table events.dead_letters to shop_park_event;
+grant delete, insert, select, update (reason, detail, times, last_parked_at) on table events.dead_letters to shop_park_event;
 grant select, update (replayed_at, bulk_at) on table events.dead_letters to shop_replay_events;
 grant select on table events.dead_letters to shop_storefront;
 grant insert, select, update (reason, detail, times, last_parked_at) on table events.dead_letters to shop_sweep;

@@ -59,7 +59,7 @@ export async function runProcesses({ port, brokerPort, replicas, databaseUrlOf, 
   return {
     sweep: async () => {
       const { headers, body } = writeEvent(ping());
-      await fetch(urls['sweep'] ?? '', { method: 'POST', headers, body });
+      await fetch(urls['sweep'] ?? '', { method: 'POST', headers, body: String(body) });
     },
     replaceFunctions: async () => {
       for (const child of children) if (child.name !== 'broker') await child.replace();

@@ -1,8 +1,8 @@
 import http, { type OutgoingHttpHeaders } from 'node:http';
 import https from 'node:https';
-import { CloudEvent, HTTP } from 'cloudevents';
 import { z } from 'zod';
 import type { ShopEvent } from '#platform/event.ts';
+import { writeEvent } from '#platform/event-http.ts';
 import { settings } from '#platform/settings.ts';
 
 const { BROKER_URL } = settings({ BROKER_URL: z.url({ protocol: /^https?$/ }) });
@@ -16,12 +16,12 @@ const { Agent, request } = broker.protocol === 'https:' ? https : http;
 const agent = new Agent({ keepAlive: true, maxSockets: 64 });
 
 let send: Send = async (event) => {
-  const { headers, body } = HTTP.binary(new CloudEvent(event));
-  const status = await post(headers, body as string);
+  const { headers, body } = writeEvent(event);
+  const status = await post(headers, body);
   if (status >= 300) throw new Error(`the broker answered ${status}`);
 };
 
-function post(headers: OutgoingHttpHeaders, body: string): Promise<number> {
+function post(headers: OutgoingHttpHeaders, body: string | Buffer): Promise<number> {
   return new Promise((resolve, reject) => {
     const posting = request(broker, { method: 'POST', agent, headers, timeout: 10_000 });
     posting.on('error', reject);

@@ -1,12 +1,25 @@
 import type { CloudEventV1 } from 'cloudevents';
+import { Counter } from 'prom-client';
 import { z } from 'zod';
 import { log } from '#platform/log.ts';
-import { givenUp } from '#platform/metrics.ts';
+import { givenUp, registry } from '#platform/metrics.ts';
 import { onAnyEvent } from '#platform/on-event.ts';
+import { settings, wholeNumber } from '#platform/settings.ts';
 import { isRefusal, isVerified } from '#platform/signature.ts';
 import { parkEvent } from './queries.ts';
 
-givenUp.inc({ function: 'park-event' }, 0); // a rate needs a sample before the first one
+/** How many events from untrusted senders are stored; what comes after them is only counted. */
+const { UNVERIFIED_DEAD_LETTERS } = settings({ UNVERIFIED_DEAD_LETTERS: wholeNumber(1, 1_000_000).default(1_000) });
+
+const dropped = new Counter({
+  name: 'shop_unverified_events_dropped_total',
+  help: 'Unverified events that were not stored, because there are too many of them',
+  labelNames: ['function'] as const,
+  registers: [registry],
+});
+
+// a rate needs a sample before the first one
+for (const counter of [givenUp, dropped]) counter.inc({ function: 'park-event' }, 0);
 
 /**
  * The dead letter sink: takes every event whose delivery has failed and judges it. A verified one is parked, and its chain
@@ -31,7 +44,12 @@ export const handle = onAnyEvent(async (event) => {
     return;
   }
   // nothing signed is stored
-  await parkEvent({ event, verified, detail: body.replace(/"refusal":"[^"]*",?/, '') });
+  const detail = body.replace(/"refusal":"[^"]*",?/, '');
+  if (!(await parkEvent({ event, verified, detail, maxUnverified: UNVERIFIED_DEAD_LETTERS }))) {
+    dropped.inc({ function: 'park-event' });
+    log.debug({ event: event.id, type: event.type }, 'an unverified event was not stored: there are too many');
+    return;
+  }
   log.error({ event: event.id, type: event.type, verified }, 'an event was parked');
 });
 

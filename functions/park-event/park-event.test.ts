@@ -1,10 +1,12 @@
-import { expect, test } from '@jest/globals';
+import type { IncomingMessage } from 'node:http';
+import { describe, expect, test } from '@jest/globals';
 import type { CloudEventV1 } from 'cloudevents';
 import { uuidv7 } from 'uuidv7';
 import { orderPlaced } from '#events/order-placed.ts';
 import { deliver, eventOf } from '#local/testing/calls.ts';
 import { row, rows, useDatabase } from '#local/testing/database.ts';
 import { order } from '#local/testing/people.ts';
+import { hideEvent } from '#platform/event-http.ts';
 import { onEvent } from '#platform/on-event.ts';
 import { Problem } from '#platform/problem.ts';
 import { signRefusal } from '#platform/signature.ts';
@@ -122,5 +124,70 @@ test('whatever a stranger’s event holds, it is parked', async () => {
   expect(await deliver(handle, event)).toEqual({ status: 204 });
   expect(await row('select count(*) as parked from events.dead_letters where event_id = $1', [id])).toEqual({
     parked: 1,
+  });
+});
+
+describe('from an untrusted sender', () => {
+  const post = (headers: Record<string, string>, body: Buffer) => {
+    const given = { 'ce-specversion': '1.0', 'ce-source': '/outside', 'ce-type': 'x', ...headers };
+    const request = { method: 'POST', url: '/', headers: given, rawHeaders: Object.entries(given).flat() };
+    hideEvent(request as unknown as IncomingMessage);
+    return handle({ method: 'POST', headers: given, body });
+  };
+  const stored = (id: string) =>
+    row<{ event: Record<string, unknown>; body: Buffer | null; detail: string; subject: string | null; times: number }>(
+      'select event, body, detail, subject, times from events.dead_letters where event_id = $1',
+      [id],
+    );
+
+  test.each([
+    ['bytes', 'image/png', Buffer.from([0, 255, 128, 65]), { data_base64: 'AP+AQQ==' }],
+    ['bytes of no type', undefined, Buffer.from([0, 255]), { data_base64: 'AP8=' }],
+    ['text', 'text/plain', Buffer.from('Grüße'), { data: 'Grüße' }],
+    ['JSON, as it was written', 'application/json', Buffer.from('{ "a": 1.0 }'), { data: { a: 1 } }],
+    ['JSON that is none', 'application/json', Buffer.from('{'), { data: '{' }],
+    ['a byte order mark', 'application/json', Buffer.from('\ufeff{}'), { data: '\ufeff{}' }],
+    ['nothing', 'application/json', Buffer.alloc(0), {}],
+  ])('%s: stored byte for byte', async (_what, type, body, content) => {
+    const id = uuidv7();
+    const subject = '注文-7';
+    const headers = { 'ce-id': id, 'ce-subject': encodeURIComponent(subject), ...(type && { 'content-type': type }) };
+    expect(await post(headers, body)).toMatchObject({ statusCode: 204 });
+    const letter = await stored(id);
+    expect(letter).toMatchObject({ body, subject, event: { id, subject, ...content } });
+    expect(letter.event['datacontenttype']).toBe(type);
+    expect(letter.event).not.toHaveProperty('time');
+  });
+
+  test('what is larger than 64 KB is not stored whole, and says so', async () => {
+    const id = uuidv7();
+    await post({ 'ce-id': id, 'content-type': 'text/plain' }, Buffer.alloc(100_000, 'x'));
+    expect(await stored(id)).toMatchObject({ body: null, detail: 'Its data of 100000 bytes was not stored.' });
+    expect((await stored(id)).event).not.toHaveProperty('data');
+  });
+
+  test('the first 1,000 are stored, the rest is counted, and a month later there is room again', async () => {
+    await rows(`
+      insert into events.dead_letters (id, verified, source, event_id, type, reason, detail, event)
+      select gen_random_uuid(), false, '/flood', number, 'x', 'unverified', '', '{}'
+        from generate_series(1, 1000 - (select count(*) from events.dead_letters where not verified)) as number`);
+    const count = async () =>
+      (await row<{ unverified: number }>('select count(*) as unverified from events.dead_letters where not verified'))
+        .unverified;
+    const [late, known] = [uuidv7(), '1'];
+    await post({ 'ce-id': late }, Buffer.from('x'));
+    await post({ 'ce-id': known, 'ce-source': '/flood' }, Buffer.from('x'));
+    expect(await count()).toBe(1_000);
+    expect(await stored(known)).toMatchObject({ times: 2 });
+    // the shop's own are never held back
+    const { event } = await placed();
+    await givenUp(event, 400);
+    expect(await lettersOf(event.id)).toHaveLength(1);
+    await rows(
+      `update events.dead_letters set last_parked_at = now() - interval '31 days' where event_id in ('2', '3')`,
+    );
+    await post({ 'ce-id': late }, Buffer.from('x'));
+    expect(await stored(late)).toMatchObject({ times: 1 });
+    expect(await count()).toBe(999);
   });
 });

@@ -1,12 +1,17 @@
-import type { CloudEventV1 } from 'cloudevents';
 import { uuidv7 } from 'uuidv7';
-import { one, statement } from '#platform/database.ts';
+import { maybeOne, statement } from '#platform/database.ts';
+import { encodeEvent, rawBody, type RawEvent } from '#platform/event-codec.ts';
 
-interface GivenUp {
-  event: CloudEventV1<unknown>;
+interface DeadLetter {
+  event: RawEvent;
   verified: boolean;
   detail: string;
+  /** How many unverified dead letters are stored at most. */
+  maxUnverified: number;
 }
+
+/** What is stored of the data of an event from an untrusted sender. */
+export const maxBodyBytes = 64 * 1024;
 
 const park = statement<{ id: string }>(
   'park-event.park',
@@ -15,11 +20,35 @@ const park = statement<{ id: string }>(
     delete from events.outbox
      where $2::boolean
        and id = $7::text
+  ), stored as materialized (
+    -- by the unique key, which begins with it: reads so many entries of the index at most
+    select count(*) as unverified
+      from (select from events.dead_letters where not verified limit $11::int) as counted
+     where not $2::boolean
+  ), outdated as (
+    -- only once there is no room: what nobody has asked for in a month
+    delete from events.dead_letters
+     where id = any (array(
+             select id
+               from events.dead_letters
+              where not verified
+                and last_parked_at < clock_timestamp() - interval '30 days'
+                and (select unverified from stored) >= $11::int
+              limit 10))
+    returning id
   )
   insert into events.dead_letters
-         (id, verified, source, event_id, type, subject, correlation_id, reason, detail, event)
-  values ($1::uuid, $2::boolean, $3::text, $4::text, $5::text, $6::text, $7::text,
-          case when $2::boolean then 'refused' else 'unverified' end, $8::text, $9::json)
+         (id, verified, source, event_id, type, subject, correlation_id, reason, detail, event, body)
+  select $1::uuid, $2::boolean, $3::text, $4::text, $5::text, $6::text, $7::text,
+         case when $2::boolean then 'refused' else 'unverified' end, $8::text, $9::json, $10::bytea
+    from stored
+   where unverified < $11::int
+      or exists (select from outdated)
+      or exists (select
+                   from events.dead_letters
+                  where verified = $2::boolean
+                    and source = $3::text
+                    and event_id = $4::text)
   on conflict (verified, source, event_id) do update
      set times = dead_letters.times + 1,
          reason = excluded.reason,
@@ -28,12 +57,21 @@ const park = statement<{ id: string }>(
   returning id`,
 );
 
-/** Parks an event; one of ours also ends its chain. */
-export function parkEvent({ event, verified, detail }: GivenUp): Promise<{ id: string }> {
-  // what the broker added goes; so does our own signature, which is made anew at each publication
+/**
+ * Parks an event; a verified one also ends its chain. Nothing is returned if there are too many from untrusted senders
+ * already: the first ones are kept.
+ */
+export function parkEvent({ event, verified, detail, maxUnverified }: DeadLetter): Promise<{ id: string } | undefined> {
+  // what the broker added goes; so does the shop's own signature, which is made anew at each publication
   const added = (name: string) => name.startsWith('knative') || (verified && name === 'signature');
-  const original = Object.fromEntries(Object.entries(event).filter(([name]) => !added(name)));
-  return one(park, [
+  const { data, ...attributes } = event;
+  const body = verified ? null : (event[rawBody] ?? Buffer.from(encodeEvent(event).body));
+  const isTooLarge = body !== null && body.length > maxBodyBytes;
+  const original = {
+    ...Object.fromEntries(Object.entries(attributes).filter(([name]) => !added(name))),
+    ...(isTooLarge ? {} : Buffer.isBuffer(data) ? dataOf(data) : { data }),
+  };
+  return maybeOne(park, [
     uuidv7(),
     verified,
     text(event.source),
@@ -41,12 +79,23 @@ export function parkEvent({ event, verified, detail }: GivenUp): Promise<{ id: s
     text(event.type),
     text(event.subject),
     text(event['correlationid']),
-    text(detail) ?? '',
-    JSON.stringify(original),
+    isTooLarge ? `Its data of ${body.length} bytes was not stored.` : (text(detail) ?? ''),
+    shortened(JSON.stringify(original)),
+    isTooLarge ? null : body,
+    maxUnverified,
   ]);
 }
 
-/** A stranger's event may hold anything; Postgres takes no NUL in a text. */
+/** Bytes as the JSON format has them: as a text where they are one (JSON format 1.0.2, section 3.1). */
+function dataOf(data: Buffer): { data: string } | { data_base64: string } {
+  const asText = data.toString();
+  return Buffer.from(asText).equals(data) ? { data: asText } : { data_base64: data.toString('base64') };
+}
+
+/** Attributes may be as large as headers are, 16 KB: what is much larger came in structured mode, and is cut to nothing. */
+const shortened = (event: string): string => (event.length > 4 * maxBodyBytes ? '{}' : event);
+
+/** An event from outside may hold anything; Postgres takes no NUL in a text. */
 function text(value: unknown): string | null {
   return typeof value === 'string' ? value.replaceAll('\0', '').slice(0, 1_024) : null;
 }

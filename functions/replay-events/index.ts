@@ -1,9 +1,9 @@
 import { validateHeaderValue } from 'node:http';
-import type { CloudEventV1 } from 'cloudevents';
 import { z } from 'zod';
 import { newReplay } from '#api/admin.ts';
 import { sendToBroker } from '#platform/broker-client.ts';
 import type { ShopEvent } from '#platform/event.ts';
+import { decodeEvent, rawBody, type RawEvent } from '#platform/event-codec.ts';
 import { writeEvent } from '#platform/event-http.ts';
 import { onAdminRequest } from '#platform/on-request.ts';
 import { publish } from '#platform/outbox.ts';
@@ -38,13 +38,23 @@ async function replayOne(id: string): Promise<void> {
   const letter = await replayLetter(id);
   if (!letter) throw new Problem('not_found', 'There is no such dead letter.');
   if (letter.isOpened) await publish(letter.event);
-  if (!letter.verified) await sendAsItWas(id, letter.event);
+  if (!letter.verified) await sendAsItWas(id, letter.event, letter.body);
 }
 
-/** A stranger's event is not signed and gets no outbox row: it is sent once, and may be parked again. */
-async function sendAsItWas(id: string, event: CloudEventV1<unknown>): Promise<void> {
+/**
+ * An event from an untrusted sender is not signed and gets no outbox row: it is sent once, byte for byte, and may be parked
+ * again.
+ */
+async function sendAsItWas(id: string, stored: RawEvent, body: Buffer | null): Promise<void> {
+  const event: RawEvent = { ...stored, ...(body && { [rawBody]: body }) };
+  if (body === null && event.data === undefined) {
+    await markUnsent(id);
+    throw new Problem('not_replayable', 'Its data was too large to be stored. It stays parked.');
+  }
   try {
     for (const [name, value] of Object.entries(writeEvent(event).headers)) validateHeaderValue(name, value);
+    // what a broker would refuse is not sent
+    readSent(event);
   } catch (cause) {
     await markUnsent(id);
     throw new Problem('not_replayable', 'It is not an event that a broker takes. It stays parked.', { cause });
@@ -53,4 +63,9 @@ async function sendAsItWas(id: string, event: CloudEventV1<unknown>): Promise<vo
     await markUnsent(id);
     throw new Problem('unavailable', 'The broker did not take the event.', { retryAfterSeconds: 1, cause });
   });
+}
+
+function readSent(event: RawEvent): void {
+  const { headers, body } = writeEvent(event);
+  decodeEvent(headers, Buffer.from(body), { versions: ['1.0', '0.3'], keepsBadJson: true });
 }

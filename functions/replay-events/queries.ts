@@ -5,7 +5,7 @@ import type { ShopEvent } from '#platform/event.ts';
 /** A letter that is replayed: ours goes through the outbox, a stranger's is only sent. */
 export type Replayed =
   | { verified: true; event: ShopEvent; isOpened: boolean }
-  | { verified: false; event: CloudEventV1<unknown>; isOpened: false };
+  | { verified: false; event: CloudEventV1<unknown>; body: Buffer | null; isOpened: false };
 
 const replay = statement<Replayed>(
   'replay-events.replay',
@@ -15,7 +15,7 @@ const replay = statement<Replayed>(
        set replayed_at = clock_timestamp(),
            bulk_at = null
      where id = $1::uuid
-    returning verified, correlation_id, event
+    returning verified, correlation_id, event, body
   ), opened as (
     insert into events.outbox (id, event)
     select correlation_id, event
@@ -28,7 +28,7 @@ const replay = statement<Replayed>(
        and outbox.due_at > excluded.due_at
     returning id
   )
-  select verified, event, exists (select from opened) as "isOpened"
+  select verified, event, body, exists (select from opened) as "isOpened"
     from letter`,
 );
 

@@ -7,6 +7,7 @@ import { connection, row, rows, useDatabase, waitingForLock } from '#local/testi
 import { backgroundDone } from '#platform/background.ts';
 import { connectBroker } from '#platform/broker-client.ts';
 import type { ShopEvent } from '#platform/event.ts';
+import { writeEvent } from '#platform/event-http.ts';
 import { isVerified } from '#platform/signature.ts';
 import { handle } from './index.ts';
 
@@ -118,6 +119,35 @@ describe('an unverified letter', () => {
     expect(await letterOf(letter)).toEqual({ replayed_at: expect.any(Date) });
   });
 
+  test('goes out with the bytes that it came with, without a content type if it had none', async () => {
+    const letter = await parked({ verified: false });
+    const body = Buffer.from([0, 255, 128, 65]);
+    await rows(
+      `update events.dead_letters
+          set body = $2, event = '{"specversion":"1.0","id":"1","source":"/x","type":"x","subject":"注文-7","data_base64":"AP+AQQ=="}'
+        where id = $1`,
+      [letter.id, body],
+    );
+    expect(await replay({ id: letter.id })).toMatchObject({ status: 202 });
+    const [sent] = published as [ShopEvent];
+    const message = writeEvent(sent);
+    expect(message.body).toEqual(body);
+    expect(message.headers).toEqual({
+      'ce-specversion': '1.0',
+      'ce-id': '1',
+      'ce-source': '/x',
+      'ce-type': 'x',
+      'ce-subject': '%E6%B3%A8%E6%96%87-7',
+    });
+  });
+
+  test('whose data was not stored cannot be sent again, and stays parked', async () => {
+    const letter = await parked({ verified: false });
+    await rows(`update events.dead_letters set event = '{"specversion":"1.0","id":"1","source":"/x","type":"x"}'`);
+    expect(await replay({ id: letter.id })).toMatchObject({ status: 422, body: { code: 'not_replayable' } });
+    expect(await letterOf(letter)).toEqual({ replayed_at: null });
+  });
+
   test('that the broker does not take is not called replayed', async () => {
     isBrokerDown = true;
     const letter = await parked({ verified: false });
@@ -125,7 +155,7 @@ describe('an unverified letter', () => {
     expect(await letterOf(letter)).toEqual({ replayed_at: null });
   });
 
-  test.each([{ subject: 'a\nb' }, { Named: 'x' }])(
+  test.each([{ time: 'noon' }, { Named: 'x' }])(
     'that is no event which could be sent is refused: %j',
     async (changes) => {
       const letter = await parked({ verified: false, changes });

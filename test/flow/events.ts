@@ -1,7 +1,9 @@
 import { expect, test } from '@jest/globals';
+import { uuidv7 } from 'uuidv7';
 import { chargeSucceeded } from '#events/charge-succeeded.ts';
 import { orderPlaced } from '#events/order-placed.ts';
 import { userRegistered } from '#events/user-registered.ts';
+import { call } from '../support/api.ts';
 import { adminToken, customerWith, newCustomers, openAccounts, type Customer } from '../support/customers.ts';
 import { deadLetters, eventOf, orderWithoutEvent, post, postRaw, resigned } from '../support/events.ts';
 import type { Shop } from '../support/shop.ts';
@@ -91,6 +93,34 @@ export function eventTests(shop: () => Shop): void {
     const headers = Object.fromEntries(attributes.map(([name, value]) => [`ce-${name}`, String(value)]));
     expect(await postRaw(shop(), { ...headers, 'content-type': 'application/json' }, '{"orderId": ')).toBe(202);
     expect(await parked(event.id)).toMatchObject({ verified: false, reason: 'unverified' });
+  });
+
+  test('an event from outside is stored and replayed byte for byte: %-encoded headers, binary data, no content type', async () => {
+    const id = uuidv7();
+    shop().story.broken.add(id);
+    const given = {
+      specversion: '1.0',
+      id,
+      source: '/outside',
+      type: orderPlaced.type,
+      subject: '注文-7',
+      data_base64: 'AP+AQQ==',
+    };
+    expect(await postRaw(shop(), { 'content-type': 'application/cloudevents+json' }, JSON.stringify(given))).toBe(202);
+    const letter = await parked(id);
+    expect(letter).toMatchObject({ verified: false, times: 1 });
+    const stored = () =>
+      shop().sql<{ event: object; body: Buffer; times: number }>(
+        'select event, body, times from events.dead_letters where event_id = $1',
+        [id],
+      );
+    expect(await stored()).toMatchObject([{ event: given, body: Buffer.from('AP+AQQ==', 'base64') }]);
+    expect((await stored())[0]?.event).not.toHaveProperty('datacontenttype');
+    const token = await adminToken(shop());
+    const replayed = await call(shop(), 'POST', `/v1/admin/dead-letters/${letter.id}/replay`, { token });
+    expect(replayed.status).toBe(202);
+    await until('it came back as it was', async () => (await stored())[0]?.times === 2);
+    expect(await stored()).toMatchObject([{ event: given, body: Buffer.from('AP+AQQ==', 'base64') }]);
   });
 
   test('a type that nobody knows is ignored', async () => {

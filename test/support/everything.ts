@@ -37,6 +37,6 @@ async function sweep(shop: Shop): Promise<boolean> {
   const environment = readFileSync(`/proc/${shop.pidOf('sweep')}/environ`, 'utf8');
   const port = /(?:^|\0)PORT=(\d+)/.exec(environment)?.[1];
   const { headers, body } = writeEvent(ping());
-  const answer = await fetch(`http://127.0.0.1:${port}`, { method: 'POST', headers, body });
+  const answer = await fetch(`http://127.0.0.1:${port}`, { method: 'POST', headers, body: String(body) });
   return answer.status === 204;
 }
