@@ -6,7 +6,7 @@ import { ping } from '#local/ping.ts';
 import type { Running, Wiring } from '#local/wiring.ts';
 import { backgroundDone, type Background } from '#platform/background.ts';
 import { connectBroker } from '#platform/broker-client.ts';
-import { closeDatabase } from '#platform/database.ts';
+import { closeDatabase, connectDatabase } from '#platform/database.ts';
 import { connectFunctions } from '#platform/function-client.ts';
 import { serveHttp } from '#platform/http-server.ts';
 import { serveMetrics } from '#platform/metrics-server.ts';
@@ -25,7 +25,7 @@ interface Room {
  */
 export async function runOneProcess({ port, brokerPort, faults }: Wiring): Promise<Running> {
   const stopTracing = await startTracing();
-  const rooms = await importRooms();
+  const [rooms] = await Promise.all([importRooms(), connectDatabase()]);
   const deliver: Deliver = async (subscriber, event) => {
     const handle = rooms.get(subscriber)?.handle;
     return handle && 'deliver' in handle ? handle.deliver(event, subscriber) : { status: 404 };

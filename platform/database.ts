@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { Gauge } from 'prom-client';
 import { z } from 'zod';
+import { setClock } from '#platform/clock.ts';
 import { log, thisFunction } from '#platform/log.ts';
 import { registry } from '#platform/metrics.ts';
 import { Problem } from '#platform/problem.ts';
@@ -23,7 +24,8 @@ const session = `
   set statement_timeout = '8s';
   set idle_in_transaction_session_timeout = '10s';
   set plan_cache_mode = force_generic_plan;
-  set enable_seqscan = off`;
+  set enable_seqscan = off;
+  select clock_timestamp() as time`;
 
 const pool = new pg.Pool({
   connectionString: DATABASE_URL,
@@ -36,7 +38,10 @@ const pool = new pg.Pool({
   // Not as options of the connection, which poolers refuse; a pooler in session mode keeps what is set.
   // oxlint-disable-next-line typescript/no-misused-promises -- the pool waits for it
   onConnect: async (client) => {
-    await client.query(session);
+    const askedAt = performance.now();
+    const results = (await client.query(session)) as unknown as pg.QueryResult<{ time: Date }>[];
+    const time = results.at(-1)?.rows[0]?.time;
+    if (time) setClock(time, (askedAt + performance.now()) / 2);
   },
 });
 // without a listener a terminated idle connection would end the process
@@ -62,6 +67,14 @@ export const poolQueue = new Gauge({
     this.set({ function: thisFunction }, pool.waitingCount);
   },
 });
+
+/** Opens a first connection, which also reads the database's clock. Never fails: statements connect again. */
+export async function connectDatabase(): Promise<void> {
+  await pool.connect().then(
+    (client) => client.release(),
+    (error: unknown) => log.warn({ err: error }, 'the database is not available yet'),
+  );
+}
 
 /** A statement with a name, so that each connection prepares it once. Parameters are positional. */
 export interface Statement<Row> {

@@ -117,6 +117,9 @@ export function encodeEvent(event: RawEvent): { headers: Record<string, string>;
     if (name === 'datacontenttype') headers['content-type'] = text;
     else headers[`ce-${name}`] = encodeValue(text);
   }
+  // data that came in the JSON format without a type is JSON (JSON format 1.0.2, section 3.1)
+  const isJson = event[rawBody] === undefined && event.data !== undefined && !ArrayBuffer.isView(event.data);
+  if (isJson) headers['content-type'] ??= 'application/json';
   return { headers, body: event[rawBody] ?? bodyOf(event) };
 }
 

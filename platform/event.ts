@@ -1,5 +1,6 @@
 import type { CloudEventV1 } from 'cloudevents';
 import type { z } from 'zod';
+import { now } from '#platform/clock.ts';
 
 /**
  * A CloudEvent 1.0 as it travels inside a process: the attributes and extensions as plain properties.
@@ -71,7 +72,7 @@ export function defineEvent<Data extends EventData>(
     source,
     data,
     sample,
-    fact: (of, at = new Date()) => {
+    fact: (of, at = new Date(now())) => {
       const id = `${subject(of)}.${happened}`;
       return { type, source, id, subject: subject(of), userId: of.userId, time: at.toISOString(), data: of };
     },

@@ -50,3 +50,11 @@ export const givenUp = new Counter({
   labelNames: ['function'] as const,
   registers,
 });
+
+/** Events from untrusted senders that were not stored. */
+export const unverifiedDropped = new Counter({
+  name: 'shop_unverified_events_dropped_total',
+  help: 'Unverified events that were not stored, because there are too many of them',
+  labelNames: ['function'] as const,
+  registers,
+});

@@ -4,7 +4,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { Express } from 'express';
 import { z } from 'zod';
 import { backgroundDone } from '#platform/background.ts';
-import { closeDatabase } from '#platform/database.ts';
+import { closeDatabase, connectDatabase } from '#platform/database.ts';
 import { serveHttp } from '#platform/http-server.ts';
 import { log } from '#platform/log.ts';
 import { serveMetrics } from '#platform/metrics-server.ts';
@@ -30,6 +30,8 @@ export async function serveFunction(name: string): Promise<void> {
   process.on('disconnect', () => process.exit(1));
   const stopTracing = await startTracing();
   const room = (await import(`#functions/${name}/index.ts`)) as Room | { createStorefront: () => Express };
+  // before the first token is checked: by the database's clock
+  await connectDatabase();
   if ('createStorefront' in room) await serveStorefront(room.createStorefront(), stopTracing);
   else await serveRoom(room, { port: PORT, host: HOST, reusePort: REUSE_PORT, stopTracing });
   process.send?.({ ready: true });

@@ -1,5 +1,6 @@
 import { createLocalJWKSet, jwtVerify } from 'jose';
 import { z } from 'zod';
+import { now } from '#platform/clock.ts';
 import { Problem } from '#platform/problem.ts';
 import { settings } from '#platform/settings.ts';
 import { uuid } from '#platform/uuid.ts';
@@ -47,7 +48,7 @@ export async function authenticate(authorization: string | undefined): Promise<A
   const token = /^Bearer +([\w-]+\.[\w-]+\.[\w-]+)$/i.exec(authorization ?? '')?.[1];
   if (!token) throw new Problem('unauthenticated', 'Send the token of POST /v1/sessions as "Authorization: Bearer …".');
   const known = verified.get(token);
-  if (known && known.expiresAtMs > Date.now()) return known;
+  if (known && known.expiresAtMs > now()) return known;
   verified.delete(token);
   const caller = await verify(token);
   if (verified.size >= maxVerified) verified.delete(verified.keys().next().value ?? '');
@@ -61,6 +62,7 @@ async function verify(token: string): Promise<Authenticated> {
       issuer: tokenIssuer,
       audience: tokenAudience,
       algorithms: ['EdDSA'],
+      currentDate: new Date(now()),
     });
     const { sub, role, exp } = claims.parse(payload);
     return { id: sub, role, expiresAtMs: exp * 1000 };

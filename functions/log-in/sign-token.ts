@@ -1,6 +1,7 @@
 import { importJWK, SignJWT } from 'jose';
 import { uuidv7 } from 'uuidv7';
 import { z } from 'zod';
+import { now } from '#platform/clock.ts';
 import { settings } from '#platform/settings.ts';
 import { tokenAudience, tokenIssuer, type Caller } from '#platform/token.ts';
 
@@ -29,13 +30,14 @@ const key = importJWK(TOKEN_PRIVATE_KEY, 'EdDSA');
 
 /** A JSON Web Token (RFC 7519) that says who the caller is, for 15 minutes. */
 export async function signToken({ id, role }: Caller): Promise<string> {
+  const issuedAt = Math.floor(now() / 1_000);
   return new SignJWT({ role })
     .setProtectedHeader({ alg: 'EdDSA', kid: TOKEN_PRIVATE_KEY.kid, typ: 'JWT' })
     .setIssuer(tokenIssuer)
     .setAudience(tokenAudience)
     .setSubject(id)
     .setJti(uuidv7())
-    .setIssuedAt()
-    .setExpirationTime(`${expiresInSeconds}s`)
+    .setIssuedAt(issuedAt)
+    .setExpirationTime(issuedAt + expiresInSeconds)
     .sign(await key);
 }

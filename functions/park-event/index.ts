@@ -1,8 +1,7 @@
 import type { CloudEventV1 } from 'cloudevents';
-import { Counter } from 'prom-client';
 import { z } from 'zod';
 import { log } from '#platform/log.ts';
-import { givenUp, registry } from '#platform/metrics.ts';
+import { givenUp, unverifiedDropped } from '#platform/metrics.ts';
 import { onAnyEvent } from '#platform/on-event.ts';
 import { settings, wholeNumber } from '#platform/settings.ts';
 import { isRefusal, isVerified } from '#platform/signature.ts';
@@ -11,15 +10,8 @@ import { parkEvent } from './queries.ts';
 /** How many events from untrusted senders are stored; what comes after them is only counted. */
 const { UNVERIFIED_DEAD_LETTERS } = settings({ UNVERIFIED_DEAD_LETTERS: wholeNumber(1, 1_000_000).default(1_000) });
 
-const dropped = new Counter({
-  name: 'shop_unverified_events_dropped_total',
-  help: 'Unverified events that were not stored, because there are too many of them',
-  labelNames: ['function'] as const,
-  registers: [registry],
-});
-
 // a rate needs a sample before the first one
-for (const counter of [givenUp, dropped]) counter.inc({ function: 'park-event' }, 0);
+for (const counter of [givenUp, unverifiedDropped]) counter.inc({ function: 'park-event' }, 0);
 
 /**
  * The dead letter sink: takes every event whose delivery has failed and judges it. A verified one is parked, and its chain
@@ -46,7 +38,7 @@ export const handle = onAnyEvent(async (event) => {
   // nothing signed is stored
   const detail = body.replace(/"refusal":"[^"]*",?/, '');
   if (!(await parkEvent({ event, verified, detail, maxUnverified: UNVERIFIED_DEAD_LETTERS }))) {
-    dropped.inc({ function: 'park-event' });
+    unverifiedDropped.inc({ function: 'park-event' });
     log.debug({ event: event.id, type: event.type }, 'an unverified event was not stored: there are too many');
     return;
   }

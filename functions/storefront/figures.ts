@@ -1,3 +1,4 @@
+import { now as clockTime } from '#platform/clock.ts';
 import { one, statement } from '#platform/database.ts';
 
 interface Figures {
@@ -29,7 +30,7 @@ const figures = statement<Figures>(
 const seconds = 60;
 
 /** How much the shop does and how fast: the orders of the last minute. */
-export async function findFigures(now = Date.now()): Promise<Figures & { seconds: number }> {
+export async function findFigures(now = clockTime()): Promise<Figures & { seconds: number }> {
   const since = (now - seconds * 1_000).toString(16).padStart(12, '0');
   const found = await one(figures, [`${since.slice(0, 8)}-${since.slice(8)}-0000-0000-000000000000`]);
   return { seconds, ...found };

@@ -1,6 +1,7 @@
 import type { Request, Response } from 'express';
 import { ipKeyGenerator } from 'express-rate-limit';
 import { repeat } from '#platform/background.ts';
+import { now as clockTime } from '#platform/clock.ts';
 import { Problem } from '#platform/problem.ts';
 import type { Authenticated } from '#platform/token.ts';
 import { readCursor, windowMs, writeCursor } from './cursor.ts';
@@ -96,7 +97,7 @@ function begin(watcher: Watcher, now: Date, expiresAtMs: number): void {
     if (response.writableEnded) response.destroy();
     else response.write(':\n\n');
   }, heartbeatMs);
-  const expiry = setTimeout(() => response.end(), expiresAtMs - Date.now());
+  const expiry = setTimeout(() => response.end(), expiresAtMs - clockTime());
   response.once('close', () => {
     clearInterval(heartbeat);
     clearTimeout(expiry);

@@ -3,6 +3,7 @@ import { depositSucceeded } from '#events/deposit-succeeded.ts';
 import { orderCancelRequested } from '#events/order-cancel-requested.ts';
 import { orderPlaced } from '#events/order-placed.ts';
 import { userRegistered } from '#events/user-registered.ts';
+import { now as clockTime } from '#platform/clock.ts';
 import { beginChain, type EventContract, type ShopEvent } from '#platform/event.ts';
 import { log } from '#platform/log.ts';
 import { registry } from '#platform/metrics.ts';
@@ -35,7 +36,7 @@ const recentMs = 5 * 60_000;
  * scans what is some minutes old, and one of sixty slices of all there is, another one each minute; by primary keys,
  * whose UUIDv7 begin with their time, so that no index has to follow the status of an order.
  */
-export async function reconcile(now = new Date()): Promise<void> {
+export async function reconcile(now = new Date(clockTime())): Promise<void> {
   await reopen((await scanCanceled()).stranded);
   for (const table of tables) {
     await scan(table, idAt(now.getTime() - recentMs), last);

@@ -3,6 +3,7 @@ import type { CloudEventV1 } from 'cloudevents';
 import { uuidv7 } from 'uuidv7';
 import { signToken } from '#functions/log-in/sign-token.ts';
 import { beginChain, type EventContract, type EventData, type ShopEvent } from '#platform/event.ts';
+import { decodeEvent, rawBody } from '#platform/event-codec.ts';
 import { hideEvent, writeEvent } from '#platform/event-http.ts';
 import type { Answer, Context } from '#platform/on-event.ts';
 import { signed } from '#platform/signature.ts';
@@ -27,10 +28,8 @@ export async function deliver(
 }
 
 function eventIn({ headers, body }: Answer): ShopEvent {
-  const attributes = Object.entries(headers).flatMap(([name, value]) =>
-    name.startsWith('ce-') ? [[name.slice(3), value] as const] : [],
-  );
-  return { ...Object.fromEntries(attributes), data: JSON.parse(String(body)) } as unknown as ShopEvent;
+  const { [rawBody]: _bytes, ...event } = decodeEvent(headers, Buffer.from(String(body)), { versions: ['1.0'] });
+  return event as ShopEvent;
 }
 
 type Role = 'customer' | 'admin';
