@@ -8,7 +8,8 @@ usage() {
 ./shop.sh start    installs what is missing, builds the image, deploys every function, and waits until all is ready
 ./shop.sh test     runs the Postman story through Kourier
 ./shop.sh verify   asks the shop whether all that it has stored fits together
-./shop.sh keys STEP  a step in the rotation of the keys of events and tokens: accept, sign, retire (docs/operations.md)
+./shop.sh keys STEP  a step in the rotation of the keys of events and tokens: accept, sign, retire (docs/operations.md);
+                   a step that was stopped is made again by the same command
 ./shop.sh status   shows what runs
 ./shop.sh stop     removes what start made
 
@@ -269,7 +270,7 @@ wait_for() { # WHAT KUBECTL-ARGUMENTS…
   kubectl -n $namespace "$@" >"$dir/wait.log" 2>&1 && return
   cat "$dir/wait.log" >&2
   explain $namespace
-  die "Not ready in time: $what. Correct what is said above and run start again: it goes on where it ended."
+  die "Not ready in time: $what. Correct what is said above and run $command${step:+ $step} again: it goes on where it ended."
 }
 
 explain() { # NAMESPACE: why it is not ready – events and last words of its pods
@@ -327,11 +328,14 @@ do_test() {
 do_keys() {
   [ -e node_modules ] || die "Run \"npm ci\" first."
   say "keys: $step"
-  kubectl -n $namespace get secret/event-keys secret/token-private-key configmap/token-public-keys -o json \
-    >"$dir/keys.json"
-  node_modules/.bin/node knative/rotate-keys.ts "$step" <"$dir/keys.json" >"$dir/new-keys.json"
+  kubectl -n $namespace get secret/event-keys secret/token-private-key configmap/token-public-keys secret/key-rotation \
+    --ignore-not-found -o json >"$dir/keys.json"
+  # in one piece before the rest: whatever stops this step, the same step finds its keys there and goes on
+  node_modules/.bin/node knative/rotate-keys.ts "$step" <"$dir/keys.json" >"$dir/rotation.json"
+  kubectl apply --server-side --force-conflicts -f "$dir/rotation.json" >/dev/null
+  node_modules/.bin/node knative/rotate-keys.ts write <"$dir/rotation.json" >"$dir/new-keys.json"
   kubectl replace -f "$dir/new-keys.json" >/dev/null
-  rm "$dir/keys.json" "$dir/new-keys.json"
+  rm "$dir/keys.json" "$dir/rotation.json" "$dir/new-keys.json"
   # a new revision of each function starts with the new keys, and takes over once it is ready
   for name in $(kubectl -n $namespace get ksvc -o name); do
     kubectl -n $namespace patch "$name" --type merge \

@@ -1,46 +1,71 @@
-// One step in the rotation of an installation's keys: reads what `kubectl get -o json` says of the secrets `event-keys`
-// and `token-private-key` and of the config map `token-public-keys`, prints what they are to be (./shop.sh keys).
+// One step in the rotation of an installation's keys, in two parts (./shop.sh keys). The secret `key-rotation` is written
+// first, in one piece: whatever stops the rest, the same step finds the same keys there and goes on.
+//   accept | sign | retire   reads what `kubectl get -o json` says of the keys, prints the secret `key-rotation`
+//   write                    reads that secret, prints the secrets and the config map that the functions read
 import { text } from 'node:stream/consumers';
-import { rotated, type Step } from '#local/key-rotation.ts';
+import { isMade, madeBefore, rotated, type Step } from '#local/key-rotation.ts';
+import type { Keys } from '#local/secrets.ts';
 
 interface Item {
-  apiVersion: string;
   kind: 'Secret' | 'ConfigMap';
   metadata: { name: string; namespace: string };
-  data: Record<string, string>;
+  data?: Record<string, string>;
 }
 
-const { items } = JSON.parse(await text(process.stdin)) as { items: Item[] };
-const read = (name: string, key: string) => {
-  const item = items.find(({ metadata }) => metadata.name === name);
-  const value = item?.data[key] ?? '';
-  return item?.kind === 'Secret' ? Buffer.from(value, 'base64').toString() : value;
-};
-const next = read('token-private-key', 'next');
-const keys = {
-  EVENT_KEYS: read('event-keys', 'keys'),
-  TOKEN_PRIVATE_KEY: read('token-private-key', 'key'),
-  TOKEN_PUBLIC_KEYS: read('token-public-keys', 'keys'),
-  ...(next && { NEXT_TOKEN_PRIVATE_KEY: next }),
-};
+const input = JSON.parse(await text(process.stdin)) as Item & { items?: Item[] };
+const items = input.items ?? [input];
+const namespace = items[0]?.metadata.namespace ?? '';
+
 try {
-  const made = rotated(keys, process.argv[2] as Step);
-  const wanted: Record<string, Record<string, string>> = {
-    'event-keys': { keys: made.EVENT_KEYS },
-    'token-private-key': {
-      key: made.TOKEN_PRIVATE_KEY,
-      ...(made.NEXT_TOKEN_PRIVATE_KEY && { next: made.NEXT_TOKEN_PRIVATE_KEY }),
-    },
-    'token-public-keys': { keys: made.TOKEN_PUBLIC_KEYS },
-  };
-  const changed = items.map(({ apiVersion, kind, metadata: { name, namespace } }) => ({
-    apiVersion,
-    kind,
-    metadata: { name, namespace },
-    [kind === 'Secret' ? 'stringData' : 'data']: wanted[name],
-  }));
-  process.stdout.write(`${JSON.stringify({ apiVersion: 'v1', kind: 'List', items: changed })}\n`);
+  const what = process.argv[2];
+  const printed = what === 'write' ? written(installed()) : rotation(what as Step);
+  process.stdout.write(`${JSON.stringify(printed)}\n`);
 } catch (error) {
   process.stderr.write(`${(error as Error).message}\n`);
   process.exitCode = 1;
+}
+
+function rotation(step: Step): Item {
+  const keys = installed();
+  if (isMade(keys, step)) process.stderr.write(`${madeBefore(step)}\n`);
+  return secret('key-rotation', { keys: JSON.stringify(rotated(keys, step)) });
+}
+
+/** The keys of the last step; before the first one those that the functions have. */
+function installed(): Keys {
+  const kept = read('key-rotation', 'keys');
+  if (kept) return JSON.parse(kept) as Keys;
+  if (!read('event-keys', 'keys')) throw new Error('There are no keys here: ./shop.sh start comes first.');
+  // an older version wrote it there
+  const next = read('token-private-key', 'next');
+  return {
+    EVENT_KEYS: read('event-keys', 'keys'),
+    TOKEN_PRIVATE_KEY: read('token-private-key', 'key'),
+    TOKEN_PUBLIC_KEYS: read('token-public-keys', 'keys'),
+    ...(next && { NEXT_TOKEN_PRIVATE_KEY: next }),
+  };
+}
+
+function written(keys: Keys) {
+  const list = [
+    secret('event-keys', { keys: keys.EVENT_KEYS }),
+    secret('token-private-key', { key: keys.TOKEN_PRIVATE_KEY }),
+    { ...item('ConfigMap', 'token-public-keys'), data: { keys: keys.TOKEN_PUBLIC_KEYS } },
+  ];
+  return { apiVersion: 'v1', kind: 'List', items: list };
+}
+
+function read(name: string, key: string): string {
+  const found = items.find(({ metadata }) => metadata.name === name);
+  const value = found?.data?.[key] ?? '';
+  return found?.kind === 'Secret' ? Buffer.from(value, 'base64').toString() : value;
+}
+
+function secret(name: string, texts: Record<string, string>): Item {
+  const encoded = Object.entries(texts).map(([key, value]) => [key, Buffer.from(value).toString('base64')] as const);
+  return { ...item('Secret', name), data: Object.fromEntries(encoded) };
+}
+
+function item(kind: Item['kind'], name: string) {
+  return { apiVersion: 'v1', kind, metadata: { name, namespace } };
 }

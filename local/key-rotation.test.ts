@@ -1,4 +1,7 @@
 import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { nextStep, rotated, steps } from '#local/key-rotation.ts';
 import { newSecrets, type Keys } from '#local/secrets.ts';
@@ -34,23 +37,64 @@ describe('a rotation', () => {
     expect(nextStep(after)).toBe('accept');
   });
 
-  test('goes in this order only; the step made last is applied again, and changes nothing', () => {
-    for (const [keys, turn, last] of [
-      [before, 'accept', 'retire'],
+  test('goes in this order only', () => {
+    for (const [keys, turn, made] of [
+      [before, 'accept', undefined],
       [accepting, 'sign', 'accept'],
       [signing, 'retire', 'sign'],
       [after, 'accept', 'retire'],
     ] as const) {
-      expect(rotated(keys, last)).toBe(keys);
-      for (const step of steps.filter((each) => each !== turn && each !== last)) {
+      for (const step of steps.filter((each) => each !== turn && each !== made)) {
         expect(() => rotated(keys, step)).toThrow(`The next step is "${turn}", not "${step}".`);
       }
     }
   });
+
+  test('repeats a step that may not have reached every function, with the same keys', () => {
+    expect(rotated(accepting, 'accept')).toEqual(accepting);
+    expect(rotated(signing, 'sign')).toEqual(signing);
+    expect(rotated(after, 'retire')).toEqual(after);
+  });
+
+  test('goes on where a version left it that did not write the step down', () => {
+    const { ROTATION_STEP: _accept, ...accepted } = accepting;
+    const { ROTATION_STEP: _sign, ...signed } = signing;
+    expect([accepted, signed].map(nextStep)).toEqual(['sign', 'retire']);
+    expect(rotated(accepted, 'accept')).toEqual(accepted);
+  });
 });
+
+// keeps each object in a file beside it; at FAIL_AT it stops halfway
+const kubectl = `#!/usr/bin/env bash
+cd "$(dirname "$0")"
+case "$* " in
+  *" -o json "*)
+    separator=
+    printf '{"items":['
+    for name in event-keys token-private-key token-public-keys key-rotation; do
+      [ ! -e $name ] || { printf %s "$separator"; cat $name; separator=,; }
+    done
+    printf ']}' ;;
+  "apply "* | "replace "*)
+    [[ "$* " != "$FAIL_AT "* || $FAIL_AT != apply ]] || exit 1
+    node -e '
+      const { FAIL_AT } = process.env;
+      const [verb] = process.argv.slice(1);
+      const given = JSON.parse(fs.readFileSync(process.argv.at(-1)));
+      const items = (given.items ?? [given]).slice(0, verb === FAIL_AT ? 1 : 9);
+      for (const item of items) fs.writeFileSync(item.metadata.name, JSON.stringify(item));
+      process.exit(verb === FAIL_AT ? 1 : 0);
+    ' "$@" ;;
+  *" get ksvc "*) printf 'service/one\\nservice/two\\n' ;;
+  *" patch "*)
+    echo "$4" >>patched
+    [ "$FAIL_AT" != patch ] || { rm patched; exit 1; } ;;
+esac
+`;
 
 describe('on a cluster', () => {
   const encode = (text: string) => Buffer.from(text).toString('base64');
+  const decode = (text = '') => Buffer.from(text, 'base64').toString();
   const item = (kind: string, name: string, data: Record<string, string>) => ({
     apiVersion: 'v1',
     kind,
@@ -72,25 +116,54 @@ describe('on a cluster', () => {
     });
 
   test('a step reads the keys that are installed and prints those that replace them', () => {
-    const { items } = JSON.parse(run('knative/rotate-keys.ts', installed, 'accept').stdout) as {
-      items: { metadata: object; stringData?: Record<string, string>; data?: Record<string, string> }[];
+    const rotation = JSON.parse(run('knative/rotate-keys.ts', installed, 'accept').stdout) as object;
+    expect(rotation).toMatchObject({ kind: 'Secret', metadata: { name: 'key-rotation', namespace: 'shop' } });
+    const { items } = JSON.parse(run('knative/rotate-keys.ts', rotation, 'write').stdout) as {
+      items: { metadata: object; data: Record<string, string> }[];
     };
     expect(items.map(({ metadata }) => metadata)).toEqual(
       ['event-keys', 'token-private-key', 'token-public-keys'].map((name) => ({ name, namespace: 'shop' })),
     );
     const [events, tokens, published] = items;
-    expect(events?.stringData?.['keys']?.split(',')[0]).toBe(EVENT_KEYS);
-    expect(tokens?.stringData).toEqual({ key: TOKEN_PRIVATE_KEY, next: expect.stringContaining('"d":') });
-    expect(published?.data?.['keys']).not.toContain('"d":');
-    expect(kidsOf({ ...before, TOKEN_PUBLIC_KEYS: published?.data?.['keys'] ?? '' })).toHaveLength(2);
+    expect(decode(events?.data['keys']).split(',')).toEqual([EVENT_KEYS, expect.any(String)]);
+    expect(tokens?.data).toEqual({ key: encode(TOKEN_PRIVATE_KEY) });
+    expect(published?.data['keys']).not.toContain('"d":');
+    expect(kidsOf({ ...before, TOKEN_PUBLIC_KEYS: published?.data['keys'] ?? '' })).toHaveLength(2);
   });
 
+  test.each(['apply', 'replace', 'patch'])(
+    'a step that stopped at "kubectl %s" is finished when it is made again',
+    (verb) => {
+      const cluster = mkdtempSync(path.join(tmpdir(), 'cluster-'));
+      for (const each of installed.items) writeFileSync(path.join(cluster, each.metadata.name), JSON.stringify(each));
+      writeFileSync(path.join(cluster, 'kubectl'), kubectl, { mode: 0o755 });
+      const accept = (failAt: string) =>
+        spawnSync('bash', ['shop.sh', 'keys', 'accept', '--existing'], {
+          encoding: 'utf8',
+          env: { ...process.env, NODE_OPTIONS: '', FAIL_AT: failAt, PATH: `${cluster}:${process.env['PATH']}` },
+        });
+      const kept = (name: string) => {
+        const { data } = JSON.parse(readFileSync(path.join(cluster, name), 'utf8')) as { data: Record<string, string> };
+        return decode(data['keys']);
+      };
+      expect(accept(verb).status).not.toBe(0);
+      const again = accept('none');
+      expect(again).toMatchObject({ status: 0, stdout: expect.stringContaining('Every function has the keys') });
+      expect(again.stderr.includes('was made before')).toBe(verb !== 'apply');
+      const { EVENT_KEYS: wanted } = JSON.parse(kept('key-rotation')) as Keys;
+      expect(wanted.split(',')).toEqual([EVENT_KEYS, expect.any(String)]);
+      expect(kept('event-keys')).toBe(wanted);
+      expect(readFileSync(path.join(cluster, 'patched'), 'utf8')).toBe('service/one\nservice/two\n');
+      rmSync(cluster, { recursive: true });
+    },
+  );
+
   test('a step whose turn it is not is refused in one sentence', () => {
-    const { status, stdout, stderr } = run('knative/rotate-keys.ts', installed, 'sign');
+    const { status, stdout, stderr } = run('knative/rotate-keys.ts', installed, 'retire');
     expect({ status, stdout, stderr }).toEqual({
       status: 1,
       stdout: '',
-      stderr: 'The next step is "accept", not "sign".\n',
+      stderr: 'The next step is "accept", not "retire".\n',
     });
   });
 

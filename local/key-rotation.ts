@@ -6,13 +6,17 @@ export type Step = (typeof steps)[number];
 
 /**
  * One step in the rotation of the keys of events and tokens: `accept` adds new ones that nothing is signed with yet,
- * `sign` signs with them, `retire` takes the old ones away. The step that was made last leaves the keys as they are: it may
- * have stopped before it had reached every function, and is applied again. Throws one sentence for any other step.
+ * `sign` signs with them, `retire` takes the old ones away. The step that was made last can be made again, because it may
+ * not have reached every function: the keys stay as they are. Throws one sentence if it is the turn of another step.
  */
 export function rotated(keys: Keys, step: Step): Keys {
+  if (isMade(keys, step)) return keys;
   const turn = nextStep(keys);
-  if (step === stepBefore(turn)) return keys;
   if (turn !== step) throw new Error(`The next step is "${turn}", not "${step}".`);
+  return { ...changed(keys, step), ROTATION_STEP: step };
+}
+
+function changed(keys: Keys, step: Step): Keys {
   switch (step) {
     case 'accept':
       return withNewKeys(keys);
@@ -25,13 +29,24 @@ export function rotated(keys: Keys, step: Step): Keys {
   }
 }
 
-/** Which step comes next, as the keys tell. */
-export function nextStep({ EVENT_KEYS, NEXT_TOKEN_PRIVATE_KEY }: Keys): Step {
-  if (NEXT_TOKEN_PRIVATE_KEY) return 'sign';
-  return EVENT_KEYS.includes(',') ? 'retire' : 'accept';
+/** Whether a step was the last one that was made; it may not have reached every function. */
+export const isMade = (keys: Keys, step: Step): boolean => lastStep(keys) === step;
+
+/** What is said when a step is made again. */
+export const madeBefore = (step: Step) => `The step "${step}" was made before; its keys are applied again.`;
+
+/** Which step comes next. */
+export function nextStep(keys: Keys): Step {
+  const last = lastStep(keys);
+  return last === 'accept' ? 'sign' : last === 'sign' ? 'retire' : 'accept';
 }
 
-const stepBefore = (step: Step): Step => steps[(steps.indexOf(step) + steps.length - 1) % steps.length] ?? step;
+/** As it was written down; an older version did not, but a rotation that is not finished can be seen from the keys. */
+function lastStep({ EVENT_KEYS, NEXT_TOKEN_PRIVATE_KEY, ROTATION_STEP }: Keys): Step | undefined {
+  if (ROTATION_STEP) return ROTATION_STEP as Step;
+  if (NEXT_TOKEN_PRIVATE_KEY) return 'accept';
+  return EVENT_KEYS.includes(',') ? 'sign' : undefined;
+}
 
 function withNewKeys(keys: Keys): Keys {
   const made = newSecrets();

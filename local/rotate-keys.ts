@@ -1,7 +1,7 @@
 // npm run keys -- accept | sign | retire: one step in the rotation of a local shop's keys; see docs/operations.md.
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { rotated, steps, type Step } from '#local/key-rotation.ts';
+import { isMade, madeBefore, rotated, steps, type Step } from '#local/key-rotation.ts';
 import { runningShop } from '#local/lock.ts';
 import { keepSecrets, localSecrets } from '#local/secrets.ts';
 
@@ -12,9 +12,8 @@ try {
   if (!existsSync(path.join(dataDir, 'secrets.json'))) throw new Error(`There is no shop in ${dataDir} (DATA_DIR).`);
   const secrets = localSecrets(dataDir);
   const { NEXT_TOKEN_PRIVATE_KEY: _, ...others } = secrets;
-  const keys = rotated(secrets, step);
-  if (keys === secrets) process.stdout.write(`This step was made before; it is applied again.\n`);
-  else keepSecrets(dataDir, { ...others, ...keys });
+  if (isMade(secrets, step)) process.stdout.write(`${madeBefore(step)}\n`);
+  keepSecrets(dataDir, { ...others, ...rotated(secrets, step) });
   process.stdout.write(`${whatNow()}\n`);
 } catch (error) {
   process.stderr.write(`${(error as Error).message}\n`);

@@ -9,6 +9,8 @@ export interface Keys {
   TOKEN_PUBLIC_KEYS: string;
   /** During a rotation: the key that signs next; see local/key-rotation.ts. */
   NEXT_TOKEN_PRIVATE_KEY?: string;
+  /** The step of a rotation that these keys are of; none if they were never rotated. */
+  ROTATION_STEP?: string;
 }
 
 /** The keys of a local shop, and the passwords. */

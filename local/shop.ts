@@ -106,9 +106,12 @@ async function openShop(options: Options, { adminPassword, rolesKey }: Given, st
   // no function gets to see the owner's address
   process.env['DATABASE_URL'] = roleUrl(ownerUrl, rolesKey, roleOfAll);
   const running = await startFunctions(options, (role) => roleUrl(ownerUrl, rolesKey, role));
+  let taking = Promise.resolve();
   process.on('SIGUSR2', () => {
-    // the shop goes on with the keys that it has
-    takeNewKeys(options, running).catch((error: unknown) => say(`Not every function has new keys. ${inWords(error)}`));
+    taking = takeNewKeys(options, running, taking).catch((error: unknown) => {
+      // the shop goes on with the keys that it has
+      say(`Not every function has new keys. ${inWords(error)}`);
+    });
   });
   stops.functions.push(() => running.stop());
   const everyMinute = setInterval(() => void running.sweep().catch(() => undefined), 60_000);
@@ -130,8 +133,10 @@ const keysIn = ({ EVENT_KEYS, TOKEN_PRIVATE_KEY, TOKEN_PUBLIC_KEYS }: Secrets) =
 });
 
 /** After a step of a rotation: replaces one function after the other, so that each has the keys as they are now. */
-async function takeNewKeys({ dataDir }: Options, running: Running): Promise<void> {
+async function takeNewKeys({ dataDir }: Options, running: Running, earlier: Promise<void>): Promise<void> {
+  // before the wait: a function that the earlier step cannot start may need them
   Object.assign(process.env, keysIn(localSecrets(dataDir)));
+  await earlier;
   await running.replaceFunctions();
   say('Every function has the keys as they are now.');
 }

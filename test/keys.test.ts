@@ -24,14 +24,17 @@ afterAll(() => shop?.stop());
 
 const word = 'Every function has the keys as they are now.';
 
-/** Does a step as an operator does, and waits for the shop's word that it has reached every function. */
-async function step(name: Step): Promise<void> {
+/** Does a step as an operator does, and waits until the shop says, each time, that it has reached every function. */
+async function step(name: Step, times = 1): Promise<void> {
   const said = () => shop.output().split(word).length;
   const before = said();
-  await promisify(execFile)(process.execPath, ['local/rotate-keys.ts', name], {
-    env: { ...process.env, NODE_OPTIONS: '', DATA_DIR: shop.dataDir },
-  });
-  await until(`the step ${name} has reached every function`, () => said() > before, 180_000);
+  for (let time = 1; time <= times; time += 1) {
+    const { stdout } = await promisify(execFile)(process.execPath, ['local/rotate-keys.ts', name], {
+      env: { ...process.env, NODE_OPTIONS: '', DATA_DIR: shop.dataDir },
+    });
+    expect(stdout.includes('was made before')).toBe(time > 1);
+  }
+  await until(`the step ${name} has reached every function`, () => said() >= before + times, 180_000);
 }
 
 test('a shop in one process, which takes new keys only at its start, says so and stays open', async () => {
@@ -54,7 +57,7 @@ test('the keys are rotated under load: no request fails, nothing is parked, ever
   const parked = () => shop.sql<{ id: string }>('select event_id as id from events.dead_letters');
 
   await load.goesOn();
-  await step('accept');
+  await step('accept', 2); // made again before it has reached every function
   await load.goesOn();
   await step('sign');
   const signed = Date.now();
