@@ -159,6 +159,14 @@ describe('from an untrusted sender', () => {
     expect(letter.event).not.toHaveProperty('time');
   });
 
+  test('what is nested too deeply to be written again, with a signature, is stored as its bytes', async () => {
+    const id = uuidv7();
+    const body = Buffer.from('['.repeat(20_000) + ']'.repeat(20_000));
+    const headers = { 'ce-id': id, 'ce-signature': 'test.AAAA', 'content-type': 'application/json' };
+    expect(await post(headers, body)).toMatchObject({ statusCode: 204 });
+    expect((await stored(id)).body).toEqual(body);
+  });
+
   test('what is larger than 64 KB is not stored whole, and says so', async () => {
     const id = uuidv7();
     await post({ 'ce-id': id, 'content-type': 'text/plain' }, Buffer.alloc(100_000, 'x'));

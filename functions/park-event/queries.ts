@@ -80,7 +80,7 @@ export function parkEvent({ event, verified, detail, maxUnverified }: DeadLetter
     text(event.subject),
     text(event['correlationid']),
     isTooLarge ? `Its data of ${body.length} bytes was not stored.` : (text(detail) ?? ''),
-    shortened(JSON.stringify(original)),
+    asJson(original),
     isTooLarge ? null : body,
     maxUnverified,
   ]);
@@ -90,6 +90,15 @@ export function parkEvent({ event, verified, detail, maxUnverified }: DeadLetter
 function dataOf(data: Buffer): { data: string } | { data_base64: string } {
   const asText = data.toString();
   return Buffer.from(asText).equals(data) ? { data: asText } : { data_base64: data.toString('base64') };
+}
+
+/** What is nested too deeply to be written is stored without its data: its bytes are. */
+function asJson({ data, ...attributes }: Record<string, unknown>): string {
+  try {
+    return shortened(JSON.stringify({ ...attributes, data }));
+  } catch {
+    return shortened(JSON.stringify(attributes));
+  }
 }
 
 /** Attributes may be as large as headers are, 16 KB: what is much larger came in structured mode, and is cut to nothing. */
