@@ -9,6 +9,7 @@ Object.assign(process.env, {
   DATABASE_URL: 'postgres://nowhere',
   BROKER_URL: 'http://nowhere',
   SMTP_URL: 'smtp://nowhere',
+  CURSOR_KEY: '0'.repeat(43),
   EVENT_KEYS: `none:${'0'.repeat(43)}`,
   TOKEN_PRIVATE_KEY: JSON.stringify({ kty, crv, x, d, kid: 'none' }),
   TOKEN_PUBLIC_KEYS: JSON.stringify({ keys: [{ kty, crv, x, kid: 'none' }] }),
@@ -17,6 +18,7 @@ const functions = new URL('../functions/', import.meta.url);
 await import('#platform/serve-function.ts');
 await import('#database/migrate.ts');
 await import('#database/admin.ts');
+await import('#database/pooler.ts');
 await import('#database/roles.ts');
 await import('#platform/span-export.ts');
 for (const name of readdirSync(functions)) await import(`#functions/${name}/index.ts`);

@@ -1,4 +1,6 @@
-import { globSync, readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { parse, parseAllDocuments } from 'yaml';
@@ -161,6 +163,17 @@ describe('the image', () => {
       expect(lines.filter((line) => !line.startsWith('!'))).toEqual(['*', '**/*.test.ts']);
       expect(lines.filter((line) => line.startsWith('!')).map((line) => line.slice(1))).toEqual(allowed);
     }
+  });
+
+  test('can be built: every function is loaded with nothing but what the build step sets', () => {
+    const cache = mkdtempSync(join(tmpdir(), 'shop-compile-cache-'));
+    const env = { PATH: process.env['PATH'], NODE_COMPILE_CACHE: cache };
+    const { status, stderr } = spawnSync(process.execPath, ['platform/fill-compile-cache.ts'], {
+      env,
+      encoding: 'utf8',
+    });
+    rmSync(cache, { recursive: true });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   });
 
   test('is made of exactly that', () => {
