@@ -145,12 +145,19 @@ const encodeValue = (value: string): string =>
 function decodeValue(value: string): string {
   // a quoted value is taken without its quotes (section 3.1.3.2)
   const bare = value.length > 1 && value.startsWith('"') && value.endsWith('"') ? unquoted(value) : value;
+  if (/[\x80-\xff]/.test(bare)) return asUtf8(bare);
   if (!bare.includes('%')) return bare;
   try {
     return decodeURIComponent(bare);
   } catch {
     return bare; // what is no encoding stays as it is
   }
+}
+
+/** Knative's own SDK sends UTF-8 as it is, which HTTP reads as Latin-1. */
+function asUtf8(value: string): string {
+  const text = Buffer.from(value, 'latin1').toString();
+  return text.includes('\ufffd') ? value : text;
 }
 
 const unquoted = (value: string): string => value.slice(1, -1).replaceAll(/\\(.)/g, '$1');

@@ -159,6 +159,12 @@ describe('from an untrusted sender', () => {
     expect(letter.event).not.toHaveProperty('time');
   });
 
+  test('an attribute in plain UTF-8, as Knative sends it, is read as such', async () => {
+    const id = uuidv7();
+    await post({ 'ce-id': id, 'ce-subject': Buffer.from('注文-7').toString('latin1') }, Buffer.from('x'));
+    expect((await stored(id)).subject).toBe('注文-7');
+  });
+
   test('what is nested too deeply to be written again, with a signature, is stored as its bytes', async () => {
     const id = uuidv7();
     const body = Buffer.from('['.repeat(20_000) + ']'.repeat(20_000));
