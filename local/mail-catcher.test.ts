@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { getPriority, tmpdir } from 'node:os';
@@ -58,6 +58,19 @@ test('a catcher that was killed is announced, and the next one has its mails', a
   expect(await announced).toBe(`The mail catcher (process ${catcher.pid}) ended with SIGKILL`);
   catcher = await startMailCatcher({ ...anyPorts, dataDir });
   expect(await mailsTo('ann@example.org')).toHaveLength(1);
+});
+
+test('a mail that was cut off by a kill is not taken for one', async () => {
+  await catcher.stop();
+  const head = 'Message-ID: <half@shop>\r\nTo: half@example.org\r\nSubject: Half\r\n';
+  const parts = `${head}Content-Type: multipart/alternative;\r\n boundary="b-1"\r\n\r\n--b-1\r\n\r\nText`;
+  const folder = join(dataDir, 'mail');
+  for (const [name, text] of Object.entries({ empty: '', head, parts, whole: `${parts}\r\n--b-1--\r\n` }))
+    await writeFile(join(folder, `${name}.eml`), text);
+  catcher = await startMailCatcher({ ...anyPorts, dataDir });
+  expect(await mailsTo('half@example.org')).toMatchObject([{ id: 'whole', text: 'Text' }]);
+  expect(await mailsTo('ann@example.org')).toHaveLength(1);
+  expect((await readdir(folder)).filter((name) => /empty|head|parts/.test(name))).toEqual([]);
 });
 
 test('it goes with its shop when the shop is killed, and has not written to its output', async () => {
