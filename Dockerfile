@@ -20,4 +20,5 @@ RUN node platform/fill-compile-cache.ts
 # numeric, because Pod Security wants to see that it is not root
 USER 1000
 EXPOSE 8080
+ENTRYPOINT ["sh", "platform/init.sh"]
 CMD ["node", "start.ts"]

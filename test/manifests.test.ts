@@ -100,6 +100,7 @@ const scale = z.strictObject({
   max: z.int().min(1),
   metric: z.literal('concurrency'),
   target: z.number().min(1),
+  utilization: z.int().min(1).max(100).optional(),
 });
 const funcYaml = z.strictObject({
   specVersion: z.literal('0.36.0'),
@@ -142,6 +143,54 @@ describe.each(functionNames)('functions/%s/func.yaml', (name) => {
     }[name] ?? ['event-keys'];
     // the database's under the function's own role
     expect(secrets).toEqual([`database-${name}`, ...needed]);
+  });
+});
+
+const functions = functionNames.map((name) =>
+  funcYaml.parse(parse(readFileSync(`functions/${name}/func.yaml`, 'utf8'))),
+);
+const find = <Found extends object>(kind: string, name: string) =>
+  manifests.find(
+    ({ file, manifest }) =>
+      file.startsWith('knative/base') && manifest.kind === kind && manifest.metadata.name === name,
+  )?.manifest as Found | undefined;
+
+test('another instance starts before the calls that its callers make at a time are all in flight', () => {
+  // the least of: 64 connections of a storefront to a function, of a function to the broker
+  for (const { name, deploy } of functions.filter(({ deploy }) => deploy.options.scale.max > 1)) {
+    const { target, utilization = 70 } = deploy.options.scale;
+    expect({ name, scalesAt: (target * utilization) / 100 < 64 }).toEqual({ name, scalesAt: true });
+  }
+});
+
+describe('Postgres', () => {
+  const statefulSet = find<{
+    spec: {
+      template: { spec: { containers: [{ args: string[] }] } };
+      volumeClaimTemplates: [{ spec: { resources: { requests: { storage: string } } } }];
+    };
+  }>('StatefulSet', 'postgres')?.spec;
+  const setting = (name: string) =>
+    statefulSet?.template.spec.containers[0].args.find((argument) => argument.startsWith(`${name}=`))?.split('=')[1] ??
+    '';
+
+  test('has connections for every function at its largest, twice while a new version takes over', () => {
+    const pool = Number(find<{ data: Record<string, string> }>('ConfigMap', 'shop')?.data['DATABASE_POOL']);
+    const instances = functions.reduce((sum, { deploy }) => sum + deploy.options.scale.max, 0);
+    const others = 20; // the job that migrates, the slots of superusers, a person who looks
+    expect(pool * instances * 2 + others).toBeLessThanOrEqual(Number(setting('max_connections')));
+    // and each function keeps to it
+    for (const { name, run } of functions)
+      expect({ name, envs: run.envs }).toMatchObject({
+        name,
+        envs: expect.arrayContaining([{ name: 'DATABASE_POOL', value: '{{ configMap:shop:DATABASE_POOL }}' }]),
+      });
+  });
+
+  test('has a volume that its write-ahead log cannot fill', () => {
+    const gigabytes = (size = '') => Number(/^(\d+)Gi?B?$/.exec(size)?.[1]);
+    const volume = gigabytes(statefulSet?.volumeClaimTemplates[0].spec.resources.requests.storage);
+    expect(gigabytes(setting('max_wal_size')) * 4).toBeLessThanOrEqual(volume);
   });
 });
 
