@@ -1,281 +1,606 @@
 #!/usr/bin/env bash
-# The shop on Knative: on Minikube, or on a cluster that is there already.
+# The shop on Knative: on Minikube, or on a cluster that is there already. Runs under bash 3.2 and the tools of macOS.
 set -euo pipefail
 cd "$(dirname "$0")"
 
 usage() {
   cat <<'X'
-./shop.sh start    installs what is missing, builds the image, deploys every function, and waits until all is ready
-./shop.sh test     runs the Postman story through Kourier
-./shop.sh verify   asks the shop whether all that it has stored fits together
+./shop.sh start      installs what is missing, builds the image, deploys every function, and waits until all is ready;
+                     over a running shop: the upgrade to the version in this folder
+./shop.sh test       runs the Postman story through Kourier
+./shop.sh open       opens the page of the shop in the browser, until Ctrl-C
+./shop.sh verify     asks the shop whether all that it has stored fits together
+./shop.sh rollback   puts every function back to the version before; the database keeps its schema
 ./shop.sh keys STEP  a step in the rotation of the keys of events and tokens: accept, sign, retire (docs/operations.md);
-                   a step that was stopped is made again by the same command
-./shop.sh status   shows what runs
-./shop.sh stop     removes what start made
+                     a step that was stopped is made again by the same command
+./shop.sh faults     deletes pods by force under load and looks for orders that are lost; not where customers are
+./shop.sh status     shows what runs
+./shop.sh doctor     says what is missing on this machine and what the cluster has
+./shop.sh stop       removes what start made, and nothing else
 
-On Minikube (profile "shop"), unless --existing says to take the current context of kubectl, where Knative with Kourier
-and a default broker has to be there.
+On Minikube (profile "shop"), unless --existing says to take the current context of kubectl, where Knative with a
+network layer and a default broker has to be there.
 
 Settings (environment):
+  NAMESPACE        shop: the namespace on the cluster
+  DOMAIN           arch.homework: the public name of the shop
   IMAGE_REGISTRY   where the image is pushed, as the cluster's nodes see it; required with --existing
   IMAGE            a ready image by digest (name@sha256:…): nothing is built
-  IMAGE_BUILD      a command for machines without Docker and Podman: called with the folder, the image's name and
-                   build arguments (NAME=VALUE), it builds, pushes and prints the reference by digest
+  IMAGE_BUILD      a command for machines without Docker and Podman: called with the folder and the image's name, it
+                   builds, pushes and prints the reference by digest
   NODE_IMAGE       the base image, node:24-slim
   POSTGRES_IMAGE   docker.io/library/postgres:18 (16 to 18)
   MAIL_IMAGE       docker.io/maildev/maildev:3.0.0; "build" makes one from the npm package (knative/mail-catcher)
   OVERLAY          the folder in knative/overlays: minikube, existing (with --existing) or scale
+  INGRESS          the gateway's service, namespace/name: kourier-system/kourier
   ADMIN_EMAIL, ADMIN_PASSWORD   the administrator; set at a later start, they replace the one from before
   SMTP_URL, DATABASE_URL        taken over at the first start
+  MINIKUBE_CPUS, MINIKUBE_MEMORY   (or `minikube config set`) 4 and 6g, less where this machine has less
 X
 }
 
-namespace=shop
+namespace=${NAMESPACE:-shop}
+domain=${DOMAIN:-arch.homework}
+ingress=${INGRESS:-kourier-system/kourier}
 profile=shop
 kubernetes=v1.34.0
 knative=v1.23.0
-cpus=4
-memory=6g
+label=app.kubernetes.io/managed-by=shop.sh
 existing=
-dir=$(mktemp -d)
-forward=
-trap 'rm -rf "$dir"; [ -z "$forward" ] || kill $forward 2>/dev/null || true' EXIT
+dir=$(cd "$(mktemp -d)" && pwd -P)
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
-say() { printf '%s  %s\n' "$(date +%H:%M:%S)" "$*"; }
-die() { printf '%s\n' "$*" >&2; exit 1; }
-
-need() { # COMMAND HOW-TO-GET-IT
-  command -v "$1" >/dev/null || die "$1 is missing: $2"
+cleanup() {
+  local pid
+  if [ -e "$dir/children" ]; then
+    while read -r pid; do kill "$pid" 2>/dev/null || true; done <"$dir/children"
+  fi
+  rm -rf "$dir"
 }
 
+say() { printf '%s  %s\n' "$(date +%H:%M:%S)" "$*"; }
+die() {
+  printf '%s\n' "$*" >&2
+  exit 1
+}
+has() { command -v "$1" >/dev/null 2>&1; }
+now() { date +%s; }
+
+# the Node that npm has brought, or the machine's own where it brings none
+node() {
+  if [ -x node_modules/.bin/node ]; then node_modules/.bin/node -r ./local/preload.cjs "$@"
+  else command node -r ./local/preload.cjs "$@"; fi
+}
+json() { node -p "const it = JSON.parse(require('fs').readFileSync(0)); $1"; } # EXPRESSION of `it`, from the input
+in_shop() { kubectl -n "$namespace" "$@"; }
+
 main() {
-  local command=${1:-} step=
+  local command=${1:-} step='' argument
   [ $# -eq 0 ] || shift
   if [ "$command" = keys ]; then
     step=${1:-}
-    [[ $step =~ ^(accept|sign|retire)$ ]] || die "Which step? ./shop.sh keys accept | sign | retire"
-    shift
+    case $step in accept | sign | retire) shift ;; *) die "Which step? ./shop.sh keys accept | sign | retire" ;; esac
   fi
   for argument in "$@"; do
     case $argument in
       --existing) existing=yes ;;
-      *) usage >&2; die "Unknown: $argument" ;;
+      *)
+        usage >&2
+        die "Unknown: $argument"
+        ;;
     esac
   done
   case $command in
-    start | test | verify | keys | status | stop) tools "$command"; "do_$command" ;;
     -h | --help | help) usage ;;
-    *) usage >&2; exit 1 ;;
+    doctor) do_doctor ;;
+    start)
+      need_tools
+      do_start
+      ;;
+    test | open | verify | rollback | keys | faults | status | stop)
+      need_tools
+      choose_context
+      "do_$command"
+      ;;
+    *)
+      usage >&2
+      exit 1
+      ;;
   esac
 }
 
-tools() { # COMMAND
-  need kubectl "https://kubernetes.io/docs/tasks/tools"
-  # what start has put on the current cluster is found again without being told
-  if [ "$1" != start ] && [ -z "$existing" ] && ! on_minikube && installed_here; then existing=yes; fi
-  [ -z "$existing" ] || return 0
-  command -v minikube >/dev/null ||
-    die "minikube is missing: https://minikube.sigs.k8s.io/docs/start – or use the current cluster with --existing"
-  kubectl() { command kubectl --context "$profile" "$@"; }
+# --- this machine -------------------------------------------------------------------------------------------------
+
+system() {
+  case $(uname -s) in
+    Darwin) echo macos ;;
+    *) if grep -qi microsoft /proc/version 2>/dev/null; then echo wsl; else echo linux; fi ;;
+  esac
 }
 
-on_minikube() { minikube profile list -o json 2>/dev/null | grep -q "\"Name\":\"$profile\""; }
-installed_here() { kubectl get namespace $namespace >/dev/null 2>&1; }
+# What is missing is said at once, each with the command that installs it here.
+need_tools() {
+  local missing
+  missing=$(missing_tools)
+  [ -z "$missing" ] || die "Missing on this machine:
+$missing"
+}
 
-# --- start ------------------------------------------------------------------------------------------------------
+missing_tools() {
+  local brew=''
+  [ "$(system)" != macos ] || brew=yes
+  has kubectl || echo "  kubectl: $(how "$brew" 'brew install kubernetes-cli' https://kubernetes.io/docs/tasks)"
+  has npm || echo "  Node 24: $(how "$brew" 'brew install node@24' https://nodejs.org)"
+  if has npm && [ ! -e node_modules ]; then echo "  the packages of the shop: npm ci"; fi
+  has func || kn func version >/dev/null 2>&1 ||
+    echo "  func: $(how "$brew" 'brew install knative-extensions/kn-plugins/func' https://knative.dev/docs/functions/install-func)"
+  [ -z "$existing" ] || return 0
+  has minikube || {
+    # a shop that was put on the current cluster is found again without being told
+    [ "${command:-}" != start ] && has kubectl && installed_here && return
+    echo "  minikube: $(how "$brew" 'brew install minikube' https://minikube.sigs.k8s.io/docs/start), or use the current cluster with --existing"
+  }
+}
+
+how() { if [ -n "$1" ]; then echo "$2"; else echo "$3"; fi; } # MACOS? COMMAND PAGE
+
+installed_here() { kubectl get namespace "$namespace" -o 'jsonpath={.metadata.labels}' 2>/dev/null | grep -q shop.sh; }
+
+# Behind a proxy kubectl and func still have to reach the cluster itself.
+spare_proxy() {
+  [ -n "${HTTP_PROXY:-}${HTTPS_PROXY:-}${http_proxy:-}${https_proxy:-}" ] || return 0
+  export NO_PROXY="${NO_PROXY:+$NO_PROXY,}localhost,127.0.0.1,10.96.0.0/12,192.168.39.0/24,192.168.49.0/24,192.168.59.0/24"
+  export no_proxy=$NO_PROXY
+}
+
+func() { if has func; then command func "$@"; else kn func "$@"; fi; }
+
+# One context for the whole run, for func too, whatever is made the current one meanwhile.
+use_context() { # CONTEXT
+  (umask 077 && kubectl config view --minify --flatten --context "$1" >"$dir/kubeconfig") || die "There is no context $1."
+  export KUBECONFIG=$dir/kubeconfig
+  spare_proxy
+  say "context $1, namespace $namespace"
+}
+
+current_context() {
+  kubectl config current-context 2>/dev/null || die "kubectl has no current context."
+}
+
+# For all but start: Minikube's profile if there is one, else the current cluster if the shop is there.
+choose_context() {
+  if [ -z "$existing" ] && ! on_minikube && installed_here; then existing=yes; fi
+  if [ -n "$existing" ]; then use_context "$(current_context)"
+  elif [ "$command" = stop ]; then :
+  elif on_minikube; then use_context "$profile"
+  else die "The shop runs neither in Minikube's profile $profile nor on the current cluster: ./shop.sh start comes first."; fi
+}
+
+# a profile whose start has failed is listed as invalid, and is none yet
+on_minikube() {
+  has minikube || return 1
+  minikube profile list -o json 2>/dev/null | json "(it.valid ?? []).some((one) => one.Name === '$profile')" 2>/dev/null | grep -q true
+}
+
+do_doctor() {
+  local tool missing status=0
+  say "$(system), $(uname -m)$([ -z "${HTTPS_PROXY:-}${HTTP_PROXY:-}" ] || echo ', behind a proxy')"
+  for tool in node npm kubectl func kn minikube docker podman; do
+    if has $tool; then say "$tool: $(command -v $tool), $(version_of $tool)"; fi
+  done
+  missing=$(missing_tools)
+  if [ -n "$missing" ]; then
+    printf 'Missing:\n%s\n' "$missing"
+    status=1
+  fi
+  has kubectl || return $status
+  if [ -z "$existing" ] && on_minikube; then use_context $profile
+  elif kubectl config current-context >/dev/null 2>&1; then use_context "$(current_context)"
+  else
+    say "There is no cluster yet: ./shop.sh start makes one in Minikube."
+    return $status
+  fi
+  if ! kubectl get --raw=/readyz --request-timeout=5s >/dev/null 2>&1; then
+    say "The cluster does not answer."
+    return 1
+  fi
+  kubectl get nodes -o json | json "it.items.map(({metadata, status}) => 'node ' + metadata.name + ': ' + status.nodeInfo.architecture + ', Kubernetes ' + status.nodeInfo.kubeletVersion + ', ' + status.allocatable.cpu + ' CPUs, ' + status.allocatable.memory).join('\n')"
+  if ! kubectl get crd services.serving.knative.dev brokers.eventing.knative.dev >/dev/null 2>&1; then
+    say "Knative is not there$([ -n "$existing" ] || echo ' yet: ./shop.sh start installs it')."
+    return $status
+  fi
+  say_knative
+  if installed_here; then in_shop get ksvc,broker 2>/dev/null || true; else say "The shop is not there yet."; fi
+  return $status
+}
+
+version_of() {
+  case $1 in
+    kubectl) kubectl version --client 2>/dev/null | head -n 1 ;;
+    minikube | func | kn) $1 version 2>/dev/null | head -n 1 ;;
+    *) $1 --version 2>/dev/null | head -n 1 ;;
+  esac
+}
+
+# What decides how the shop works here: who routes, who may send events, whether passwords travel in clear.
+say_knative() {
+  say "Knative Serving $(release knative-serving), Eventing $(release knative-eventing)"
+  say "network layer: $(config knative-serving config-network ingress-class || echo 'not set')"
+  say "default broker: $(config knative-eventing config-br-defaults default-br-config | sed -n 's/.*brokerClass: *//p' | head -n 1)"
+  if [ "$(config knative-serving config-network external-domain-tls)" = Enabled ]; then say "HTTPS: Knative gets certificates for $domain"
+  else say "HTTPS: none from Knative (external-domain-tls is off): give $domain to nobody outside, or end TLS in front of the gateway"; fi
+  case $(config knative-eventing config-features authentication-oidc | tr '[:upper:]' '[:lower:]') in
+    enabled) say "senders of events: have to show who they are (knative/components/event-policy says who may)" ;;
+    *) say "senders of events: anybody on the cluster (authentication-oidc is off); events that the shop did not sign are parked" ;;
+  esac
+}
+release() { kubectl get namespace "$1" -o 'jsonpath={.metadata.labels.app\.kubernetes\.io/version}' 2>/dev/null; }
+config() { kubectl -n "$1" get configmap "$2" -o "jsonpath={.data.$3}" 2>/dev/null; }
+
+# --- start --------------------------------------------------------------------------------------------------------
 
 do_start() {
-  need npm "https://nodejs.org"
-  [ -e node_modules ] || die "Run \"npm ci\" first."
-  if command -v func >/dev/null; then func=func
-  elif kn func version >/dev/null 2>&1; then func="kn func"
-  else die "func is missing: https://knative.dev/docs/functions/install-func"; fi
-  if [ -z "$existing" ]; then start_minikube; install_knative; else check_knative; fi
-
-  say "namespace, settings and secrets"
-  kubectl apply -f knative/base/namespace.yaml >/dev/null
-  # made once: a second start keeps the keys
-  kubectl -n $namespace get secret event-keys >/dev/null 2>&1 ||
-    node_modules/.bin/node knative/make-secrets.ts | kubectl create -f - >/dev/null
-  # what an installation of before does not have yet
-  kubectl -n $namespace get secret cursor-key >/dev/null 2>&1 ||
-    node_modules/.bin/node knative/make-secrets.ts cursor-key | kubectl create -f - >/dev/null
-  # the administrator of the settings, if they name one: of all secrets only this one changes at a later start
-  kubectl -n $namespace get secret admin -o json | node_modules/.bin/node knative/admin-secret.ts |
-    kubectl replace -f - >/dev/null
-  # one for each function; a new function gets its own
-  kubectl -n $namespace get secret database -o json | node_modules/.bin/node knative/database-secrets.ts |
-    kubectl apply --server-side --force-conflicts -f - >/dev/null
-
-  local image mail overlay=${OVERLAY:-${existing:+existing}}
+  local began image mail='' overlay=${OVERLAY:-${existing:+existing}}
+  began=$(now)
   overlay=${overlay:-minikube}
   [ -d "knative/overlays/$overlay" ] || die "There is no overlay $overlay."
-  image=$(build_image shop .)
+  if [ -z "$existing" ]; then
+    spare_proxy
+    start_minikube
+    use_context $profile
+    install_knative
+  else
+    use_context "$(current_context)"
+    check_knative
+  fi
+  own_namespace
+  make_secrets
+  image=$(image_of shop .)
   say "image $image"
-  mail=${MAIL_IMAGE:-}
-  [ "$mail" != build ] || mail=$(build_image mail-catcher knative/mail-catcher)
+  if [ "${MAIL_IMAGE:-}" = build ]; then mail=$(image_of mail-catcher knative/mail-catcher); else mail=${MAIL_IMAGE:-}; fi
 
   say "database and mail catcher"
-  apply_overlay "$mail"
+  install "$mail" "overlays/$overlay"
   if [ "$overlay" = scale ]; then wait_for "Postgres" wait cluster/postgres --for=condition=Ready --timeout=600s
-  else wait_for "Postgres" rollout status statefulset/postgres --timeout=180s; fi
+  else wait_for "Postgres" rollout status statefulset/postgres --timeout=300s; fi
   migrate "$image"
   [ "$overlay" = scale ] || wait_for "the mail catcher" rollout status deployment/mail-catcher --timeout=180s
 
-  deploy_functions "$image"
-  say "broker, Triggers, domain and ping"
+  # First those that publish nothing, the dead letter sink among them: the Broker has an address only once it is there,
+  # and those that publish are given this address as they are created.
+  deploy "$image" no
+  say "Broker, Triggers, domain and ping"
   # a broker's class is chosen when it is created
-  [ "$overlay" != scale ] || kubectl apply -f knative/overlays/scale/broker.yaml >/dev/null
-  for file in broker/*.yaml knative/base/domain.yaml knative/base/ping-source.yaml; do
-    [ "$overlay:$file" != scale:broker/broker.yaml ] || continue
-    echo "---"
-    cat "$file"
-  done | kubectl apply -f - >/dev/null
+  [ "$overlay" != scale ] || in_shop apply -f knative/overlays/scale/broker.yaml >/dev/null
+  install "$mail" "overlays/$overlay" ../broker entry
+  wait_for "the address of the Broker" wait sinkbinding --all --for=condition=Ready --timeout=120s
+  deploy "$image" yes
   wait_for "the functions" wait ksvc --all --for=condition=Ready --timeout=180s
-  wait_for "the broker" wait broker/default --for=condition=Ready --timeout=120s
-  wait_for "the Triggers" wait trigger --all --for=condition=Ready --timeout=120s
-  wait_for "the domain" wait domainmapping --all --for=condition=Ready --timeout=120s
-  wait_for "the ping" wait pingsource --all --for=condition=Ready --timeout=120s
-  say "The shop is open. Try it: ./shop.sh test"
+  wait_for "the Broker and its Triggers" wait broker,trigger --all --for=condition=Ready --timeout=120s
+  wait_for "the domain and the ping" wait domainmapping,pingsource --all --for=condition=Ready --timeout=120s
+  say "The shop is open after $(($(now) - began)) s. Try it: ./shop.sh test, or look at it: ./shop.sh open"
 }
 
 start_minikube() {
-  if [ "$(minikube status -p $profile -f '{{.APIServer}}' 2>/dev/null)" != Running ]; then
-    say "Minikube: profile $profile, Kubernetes $kubernetes, $cpus CPUs, $memory"
-    minikube start -p $profile --kubernetes-version=$kubernetes --cpus=$cpus --memory=$memory
+  if [ "$(minikube status -p $profile -f '{{.APIServer}}' 2>/dev/null || true)" = Running ]; then return; fi
+  local cpus memory
+  cpus=$(minikube_setting cpus "${MINIKUBE_CPUS:-}" 4)
+  memory=$(minikube_setting memory "${MINIKUBE_MEMORY:-}" 6144)
+  say "Minikube: profile $profile, Kubernetes $kubernetes, $cpus CPUs, memory $memory"
+  minikube start -p $profile --kubernetes-version=$kubernetes --cpus="$cpus" --memory="$memory" ||
+    die "Minikube did not start; what it says is above. ./shop.sh start goes on from here, ./shop.sh stop begins anew."
+}
+
+# What is set, or what there is up to what the shop wants.
+minikube_setting() { # NAME ENVIRONMENT WANTED
+  local set=$2 there
+  [ -n "$set" ] || set=$(minikube -p $profile config get "$1" 2>/dev/null || true)
+  if [ -n "$set" ]; then
+    echo "$set"
+    return
   fi
-  minikube -p $profile addons enable registry >/dev/null
+  # with its containers in a virtual machine, what Docker has counts
+  if [ "$1" = cpus ]; then there=$(docker info -f '{{.NCPU}}' 2>/dev/null || node -p 'os.cpus().length')
+  else there=$(($(docker info -f '{{.MemTotal}}' 2>/dev/null || node -p 'os.totalmem()') / 1048576)); fi
+  [ "$there" -ge 1 ] 2>/dev/null || there=$3
+  if [ "$1" = cpus ] && [ "$there" -lt 2 ]; then die "Minikube needs 2 CPUs, and there is $there."; fi
+  if [ "$1" = memory ] && [ "$there" -lt 3500 ]; then die "The shop on Minikube needs 3.5 GB of memory, and there are $there MB. With Docker Desktop: Settings, Resources."; fi
+  if [ "$there" -lt "$3" ]; then echo "$there"; else echo "$3"; fi
 }
 
 install_knative() {
-  local releases=https://github.com/knative
+  local releases=https://github.com/knative part
+  if [ "$(release knative-eventing)" = "${knative#v}" ] && [ "$(release knative-serving)" = "${knative#v}" ] &&
+    kubectl -n knative-eventing get deployment mt-broker-controller >/dev/null 2>&1; then return; fi
   say "Knative Serving $knative"
-  kubectl apply -f $releases/serving/releases/download/knative-$knative/serving-crds.yaml >/dev/null
-  kubectl apply -f $releases/serving/releases/download/knative-$knative/serving-core.yaml >/dev/null
+  for part in serving-crds serving-core; do from_release $releases/serving $part; done
   ready knative-serving
   say "Kourier"
-  kubectl apply -f $releases/net-kourier/releases/download/knative-$knative/kourier.yaml >/dev/null
+  from_release $releases/net-kourier kourier
   kubectl -n knative-serving patch configmap/config-network --type merge \
     -p '{"data":{"ingress-class":"kourier.ingress.networking.knative.dev"}}' >/dev/null
   kubectl -n knative-serving patch configmap/config-domain --type merge -p '{"data":{"example.com":""}}' >/dev/null
   ready kourier-system
   say "Knative Eventing $knative with the in-memory channel and the default broker"
-  for part in eventing-crds eventing-core in-memory-channel mt-channel-broker; do
-    kubectl apply -f $releases/eventing/releases/download/knative-$knative/$part.yaml >/dev/null
-    [ $part = eventing-crds ] || ready knative-eventing
+  for part in eventing-crds eventing-core in-memory-channel mt-channel-broker; do from_release $releases/eventing $part; done
+  ready knative-eventing
+}
+
+# Applies a file of a release. The API server needs a moment for new kinds, webhooks for their certificates, and
+# downloads fail: tried for two minutes.
+from_release() { # REPOSITORY FILE
+  local deadline=$(($(now) + 120))
+  until kubectl apply -f "$1/releases/download/knative-$knative/$2.yaml" >"$dir/apply.log" 2>&1; do
+    [ "$(now)" -lt "$deadline" ] || {
+      cat "$dir/apply.log" >&2
+      die "Not installed: $2. ./shop.sh start goes on here."
+    }
+    sleep 3
   done
+  case $2 in *-crds) kubectl wait --for=condition=Established --timeout=60s crd --all >/dev/null ;; esac
 }
 
 ready() { # NAMESPACE: its deployments are available, webhooks among them
   kubectl -n "$1" wait deployment --all --for=condition=Available --timeout=300s >/dev/null ||
-    { explain "$1"; die "Not ready: $1"; }
+    {
+      explain "$1"
+      die "Not ready: $1"
+    }
 }
 
 check_knative() {
   kubectl get crd services.serving.knative.dev brokers.eventing.knative.dev >/dev/null 2>&1 ||
-    die "The current cluster ($(kubectl config current-context)) has no Knative Serving and Eventing."
-  [ -n "${IMAGE_REGISTRY:-}${IMAGE:-}" ] || die "Set IMAGE_REGISTRY to where the image is pushed (or IMAGE to a ready one)."
+    die "The cluster has no Knative Serving and Eventing."
+  [ -n "${IMAGE_REGISTRY:-}${IMAGE:-}${IMAGE_BUILD:-}" ] ||
+    die "Set IMAGE_REGISTRY to where the image is pushed (or IMAGE to a ready one)."
+  say_knative
+  case $(config knative-serving config-network ingress-class) in
+    *kourier*) ;;
+    *) [ -n "${INGRESS:-}" ] || say "Not Kourier: set INGRESS to the gateway's service (namespace/name) for test, open and verify." ;;
+  esac
 }
 
+# stop removes only what carries this label, so start takes no namespace that somebody else has made.
+own_namespace() {
+  if kubectl get namespace "$namespace" >/dev/null 2>&1 && ! installed_here && ! in_shop get secret event-keys >/dev/null 2>&1; then
+    die "The namespace $namespace is there and is not the shop's: set NAMESPACE to another one."
+  fi
+  if [ "$(kubectl get namespace "$namespace" -o 'jsonpath={.status.phase}' 2>/dev/null)" = Terminating ]; then
+    die "The shop is being removed: ./shop.sh stop waits for it."
+  fi
+  if ! installed_here; then
+    sed "s|^  name: shop$|  name: $namespace|" knative/base/namespace.yaml | kubectl apply -f - >/dev/null
+  fi
+}
+
+make_secrets() {
+  say "settings and secrets"
+  # what is there stays: a second start keeps the keys, and one after a start that was stopped makes the rest
+  in_shop get secret,configmap -o name >"$dir/secrets"
+  NAMESPACE=$namespace node knative/make-secrets.ts <"$dir/secrets" >"$dir/missing.json"
+  if grep -q '"metadata"' "$dir/missing.json"; then
+    kubectl apply --server-side --force-conflicts -f "$dir/missing.json" >/dev/null
+  fi
+  # the administrator of the settings, if they name one: of all secrets only this one changes at a later start
+  in_shop get secret admin -o json | node knative/admin-secret.ts | kubectl replace -f - >/dev/null
+  # one for each function; a new function gets its own
+  in_shop get secret database -o json | node knative/database-secrets.ts |
+    kubectl apply --server-side --force-conflicts -f - >/dev/null
+}
+
+# --- images -------------------------------------------------------------------------------------------------------
+
 # The image is named by what is in it, so that a second start builds nothing.
-build_image() { # NAME FOLDER
-  local name=$1 folder=$2 hash known reference
-  if [ "$name" = shop ] && [ -n "${IMAGE:-}" ]; then echo "$IMAGE"; return; fi
-  hash=$(cd "$folder" && {
-    echo "${NODE_IMAGE:-node:24-slim}"
-    if [ -e .dockerignore ]; then find Dockerfile package.json package-lock.json start.ts api events broker platform database functions -type f ! -name '*.test.ts' ! -name func.yaml
-    else find . -type f; fi | LC_ALL=C sort | xargs sha256sum
-  } | sha256sum | cut -c1-16)
-  known=$(kubectl -n $namespace get configmap "image-$name" -o "jsonpath={.data.$hash}" 2>/dev/null || true)
-  if [ -n "$known" ]; then echo "$known"; return; fi
-  say "building the image $name" >&2
-  reference=$(build "$name" "$folder" "NODE_IMAGE=${NODE_IMAGE:-node:24-slim}")
-  [[ $reference == *@sha256:* ]] || die "The image was built, but \"$reference\" is no reference by digest."
-  kubectl -n $namespace create configmap "image-$name" --from-literal="$hash=$reference" --dry-run=client -o yaml |
-    kubectl apply -f - >/dev/null
+image_of() { # NAME FOLDER: prints the reference
+  local name=$1 from=${NODE_IMAGE:-node:24-slim} hash reference
+  if [ "$name" = shop ] && [ -n "${IMAGE:-}" ]; then
+    echo "$IMAGE"
+    return
+  fi
+  hash=$(node knative/image-context.ts "$2" "$dir/image-$name" "$from")
+  if [ -z "$existing" ]; then
+    image_in_minikube "$name" "$hash"
+    return
+  fi
+  reference=$(in_shop get configmap "image-$name" -o "jsonpath={.data.$hash}" 2>/dev/null || true)
+  if [ -z "$reference" ]; then
+    say "building the image $name" >&2
+    reference=$(build "$name" "$dir/image-$name")
+    case $reference in *@sha256:*) ;; *) die "The image was built, but \"$reference\" is no reference by digest." ;; esac
+    in_shop create configmap "image-$name" --from-literal="$hash=$reference" --dry-run=client -o yaml |
+      kubectl apply -f - >/dev/null
+  fi
   echo "$reference"
 }
 
-build() { # NAME FOLDER ARGUMENT: builds, pushes, prints the reference by digest
-  if [ -n "${IMAGE_BUILD:-}" ]; then $IMAGE_BUILD "$2" "$1" "$3" | tail -n 1; return; fi
-  local tool registry=${IMAGE_REGISTRY:-localhost:5000} push
-  if command -v docker >/dev/null && docker info >/dev/null 2>&1; then tool=docker
-  elif command -v podman >/dev/null; then tool=podman
-  else die "Docker or Podman is missing to build the image; or set IMAGE_BUILD or IMAGE."; fi
-  push=$registry
-  if [ -z "$existing" ]; then
-    # Minikube's registry is localhost:5000 for its nodes; from here it is reached through a forwarded port
-    local port
-    port=$(forward_to kube-system service/registry 80)
-    push=localhost:$port
+# Into the node itself, by a name that Knative does not look up in a registry (registries-skipping-tag-resolving): works
+# with every driver, without a container engine here and without a registry.
+image_in_minikube() { # NAME HASH: prints the reference
+  local name=$1 reference=dev.local/$1:$2 setting
+  if ! minikube -p $profile image ls 2>/dev/null | grep -q "$reference"; then
+    say "building the image $name in Minikube (the first time some minutes)" >&2
+    set --
+    for setting in HTTP_PROXY HTTPS_PROXY NO_PROXY; do
+      [ -z "${!setting:-}" ] || set -- "$@" --build-opt="build-arg=$setting=${!setting}"
+    done
+    minikube -p $profile image build "$@" -t "$reference" "$dir/image-$name" >&2
+    minikube -p $profile image ls 2>/dev/null | grep -q "$reference" || die "The image was not built; see above."
   fi
-  $tool build -q --build-arg "$3" -t "$push/$1:latest" "$2" >&2
-  local options=()
-  [ $tool = docker ] || options=(--tls-verify=false)
-  $tool push -q "${options[@]}" "$push/$1:latest" >&2
-  local digest
-  digest=$($tool inspect --format '{{index .RepoDigests 0}}' "$push/$1:latest")
-  echo "$registry/$1@${digest#*@}"
+  echo "$reference"
 }
 
-apply_overlay() { # MAIL-IMAGE
-  {
-    printf 'apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n  - %s\nimages:\n' \
-      "$(realpath --relative-to="$dir" knative/overlays/$overlay)"
-    replaced docker.io/library/postgres "${POSTGRES_IMAGE:-}"
-    replaced docker.io/maildev/maildev "$1"
-  } >"$dir/kustomization.yaml"
-  kubectl apply -k "$dir" >/dev/null
+build() { # NAME FOLDER: builds, pushes, prints the reference by digest
+  if [ -n "${IMAGE_BUILD:-}" ]; then
+    $IMAGE_BUILD "$2" "$1" | tail -n 1
+    return
+  fi
+  local image=$IMAGE_REGISTRY/$1:latest
+  if has docker && docker info >/dev/null 2>&1; then
+    docker build -q -t "$image" "$2" >&2
+    docker push -q "$image" >&2
+    # of the digests that the image has, the one in this registry
+    docker inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' "$image" | grep "^$IMAGE_REGISTRY/$1@" | head -n 1
+  elif has podman; then
+    podman build -q -t "$image" "$2" >&2
+    case $IMAGE_REGISTRY in
+      localhost:* | 127.0.0.1:*) podman push -q --tls-verify=false --digestfile "$dir/digest" "$image" >&2 ;;
+      *) podman push -q --digestfile "$dir/digest" "$image" >&2 ;;
+    esac
+    echo "$IMAGE_REGISTRY/$1@$(cat "$dir/digest")"
+  else die "Docker or Podman is missing to build the image; or set IMAGE_BUILD or IMAGE."; fi
 }
+
+# --- what is installed --------------------------------------------------------------------------------------------
+
+# Applies folders of knative/ as they are to be here: the namespace, the domain, the images.
+install() { # MAIL-IMAGE FOLDER…
+  local mail=$1 folder
+  shift
+  cp knative/overlays/namespace.yaml "$dir/"
+  {
+    printf 'apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nnamespace: %s\n' "$namespace"
+    printf 'labels:\n  - pairs: { app.kubernetes.io/managed-by: shop.sh }\nresources:\n'
+    for folder in "$@"; do printf '  - %s\n' "$(relative_to_dir "knative/$folder")"; done
+    printf 'replacements:\n  - path: namespace.yaml\nimages:\n'
+    replaced docker.io/library/postgres "${POSTGRES_IMAGE:-}"
+    replaced docker.io/maildev/maildev "$mail"
+    sizes_and_domain
+  } >"$dir/kustomization.yaml"
+  kubectl apply -k "$dir" >"$dir/apply.log" 2>&1 || {
+    cat "$dir/apply.log" >&2
+    die "Not applied: $*"
+  }
+}
+
+relative_to_dir() { node -p 'path.relative(process.argv[1], fs.realpathSync(process.argv[2]))' "$dir" "$1"; }
 
 replaced() { # NAME IMAGE: an entry of kustomize's images; an empty one keeps the overlay's
-  [ -n "$2" ] || { printf '  - name: %s\n' "$1"; return; }
-  if [[ $2 == *@* ]]; then printf '  - {name: %s, newName: "%s", digest: "%s"}\n' "$1" "${2%@*}" "${2#*@}"
-  else printf '  - {name: %s, newName: "%s", newTag: "%s"}\n' "$1" "${2%:*}" "${2##*:}"; fi
+  case $2 in
+    '') printf '  - name: %s\n' "$1" ;;
+    *@*) printf '  - { name: %s, newName: "%s", digest: "%s" }\n' "$1" "${2%@*}" "${2#*@}" ;;
+    *) printf '  - { name: %s, newName: "%s", newTag: "%s" }\n' "$1" "${2%:*}" "${2##*:}" ;;
+  esac
 }
 
-migrate() { # IMAGE: runs once for an image and an administrator
-  local admin done_by
-  admin=$(kubectl -n $namespace get secret admin -o 'jsonpath={.metadata.resourceVersion}')
-  done_by=$(kubectl -n $namespace get job migrate \
-    -o 'jsonpath={.spec.template.spec.containers[0].image} {.metadata.annotations.shop/admin} {.status.succeeded}' 2>/dev/null || true)
-  [ "$done_by" != "$1 $admin 1" ] || return 0
-  say "migrations and administrator"
-  kubectl -n $namespace delete job migrate --ignore-not-found >/dev/null
-  sed "s|image: shop$|image: $1|" knative/migrate.yaml | kubectl apply -f - >/dev/null
-  wait_for "the migrations" wait job/migrate --for=condition=Complete --timeout=180s
-  kubectl -n $namespace annotate job migrate "shop/admin=$admin" --overwrite >/dev/null
-}
-
-# Each function from a scratch copy, because deploying rewrites func.yaml. What is deployed already stays as it is.
-deploy_functions() { # IMAGE
-  local image=$1 file name hash
-  for file in functions/*/func.yaml; do
-    name=$(basename "$(dirname "$file")")
-    hash=$({ cat "$file"; echo "$image"; } | sha256sum | cut -c1-16)
-    [ "$(kubectl -n $namespace get ksvc "$name" -o 'jsonpath={.metadata.annotations.shop/deployed}' 2>/dev/null || true)" != "$hash" ] || continue
-    say "deploying $name"
-    mkdir -p "$dir/$name"
-    cp "$file" "$dir/$name/"
-    (
-      timeout 180 $func deploy --path "$dir/$name" --namespace $namespace --image "$image" --build=false --push=false \
-        >"$dir/$name.log" 2>&1 && kubectl -n $namespace annotate ksvc "$name" "shop/deployed=$hash" --overwrite >/dev/null
-    ) || { cat "$dir/$name.log" >&2; explain $namespace; die "$name was not deployed."; }
+sizes_and_domain() {
+  # a claim keeps what it was made with; `kubectl edit pvc data-postgres-0` makes it larger where the storage can
+  local size kind
+  size=$(in_shop get statefulset postgres -o 'jsonpath={.spec.volumeClaimTemplates[0].spec.resources.requests.storage}' 2>/dev/null || true)
+  echo 'patches:'
+  if [ -n "${size:-${POSTGRES_STORAGE:-}}" ]; then
+    printf '  - target: { kind: StatefulSet, name: postgres }\n    patch: >-\n      [{"op": "replace", "path": "/spec/volumeClaimTemplates/0/spec/resources/requests/storage", "value": "%s"}]\n' "${size:-$POSTGRES_STORAGE}"
+  fi
+  for kind in DomainMapping ClusterDomainClaim; do
+    printf '  - target: { kind: %s, name: arch.homework }\n    options: { allowNameChange: true }\n    patch: >-\n      [{"op": "replace", "path": "/metadata/name", "value": "%s"}]\n' $kind "$domain"
   done
 }
 
-wait_for() { # WHAT KUBECTL-ARGUMENTS…
-  local what=$1
+migrate() { # IMAGE: runs once for an image and an administrator
+  local admin ran
+  admin=$(in_shop get secret admin -o 'jsonpath={.metadata.resourceVersion}')
+  ran=$(in_shop get job migrate \
+    -o 'jsonpath={.spec.template.spec.containers[0].image} {.metadata.annotations.shop/admin} {.status.succeeded}' 2>/dev/null || true)
+  [ "$ran" != "$1 $admin 1" ] || return 0
+  say "migrations and administrator"
+  in_shop delete job migrate --ignore-not-found >/dev/null
+  sed -e "s|image: shop$|image: $1|" -e "s|^  namespace: shop$|  namespace: $namespace|" knative/migrate.yaml | kubectl apply -f - >/dev/null
+  wait_for "the migrations" wait job/migrate --for=condition=Complete --timeout=180s
+  in_shop annotate job migrate "shop/admin=$admin" --overwrite >/dev/null
+}
+
+# Each function from a scratch copy, because deploying rewrites func.yaml. What is deployed already stays as it is.
+deploy() { # IMAGE PUBLISHES(yes|no)
+  local image=$1 file name hash publishes running=0
+  in_shop get ksvc -o 'jsonpath={range .items[*]}{.metadata.name} {.metadata.annotations.shop/deployed}{"\n"}{end}' >"$dir/deployed" 2>/dev/null || true
+  for file in functions/*/func.yaml; do
+    name=$(basename "$(dirname "$file")")
+    publishes=no
+    ! grep -q 'key: shop/publishes' "$file" || publishes=yes
+    [ $publishes = "$2" ] || continue
+    hash=$(hash_of "$file" "$image")
+    ! grep -qx "$name $hash" "$dir/deployed" || continue
+    say "deploying $name"
+    deploy_one "$name" "$image" "$hash" &
+    echo "$! $name" >>"$dir/deploying"
+    running=$((running + 1))
+    # a few at a time: each waits for its pod most of the time
+    [ $((running % 4)) -ne 0 ] || deployed_all
+  done
+  deployed_all
+}
+
+hash_of() { node -p 'crypto.createHash("sha256").update(fs.readFileSync(process.argv[1])).update(process.argv[2]).digest("hex").slice(0, 16)' "$1" "$2"; }
+
+deploy_one() { # NAME IMAGE HASH
+  mkdir -p "$dir/$1"
+  cp "functions/$1/func.yaml" "$dir/$1/"
+  within 180 func deploy --path "$dir/$1" --namespace "$namespace" --image "$2" --build=false --push=false >"$dir/$1.log" 2>&1 &&
+    in_shop annotate ksvc "$1" "shop/deployed=$3" --overwrite >/dev/null 2>>"$dir/$1.log"
+}
+
+deployed_all() {
+  local pid name failed=''
+  [ -e "$dir/deploying" ] || return 0
+  while read -r pid name; do
+    wait "$pid" || failed="$failed $name"
+  done <"$dir/deploying"
+  rm "$dir/deploying"
+  [ -n "$failed" ] || return 0
+  for name in $failed; do cat "$dir/$name.log" >&2; done
+  explain "$namespace"
+  die "Not deployed:$failed. Correct what is said above and run ./shop.sh start again: it goes on where it ended."
+}
+
+within() { # SECONDS COMMAND…: as `timeout`, which macOS does not have
+  local seconds=$1 pid watch status=0
   shift
-  kubectl -n $namespace "$@" >"$dir/wait.log" 2>&1 && return
+  "$@" &
+  pid=$!
+  (
+    trap 'kill "$sleeping" 2>/dev/null; exit' TERM
+    sleep "$seconds" &
+    sleeping=$!
+    wait "$sleeping"
+    kill "$pid" 2>/dev/null
+  ) >/dev/null 2>&1 &
+  watch=$!
+  wait "$pid" || status=$?
+  kill "$watch" 2>/dev/null || true
+  return $status
+}
+
+wait_for() { # WHAT KUBECTL-ARGUMENTS…
+  local what=$1 pid began
+  shift
+  began=$(now)
+  in_shop "$@" >"$dir/wait.log" 2>&1 &
+  pid=$!
+  echo "$pid" >>"$dir/children"
+  (
+    trap 'kill "$sleeping" 2>/dev/null; exit' TERM
+    while :; do
+      sleep 15 &
+      sleeping=$!
+      wait "$sleeping"
+      say "waiting for $what ($(($(now) - began)) s)"
+    done
+  ) &
+  local progress=$!
+  echo "$progress" >>"$dir/children"
+  local status=0
+  wait "$pid" || status=$?
+  kill "$progress" 2>/dev/null || true
+  [ $status -ne 0 ] || return 0
   cat "$dir/wait.log" >&2
-  explain $namespace
-  die "Not ready in time: $what. Correct what is said above and run $command${step:+ $step} again: it goes on where it ended."
+  explain "$namespace"
+  die "Not ready in time: $what. Correct what is said above and run ./shop.sh $command${step:+ $step} again: it goes on where it ended."
 }
 
 explain() { # NAMESPACE: why it is not ready – events and last words of its pods
   {
-    kubectl -n "$1" get ksvc,broker,trigger,pod 2>/dev/null | grep -v -e ' True ' -e Running -e Completed || true
+    kubectl -n "$1" get ksvc,broker,trigger,sinkbinding,pod 2>/dev/null | grep -v -e ' True ' -e Running -e Completed || true
     kubectl -n "$1" get events --field-selector type=Warning --sort-by=.lastTimestamp 2>/dev/null | tail -n 10
     for pod in $(kubectl -n "$1" get pods --no-headers 2>/dev/null | awk '$3 != "Completed" { split($2, n, "/"); if (n[1] != n[2]) print $1 }'); do
       echo "--- last words of $pod"
@@ -284,88 +609,145 @@ explain() { # NAMESPACE: why it is not ready – events and last words of its po
   } >&2
 }
 
-# --- test, status, stop ---------------------------------------------------------------------------------------------
+# --- what is done with a shop that runs ----------------------------------------------------------------------------
 
-forward_to() { # NAMESPACE TARGET PORT: prints the local port
-  local log
-  log=$(mktemp "$dir/forward.XXXX")
-  kubectl -n "$1" port-forward --address 127.0.0.1 "$2" ":$3" >"$log" 2>&1 &
-  echo $! >>"$dir/forwards"
+forward_to() { # NAMESPACE/SERVICE PORT [LOCAL-PORT]: prints the local port
+  local log _
+  log=$(mktemp "$dir/forward.XXXXXX")
+  kubectl -n "${1%/*}" port-forward --address 127.0.0.1 "service/${1#*/}" "${3:-}:$2" >"$log" 2>&1 &
+  echo $! >>"$dir/children"
   for _ in $(seq 100); do
-    grep -q 'Forwarding from' "$log" && break
+    ! grep -q 'Forwarding from' "$log" || break
     sleep 0.1
   done
-  sed -n 's/Forwarding from 127.0.0.1:\([0-9]*\) .*/\1/p' "$log" | head -n 1 | grep . || { cat "$log" >&2; die "No way to $2."; }
+  sed -n 's/Forwarding from 127.0.0.1:\([0-9]*\) .*/\1/p' "$log" | head -n 1 | grep . || {
+    cat "$log" >&2
+    die "No way to $1."
+  }
 }
 
-secret() { kubectl -n $namespace get secret "$1" -o "jsonpath={.data.$2}" | base64 -d; }
+secret() { in_shop get secret "$1" -o json | json "Buffer.from(it.data['$2'], 'base64').toString()"; }
 
 need_shop() {
-  [ -e node_modules ] || die "Run \"npm ci\" first."
-  kubectl -n $namespace get ksvc storefront >/dev/null 2>&1 || die "The shop does not run here: ./shop.sh start comes first."
+  in_shop get ksvc storefront >/dev/null 2>&1 || die "The shop does not run here: ./shop.sh start comes first."
 }
 
-do_verify() {
+# Runs a command of package.json with the ways into the shop.
+run_inside() { # MAILS? NPM-COMMAND…
   need_shop
-  local shop status=0
-  shop=$(forward_to kourier-system service/kourier 80)
-  BASE_URL=http://127.0.0.1:$shop HOST_HEADER=arch.homework \
-    ADMIN_EMAIL=$(secret admin email) ADMIN_PASSWORD=$(secret admin password) npm run --silent verify || status=$?
+  local mails='' door status=0
+  door=$(forward_to "$ingress" 80)
+  if [ "$1" = mails ]; then mails=http://127.0.0.1:$(forward_to "$namespace/mail-catcher" 1080); fi
+  shift
+  BASE_URL=http://127.0.0.1:$door HOST_HEADER=$domain MAIL_URL=$mails SHOP_NAMESPACE=$namespace \
+    ADMIN_EMAIL=$(secret admin email) ADMIN_PASSWORD=$(secret admin password) npm run --silent "$@" || status=$?
   return $status
 }
 
-do_test() {
+do_verify() { run_inside '' verify; }
+do_test() { run_inside mails newman; }
+do_faults() { run_inside '' test:cluster; }
+
+# Browsers resolve every name below "localhost" to this machine, so no hosts file is to be edited.
+do_open() {
   need_shop
-  local shop mails status=0
-  shop=$(forward_to kourier-system service/kourier 80)
-  mails=$(forward_to $namespace service/mail-catcher 1080)
-  forward=$(cat "$dir/forwards")
-  BASE_URL=http://127.0.0.1:$shop HOST_HEADER=arch.homework MAIL_URL=http://127.0.0.1:$mails \
-    ADMIN_EMAIL=$(secret admin email) ADMIN_PASSWORD=$(secret admin password) npm run --silent newman || status=$?
-  return $status
+  local name=$namespace.localhost port url
+  sed -e "s|name: arch.homework|name: $name|" -e "s|namespace: shop|namespace: $namespace|" knative/entry/domain.yaml |
+    kubectl apply -f - >/dev/null
+  kubectl label clusterdomainclaim "$name" "$label" --overwrite >/dev/null
+  wait_for "the address" wait "domainmapping/$name" --for=condition=Ready --timeout=60s
+  port=$(forward_to "$ingress" 80 8080 2>/dev/null) || port=$(forward_to "$ingress" 80)
+  url=http://$name:$port
+  say "The page: $url   (administrator $(secret admin email), password: kubectl -n $namespace get secret admin)"
+  say "Mails:    http://127.0.0.1:$(forward_to "$namespace/mail-catcher" 1080)"
+  say "Ctrl-C ends this; the shop goes on."
+  case $(system) in
+    macos) open "$url" ;;
+    wsl) explorer.exe "$url" || true ;;
+    *) ! has xdg-open || xdg-open "$url" >/dev/null 2>&1 || true ;;
+  esac
+  while read -r pid; do wait "$pid" 2>/dev/null || true; done <"$dir/children"
 }
 
 do_keys() {
-  [ -e node_modules ] || die "Run \"npm ci\" first."
   say "keys: $step"
-  kubectl -n $namespace get secret/event-keys secret/token-private-key configmap/token-public-keys secret/key-rotation \
+  in_shop get secret/event-keys secret/token-private-key configmap/token-public-keys secret/key-rotation \
     --ignore-not-found -o json >"$dir/keys.json"
   # in one piece before the rest: whatever stops this step, the same step finds its keys there and goes on
-  node_modules/.bin/node knative/rotate-keys.ts "$step" <"$dir/keys.json" >"$dir/rotation.json"
+  node knative/rotate-keys.ts "$step" <"$dir/keys.json" >"$dir/rotation.json"
   kubectl apply --server-side --force-conflicts -f "$dir/rotation.json" >/dev/null
-  node_modules/.bin/node knative/rotate-keys.ts write <"$dir/rotation.json" >"$dir/new-keys.json"
+  node knative/rotate-keys.ts write <"$dir/rotation.json" >"$dir/new-keys.json"
   kubectl replace -f "$dir/new-keys.json" >/dev/null
   rm "$dir/keys.json" "$dir/rotation.json" "$dir/new-keys.json"
   # a new revision of each function starts with the new keys, and takes over once it is ready
-  for name in $(kubectl -n $namespace get ksvc -o name); do
-    kubectl -n $namespace patch "$name" --type merge \
-      -p "{\"spec\":{\"template\":{\"metadata\":{\"annotations\":{\"shop/keys\":\"$(date +%s)\"}}}}}" >/dev/null
+  local name
+  for name in $(in_shop get ksvc -o name); do
+    in_shop patch "$name" --type merge \
+      -p "{\"spec\":{\"template\":{\"metadata\":{\"annotations\":{\"shop/keys\":\"$(now)\"}}}}}" >/dev/null
   done
   wait_for "the functions" wait ksvc --all --for=condition=Ready --timeout=300s
   say "Every function has the keys as they are now."
 }
 
-do_status() {
-  kubectl -n $namespace get ksvc,broker,trigger,pingsource,domainmapping,pod
+# What each function ran before its present image is made its newest revision. Migrations only add, so the version before
+# works on the newer schema (docs/operations.md).
+do_rollback() {
+  need_shop
+  in_shop get ksvc,revision -o json | node knative/rollback.ts >"$dir/rollback" || die "There is no version before."
+  local name patch
+  while read -r name patch; do
+    say "$name"
+    in_shop patch ksvc "$name" --type json -p "$patch" >/dev/null
+  done <"$dir/rollback"
+  wait_for "the functions" wait ksvc --all --for=condition=Ready --timeout=300s
+  say "Every function runs the version before. ./shop.sh start deploys the one in this folder again."
 }
+
+do_status() {
+  in_shop get ksvc,broker,trigger,sinkbinding,pingsource,domainmapping,pod
+}
+
+# --- stop ---------------------------------------------------------------------------------------------------------
 
 do_stop() {
   if [ -z "$existing" ]; then
+    has minikube && minikube profile list -o json 2>/dev/null | grep -q "\"Name\":\"$profile\"" ||
+      die "There is no shop to stop: neither in Minikube's profile $profile nor on the current cluster."
     say "removing Minikube's profile $profile"
     minikube delete -p $profile
     return
   fi
-  say "removing the shop"
-  kubectl delete clusterdomainclaim arch.homework --ignore-not-found >/dev/null
-  # what would start pods again goes first; the data goes with it, so that no pod has anything to finish
-  kubectl -n $namespace delete trigger,pingsource,broker,domainmapping,ksvc,deployment,statefulset,job --all --wait=false \
-    >/dev/null 2>&1 || true
-  kubectl -n $namespace delete pod --all --grace-period=1 --timeout=60s >/dev/null 2>&1 || true
-  # a claim goes only after its pod, and a namespace that finds one looks again after minutes
-  kubectl -n $namespace delete pvc --all --timeout=30s >/dev/null 2>&1 || true
-  kubectl delete namespace $namespace --ignore-not-found --timeout=180s >/dev/null
+  if ! kubectl get namespace "$namespace" >/dev/null 2>&1; then
+    say "There is no namespace $namespace: the shop is gone."
+    return
+  fi
+  installed_here || die "The namespace $namespace does not carry the label of ./shop.sh start ($label): it is left alone."
+  say "removing the shop, its data with it"
+  kubectl delete clusterdomainclaim -l "$label" --wait=false --ignore-not-found >/dev/null
+  # what would start pods again goes first
+  in_shop delete pingsource,sinkbinding,trigger,broker,domainmapping,ksvc,deployment,statefulset,job --all --wait=false >/dev/null 2>&1 || true
+  local deadline=$(($(now) + 55))
+  # A pod goes by itself only after its time of grace, and one that a controller was just about to make comes later. The
+  # data goes too, so none has anything to finish.
+  while [ -n "$(in_shop get pod,pvc,ksvc -o name 2>/dev/null)" ] && [ "$(now)" -lt "$deadline" ]; do
+    in_shop delete pod --all --grace-period=1 --wait=false >/dev/null 2>&1 || true
+    in_shop delete pvc --all --wait=false >/dev/null 2>&1 || true
+    sleep 1
+  done
+  kubectl delete namespace "$namespace" --ignore-not-found --wait=false >/dev/null
+  while kubectl get namespace "$namespace" >/dev/null 2>&1; do
+    [ "$(now)" -lt "$deadline" ] || {
+      in_shop get pod,pvc,ksvc,broker,trigger,sinkbinding,pingsource,domainmapping >&2 || true
+      kubectl get namespace "$namespace" -o 'jsonpath={range .status.conditions[*]}{.message}{"\n"}{end}' >&2
+      die "Not gone within a minute: see above. ./shop.sh stop goes on."
+    }
+    sleep 1
+  done
   say "The shop is gone."
 }
 
 # read to the end before it runs, so that an edit in between does no harm
-main "$@"; exit
+{
+  main "$@"
+  exit
+}

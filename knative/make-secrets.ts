@@ -1,13 +1,16 @@
-// Prints the secrets of a new installation for `kubectl create -f -`: made here, never kept in a file.
-// With names as arguments only those, which a newer version needs.
-// ADMIN_EMAIL, ADMIN_PASSWORD, SMTP_URL and DATABASE_URL are taken from the environment if they are set.
+// Prints the secrets that an installation does not have yet, as a list for `kubectl apply --server-side -f -`: made here,
+// never kept in a file. Reads the names of those that it has (`kubectl get secret,configmap -o name`), so a start that was
+// stopped in the middle is completed by the next one. A key that is there is never replaced, except that a private key
+// without its public one was never used, and both are made anew.
+// NAMESPACE, ADMIN_EMAIL, ADMIN_PASSWORD, SMTP_URL and DATABASE_URL are taken from the environment if they are set.
 import { randomBytes } from 'node:crypto';
+import { text } from 'node:stream/consumers';
 import { newSecrets } from '#local/secrets.ts';
 
 const { env } = process;
 const made = newSecrets();
 const password = randomBytes(24).toString('base64url');
-const namespace = 'shop';
+const namespace = env['NAMESPACE'] || 'shop';
 const secret = (name: string, stringData: Record<string, string>) => ({
   apiVersion: 'v1',
   kind: 'Secret',
@@ -18,16 +21,16 @@ const secret = (name: string, stringData: Record<string, string>) => ({
 const items = [
   secret('database', {
     password,
-    url: env['DATABASE_URL'] ?? `postgres://shop:${password}@postgres.shop.svc.cluster.local:5432/shop`,
+    url: env['DATABASE_URL'] || `postgres://shop:${password}@postgres:5432/shop`,
     'roles-key': made.DATABASE_ROLES_KEY,
   }),
   secret('event-keys', { keys: made.EVENT_KEYS }),
   secret('token-private-key', { key: made.TOKEN_PRIVATE_KEY }),
   secret('cursor-key', { key: made.CURSOR_KEY }),
-  secret('mail', { url: env['SMTP_URL'] ?? 'smtp://mail-catcher.shop.svc.cluster.local:1025' }),
+  secret('mail', { url: env['SMTP_URL'] || 'smtp://mail-catcher:1025' }),
   secret('admin', {
-    email: env['ADMIN_EMAIL'] ?? 'admin@example.com',
-    password: env['ADMIN_PASSWORD'] ?? made.adminPassword,
+    email: env['ADMIN_EMAIL'] || 'admin@example.com',
+    password: env['ADMIN_PASSWORD'] || made.adminPassword,
   }),
   {
     apiVersion: 'v1',
@@ -36,6 +39,9 @@ const items = [
     data: { keys: made.TOKEN_PUBLIC_KEYS },
   },
 ];
-const names = process.argv.slice(2);
-const wanted = items.filter(({ metadata }) => names.length === 0 || names.includes(metadata.name));
-process.stdout.write(`${JSON.stringify({ apiVersion: 'v1', kind: 'List', items: wanted })}\n`);
+const has = new Set((await text(process.stdin)).split('\n').map((name) => name.trim()));
+const isThere = ({ kind, metadata }: (typeof items)[number]) => has.has(`${kind.toLowerCase()}/${metadata.name}`);
+const pair = new Set(['token-private-key', 'token-public-keys']);
+const hasPair = items.filter(({ metadata }) => pair.has(metadata.name)).every(isThere);
+const missing = items.filter((item) => (pair.has(item.metadata.name) ? !hasPair : !isThere(item)));
+process.stdout.write(`${JSON.stringify({ apiVersion: 'v1', kind: 'List', items: missing })}\n`);

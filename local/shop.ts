@@ -61,7 +61,7 @@ async function start(options: Options, stops: Stops): Promise<void> {
     LOG_LEVEL: process.env['LOG_LEVEL'] ?? 'error',
     ...keysIn(secrets),
     CURSOR_KEY: secrets.CURSOR_KEY,
-    BROKER_URL: `http://127.0.0.1:${brokerPort}/shop/default`,
+    K_SINK: `http://127.0.0.1:${brokerPort}/shop/default`,
     SMTP_URL: smtpUrlOf(options),
     DATA_DIR: dataDir,
   });
@@ -80,7 +80,7 @@ The shop is open after ${seconds} s${processes ? ', each function in a process o
   page     ${url}
   API      ${url}/v1
   mails    ${mailUrl ?? `sent to ${smtpUrlOf(options)}`}
-  broker   ${process.env['BROKER_URL']}${metricsPort ? `\n  metrics  http://127.0.0.1:${metricsPort}/metrics` : ''}
+  broker   ${process.env['K_SINK']}${metricsPort ? `\n  metrics  http://127.0.0.1:${metricsPort}/metrics` : ''}
   data     ${dataDir}  (admin ${adminEmail}, password in shop.json there)
 
 Ctrl-C stops it.`);

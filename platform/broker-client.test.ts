@@ -17,7 +17,7 @@ beforeEach(async () => {
   received = [];
   if (port > 0) return;
   port = await freePort();
-  process.env['BROKER_URL'] = `http://127.0.0.1:${port}/shop/default`;
+  process.env['K_SINK'] = `http://127.0.0.1:${port}/shop/default`;
   ({ publish } = await import('#platform/outbox.ts'));
 });
 afterEach(close);

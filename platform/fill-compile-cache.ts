@@ -7,7 +7,7 @@ import { readdirSync } from 'node:fs';
 const { kty, crv, x, d } = generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' });
 Object.assign(process.env, {
   DATABASE_URL: 'postgres://nowhere',
-  BROKER_URL: 'http://nowhere',
+  K_SINK: 'http://nowhere',
   SMTP_URL: 'smtp://nowhere',
   CURSOR_KEY: '0'.repeat(43),
   EVENT_KEYS: `none:${'0'.repeat(43)}`,

@@ -12,7 +12,7 @@ const rolesKey = process.env['TEST_ROLES_KEY'] ?? '';
 Object.assign(process.env, {
   DATABASE_URL: roleUrl(server.href, rolesKey, room ? roleOf(room) : roleOfAll),
   TEST_DATABASE_URL: server.href,
-  BROKER_URL: 'http://127.0.0.1:9/shop/default',
+  K_SINK: 'http://127.0.0.1:9/shop/default',
   SMTP_URL: 'smtp://127.0.0.1:9',
   // stories and fixtures have few customers, with more mails than any customer in an hour
   MAILS_PER_HOUR: '0',

@@ -43,7 +43,7 @@ async function start(): Promise<void> {
   };
   broker = createBroker({ manifests: readManifests('broker'), deliver });
   const ingress = await serveBroker(broker, { port: 0 });
-  process.env['BROKER_URL'] = `http://127.0.0.1:${ingress.port}/shop/default`;
+  process.env['K_SINK'] = `http://127.0.0.1:${ingress.port}/shop/default`;
   // these read their settings when they are loaded
   const [{ connectBroker }, { createStorefront }] = await Promise.all([
     import('#platform/broker-client.ts'),
@@ -131,7 +131,7 @@ async function beginning({ body }: Response): Promise<string> {
 export async function postUnsigned(type: string, data: unknown): Promise<void> {
   const attributes = { 'ce-specversion': '1.0', 'ce-id': 'x', 'ce-source': '/x', 'ce-type': type };
   const headers = { ...attributes, 'content-type': 'application/json' };
-  await fetch(process.env['BROKER_URL'] ?? '', { method: 'POST', headers, body: JSON.stringify(data) });
+  await fetch(process.env['K_SINK'] ?? '', { method: 'POST', headers, body: JSON.stringify(data) });
 }
 
 /** Does something while the database takes nobody in; the connections of this test stay. */

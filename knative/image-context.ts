@@ -1,0 +1,30 @@
+// image-context.ts FOLDER TARGET [FROM]: copies what an image is made of into an empty folder, and prints its name: a hash
+// of the files and of the base image, so that a second start builds nothing. With FROM the Dockerfile there begins with
+// that base image. What belongs to the image is listed in .dockerignore; without one, everything does.
+import { createHash } from 'node:crypto';
+import { cpSync, existsSync, globSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+
+const [folder = '.', target = '', from = ''] = process.argv.slice(2);
+const ignore = path.join(folder, '.dockerignore');
+const listed = existsSync(ignore) ? readFileSync(ignore, 'utf8').split('\n') : ['!*'];
+const wanted = listed.flatMap((line) => (line.startsWith('!') ? [line.slice(1)] : []));
+const unwanted = listed.filter((line) => line.startsWith('**/'));
+const files = [
+  ...new Set(['Dockerfile', ...wanted.flatMap((name) => globSync([name, `${name}/**/*`], { cwd: folder }))]),
+]
+  .filter((file) => statSync(path.join(folder, file)).isFile())
+  .filter((file) => !unwanted.some((pattern) => path.matchesGlob(file, pattern)))
+  // how a function is deployed is not what it is
+  .filter((file) => path.basename(file) !== 'func.yaml')
+  .toSorted();
+const hash = createHash('sha256');
+for (const file of files) {
+  const dockerfile = file === 'Dockerfile' && from !== '';
+  const text = readFileSync(path.join(folder, file));
+  const content = dockerfile ? String(text).replace(/^ARG NODE_IMAGE=.*$/m, `ARG NODE_IMAGE=${from}`) : text;
+  hash.update(`${file}\0${content.length}\0`).update(content);
+  cpSync(path.join(folder, file), path.join(target, file));
+  writeFileSync(path.join(target, file), content);
+}
+process.stdout.write(`${hash.digest('hex').slice(0, 16)}\n`);
