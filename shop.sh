@@ -32,6 +32,8 @@ Settings (environment):
   POSTGRES_IMAGE   docker.io/library/postgres:18 (16 to 18)
   MAIL_IMAGE       docker.io/maildev/maildev:3.0.0; "build" makes one from the npm package (knative/mail-catcher)
   OVERLAY          the folder in knative/overlays: minikube, existing (with --existing) or scale
+  CLIENT_ADDRESS_HEADER  where the gateway says who calls; x-envoy-external-address behind Kourier (docs/operations.md)
+  POSTGRES_STORAGE 8Gi: the size of the volume, taken at the first start
   INGRESS          the gateway's service, namespace/name: kourier-system/kourier
   ADMIN_EMAIL, ADMIN_PASSWORD   the administrator; set at a later start, they replace the one from before
   SMTP_URL, DATABASE_URL        taken over at the first start
@@ -255,6 +257,7 @@ do_start() {
     use_context "$(current_context)"
     check_knative
   fi
+  tell_callers_apart
   own_namespace
   make_secrets
   image=$(image_of shop .)
@@ -360,6 +363,16 @@ check_knative() {
     *kourier*) ;;
     *) [ -n "${INGRESS:-}" ] || say "Not Kourier: set INGRESS to the gateway's service (namespace/name) for test, open and verify." ;;
   esac
+}
+
+# Kourier tells nobody who calls unless it is told to, and then every visitor would be one address for the limits of
+# requests and log-ins. Set where nobody has decided; stop takes it back.
+tell_callers_apart() {
+  case $(config knative-serving config-network ingress-class) in *kourier*) ;; *) return 0 ;; esac
+  if [ -n "$(config knative-serving config-kourier use-remote-address)" ] || [ -n "${CLIENT_ADDRESS_HEADER+set}" ]; then return; fi
+  say "Kourier is told to pass on who calls (use-remote-address in knative-serving/config-kourier)"
+  kubectl -n knative-serving patch configmap/config-kourier --type merge -p '{"data":{"use-remote-address":"true"}}' >/dev/null
+  kubectl -n knative-serving label configmap/config-kourier "$label" --overwrite >/dev/null
 }
 
 # stop removes only what carries this label, so start takes no namespace that somebody else has made.
@@ -476,6 +489,13 @@ install() { # MAIL-IMAGE FOLDER…
 
 relative_to_dir() { node -p 'path.relative(process.argv[1], fs.realpathSync(process.argv[2]))' "$dir" "$1"; }
 
+# Where the gateway says who calls. Every network layer of Knative is made of Envoy, which replaces this header if it is
+# told to look at who connects; otherwise callers could write it themselves.
+client_address_header() {
+  if [ -n "${CLIENT_ADDRESS_HEADER+set}" ]; then echo "$CLIENT_ADDRESS_HEADER"
+  elif [ "$(config knative-serving config-kourier use-remote-address)" = true ]; then echo x-envoy-external-address; fi
+}
+
 replaced() { # NAME IMAGE: an entry of kustomize's images; an empty one keeps the overlay's
   case $2 in
     '') printf '  - name: %s\n' "$1" ;;
@@ -488,7 +508,7 @@ sizes_and_domain() {
   # a claim keeps what it was made with; `kubectl edit pvc data-postgres-0` makes it larger where the storage can
   local size kind
   size=$(in_shop get statefulset postgres -o 'jsonpath={.spec.volumeClaimTemplates[0].spec.resources.requests.storage}' 2>/dev/null || true)
-  echo 'patches:'
+  printf 'patches:\n  - target: { kind: ConfigMap, name: shop }\n    patch: >-\n      [{"op": "replace", "path": "/data/CLIENT_ADDRESS_HEADER", "value": "%s"}]\n' "$(client_address_header)"
   if [ -n "${size:-${POSTGRES_STORAGE:-}}" ]; then
     printf '  - target: { kind: StatefulSet, name: postgres }\n    patch: >-\n      [{"op": "replace", "path": "/spec/volumeClaimTemplates/0/spec/resources/requests/storage", "value": "%s"}]\n' "${size:-$POSTGRES_STORAGE}"
   fi
@@ -512,14 +532,16 @@ migrate() { # IMAGE: runs once for an image and an administrator
 
 # Each function from a scratch copy, because deploying rewrites func.yaml. What is deployed already stays as it is.
 deploy() { # IMAGE PUBLISHES(yes|no)
-  local image=$1 file name hash publishes running=0
+  local image=$1 file name hash publishes running=0 settings
+  # a function reads them as it starts
+  settings=$(in_shop get configmap shop -o 'jsonpath={.data}')
   in_shop get ksvc -o 'jsonpath={range .items[*]}{.metadata.name} {.metadata.annotations.shop/deployed}{"\n"}{end}' >"$dir/deployed" 2>/dev/null || true
   for file in functions/*/func.yaml; do
     name=$(basename "$(dirname "$file")")
     publishes=no
     ! grep -q 'key: shop/publishes' "$file" || publishes=yes
     [ $publishes = "$2" ] || continue
-    hash=$(hash_of "$file" "$image")
+    hash=$(hash_of "$file" "$image $settings")
     ! grep -qx "$name $hash" "$dir/deployed" || continue
     say "deploying $name"
     deploy_one "$name" "$image" "$hash" &
@@ -531,7 +553,9 @@ deploy() { # IMAGE PUBLISHES(yes|no)
   deployed_all
 }
 
-hash_of() { node -p 'crypto.createHash("sha256").update(fs.readFileSync(process.argv[1])).update(process.argv[2]).digest("hex").slice(0, 16)' "$1" "$2"; }
+hash_of() { # FILE MORE
+  node -p 'crypto.createHash("sha256").update(fs.readFileSync(process.argv[1])).update(process.argv[2]).digest("hex").slice(0, 16)' "$1" "$2"
+}
 
 deploy_one() { # NAME IMAGE HASH
   mkdir -p "$dir/$1"
@@ -724,6 +748,10 @@ do_stop() {
   installed_here || die "The namespace $namespace does not carry the label of ./shop.sh start ($label): it is left alone."
   say "removing the shop, its data with it"
   kubectl delete clusterdomainclaim -l "$label" --wait=false --ignore-not-found >/dev/null
+  if [ -n "$(kubectl -n knative-serving get configmap config-kourier -l "$label" -o name 2>/dev/null)" ]; then
+    kubectl -n knative-serving patch configmap/config-kourier --type json \
+      -p '[{"op":"remove","path":"/data/use-remote-address"},{"op":"remove","path":"/metadata/labels/app.kubernetes.io~1managed-by"}]' >/dev/null || true
+  fi
   # what would start pods again goes first
   in_shop delete pingsource,sinkbinding,trigger,broker,domainmapping,ksvc,deployment,statefulset,job --all --wait=false >/dev/null 2>&1 || true
   local deadline=$(($(now) + 55))

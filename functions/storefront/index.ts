@@ -9,7 +9,6 @@ import { health } from './health.ts';
 import { limitCaller } from './limits.ts';
 import { identify, onlyKnown } from './identity.ts';
 import { reads } from './reads.ts';
-import { storefrontSettings } from './settings.ts';
 import { watch } from './watch.ts';
 import { webPage } from './web-page.ts';
 import './parked.ts';
@@ -26,7 +25,6 @@ export function createStorefront(): Express {
   app.disable('x-powered-by');
   app.set('etag', false);
   app.set('query parser', 'simple');
-  app.set('trust proxy', storefrontSettings.TRUST_PROXY);
   app.use(health());
   app.use(watch);
   app.use(helmet({ contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } } }));

@@ -1,13 +1,12 @@
 import type { Request, RequestHandler, Response } from 'express';
-import { ipKeyGenerator, rateLimit, type RateLimitInfo } from 'express-rate-limit';
+import { rateLimit, type RateLimitInfo } from 'express-rate-limit';
 import { email } from '#platform/email.ts';
 import type { Answer } from '#platform/on-event.ts';
 import { Problem } from '#platform/problem.ts';
 import type { Caller } from '#platform/token.ts';
+import { limitedAddress } from './client-address.ts';
 import { createLogInHistory } from './log-in-history.ts';
 import { storefrontSettings } from './settings.ts';
-
-const address = (request: Request) => ipKeyGenerator(request.ip ?? '');
 
 function limit(
   windowMs: number,
@@ -36,17 +35,17 @@ function limit(
 /** A customer's requests, or those of an address that has no token. */
 export const limitCaller = limit(1_000, storefrontSettings.RATE_LIMIT_REQUESTS, (request, response) => {
   const caller = response.locals['caller'] as Caller | undefined;
-  return caller ? caller.id : address(request);
+  return caller ? caller.id : limitedAddress(request);
 });
 
 /** Registrations from one address: each costs a password hash. */
-export const limitRegistrations = limit(1_000, storefrontSettings.RATE_LIMIT_REGISTRATIONS, address);
+export const limitRegistrations = limit(1_000, storefrontSettings.RATE_LIMIT_REGISTRATIONS, limitedAddress);
 
 /** Failed log-ins from one address, whatever the e-mail. */
 export const limitFailedLoginsOfAddress = limit(
   60_000,
   storefrontSettings.RATE_LIMIT_FAILED_LOGINS_PER_ADDRESS,
-  address,
+  limitedAddress,
   true,
 );
 
@@ -54,7 +53,7 @@ export const limitFailedLoginsOfAddress = limit(
 export const limitFailedLogins = limit(
   60_000,
   storefrontSettings.RATE_LIMIT_FAILED_LOGINS,
-  (request) => `${emailOf(request)} ${address(request)}`,
+  (request) => `${emailOf(request)} ${limitedAddress(request)}`,
   true,
 );
 
@@ -62,7 +61,7 @@ const attempt = createLogInHistory();
 
 /** Calls log-in for a request; it is told whether this may be a guess, which then waits behind others of its kind. */
 export const judged = (request: Request, logIn: (isSuspect: boolean) => Promise<Answer>): Promise<Answer> =>
-  attempt({ email: emailOf(request), address: address(request) }, logIn);
+  attempt({ email: emailOf(request), address: limitedAddress(request) }, logIn);
 
 /** As the function reads it; what is no e-mail is refused there before it costs a password hash. */
 function emailOf({ body }: Request): string {

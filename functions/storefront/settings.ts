@@ -19,9 +19,11 @@ export const storefrontSettings = settings({
   STREAM_LIMIT_PER_ADDRESS: wholeNumber(1, 100_000).default(50),
   /** Signs cursors, so that only what the shop has handed out is looked up: 32 bytes or more in base64url. */
   CURSOR_KEY: z.string().regex(/^[\w-]{43,}$/, 'must be 32 bytes or more in base64url'),
-  /** Which proxies may say where a request comes from (Express `trust proxy`), for example `uniquelocal`. */
-  TRUST_PROXY: z
-    .string()
-    .default('')
-    .transform((value) => (value === '' ? false : value)),
+  /**
+   * The header in which the gateway writes the address of whoever called it, replacing what came; empty: whoever
+   * connects is the caller. Not `X-Forwarded-For`: each proxy on the way adds to it, and their number changes.
+   */
+  CLIENT_ADDRESS_HEADER: z.string().toLowerCase().default(''),
+  /** Refuses passwords that come in clear (`X-Forwarded-Proto` of the gateway), unless from the machine itself. */
+  HTTPS_ONLY: z.stringbool().default(false),
 });

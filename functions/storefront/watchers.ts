@@ -1,9 +1,9 @@
 import type { Request, Response } from 'express';
-import { ipKeyGenerator } from 'express-rate-limit';
 import { repeat } from '#platform/background.ts';
 import { now as clockTime } from '#platform/clock.ts';
 import { Problem } from '#platform/problem.ts';
 import type { Authenticated } from '#platform/token.ts';
+import { limitedAddress } from './client-address.ts';
 import { readCursor, windowMs, writeCursor } from './cursor.ts';
 import { findFacts, type OwnFact } from './facts.ts';
 import { storefrontSettings } from './settings.ts';
@@ -42,7 +42,7 @@ export async function watch(
   caller: Authenticated,
   lastEventId: string | undefined,
 ): Promise<void> {
-  takeSeat(response, { userId: caller.id, address: ipKeyGenerator(request.ip ?? '') });
+  takeSeat(response, { userId: caller.id, address: limitedAddress(request) });
   const now = await databaseTime();
   const cursor = readCursor(lastEventId, caller.id, now);
   const since = new Date((cursor?.at ?? now).getTime() - windowMs);
