@@ -33,6 +33,7 @@ Settings (environment):
   MAIL_IMAGE       docker.io/maildev/maildev:3.0.0; "build" makes one from the npm package (knative/mail-catcher)
   OVERLAY          the folder in knative/overlays: minikube, existing (with --existing) or scale
   CLIENT_ADDRESS_HEADER  where the gateway says who calls; x-envoy-external-address behind Kourier (docs/operations.md)
+  HTTPS_ONLY       true where Knative gets certificates (external-domain-tls), else false: whether passwords in clear are refused
   POSTGRES_STORAGE 8Gi: the size of the volume, taken at the first start
   INGRESS          the gateway's service, namespace/name: kourier-system/kourier
   ADMIN_EMAIL, ADMIN_PASSWORD   the administrator; set at a later start, they replace the one from before
@@ -232,7 +233,7 @@ say_knative() {
   say "network layer: $(config knative-serving config-network ingress-class || echo 'not set')"
   say "default broker: $(config knative-eventing config-br-defaults default-br-config | sed -n 's/.*brokerClass: *//p' | head -n 1)"
   if [ "$(config knative-serving config-network external-domain-tls)" = Enabled ]; then say "HTTPS: Knative gets certificates for $domain"
-  else say "HTTPS: none from Knative (external-domain-tls is off): give $domain to nobody outside, or end TLS in front of the gateway"; fi
+  else say "HTTPS: none from Knative (external-domain-tls is off), so passwords travel in clear: fine on this machine; for anybody else install cert-manager and switch it on, or end TLS in front of the gateway and set HTTPS_ONLY=true"; fi
   case $(config knative-eventing config-features authentication-oidc | tr '[:upper:]' '[:lower:]') in
     enabled) say "senders of events: have to show who they are (knative/components/event-policy says who may)" ;;
     *) say "senders of events: anybody on the cluster (authentication-oidc is off); events that the shop did not sign are parked" ;;
@@ -496,6 +497,13 @@ client_address_header() {
   elif [ "$(config knative-serving config-kourier use-remote-address)" = true ]; then echo x-envoy-external-address; fi
 }
 
+# Passwords in clear are refused wherever they could come otherwise.
+https_only() {
+  if [ -n "${HTTPS_ONLY:-}" ]; then echo "$HTTPS_ONLY"
+  elif [ "$(config knative-serving config-network external-domain-tls)" = Enabled ]; then echo true
+  else echo false; fi
+}
+
 replaced() { # NAME IMAGE: an entry of kustomize's images; an empty one keeps the overlay's
   case $2 in
     '') printf '  - name: %s\n' "$1" ;;
@@ -508,7 +516,7 @@ sizes_and_domain() {
   # a claim keeps what it was made with; `kubectl edit pvc data-postgres-0` makes it larger where the storage can
   local size kind
   size=$(in_shop get statefulset postgres -o 'jsonpath={.spec.volumeClaimTemplates[0].spec.resources.requests.storage}' 2>/dev/null || true)
-  printf 'patches:\n  - target: { kind: ConfigMap, name: shop }\n    patch: >-\n      [{"op": "replace", "path": "/data/CLIENT_ADDRESS_HEADER", "value": "%s"}]\n' "$(client_address_header)"
+  printf 'patches:\n  - target: { kind: ConfigMap, name: shop }\n    patch: >-\n      [{"op": "replace", "path": "/data/CLIENT_ADDRESS_HEADER", "value": "%s"},\n       {"op": "replace", "path": "/data/HTTPS_ONLY", "value": "%s"}]\n' "$(client_address_header)" "$(https_only)"
   if [ -n "${size:-${POSTGRES_STORAGE:-}}" ]; then
     printf '  - target: { kind: StatefulSet, name: postgres }\n    patch: >-\n      [{"op": "replace", "path": "/spec/volumeClaimTemplates/0/spec/resources/requests/storage", "value": "%s"}]\n' "${size:-$POSTGRES_STORAGE}"
   fi
