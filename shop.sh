@@ -68,7 +68,7 @@ die() {
   printf '%s\n' "$*" >&2
   exit 1
 }
-has() { command -v "$1" >/dev/null 2>&1; }
+has() { type -P "$1" >/dev/null; } # a program, not a function of this script
 now() { date +%s; }
 
 # the Node that npm has brought, or the machine's own where it brings none
@@ -158,7 +158,7 @@ spare_proxy() {
   export no_proxy=$NO_PROXY
 }
 
-func() { if has func; then command func "$@"; else kn func "$@"; fi; }
+knative_func() { if has func; then func "$@"; else kn func "$@"; fi; }
 
 # One context for the whole run, for func too, whatever is made the current one meanwhile.
 use_context() { # CONTEXT
@@ -316,8 +316,12 @@ minikube_setting() { # NAME ENVIRONMENT WANTED
 
 install_knative() {
   local releases=https://github.com/knative part
+  # the last of what is applied, by the release that its namespace says
   if [ "$(release knative-eventing)" = "${knative#v}" ] && [ "$(release knative-serving)" = "${knative#v}" ] &&
-    kubectl -n knative-eventing get deployment mt-broker-controller >/dev/null 2>&1; then return; fi
+    kubectl -n knative-eventing get deployment mt-broker-controller >/dev/null 2>&1; then
+    for part in knative-serving kourier-system knative-eventing; do ready $part; done
+    return
+  fi
   say "Knative Serving $knative"
   for part in serving-crds serving-core; do from_release $releases/serving $part; done
   ready knative-serving
@@ -385,7 +389,8 @@ own_namespace() {
     die "The shop is being removed: ./shop.sh stop waits for it."
   fi
   if ! installed_here; then
-    sed "s|^  name: shop$|  name: $namespace|" knative/base/namespace.yaml | kubectl apply -f - >/dev/null
+    sed "s|^  name: shop$|  name: $namespace|" knative/base/namespace.yaml |
+      kubectl label --local -f - "$label" -o yaml | kubectl apply -f - >/dev/null
   fi
 }
 
@@ -406,14 +411,15 @@ make_secrets() {
 
 # --- images -------------------------------------------------------------------------------------------------------
 
-# The image is named by what is in it, so that a second start builds nothing.
+# The image is named by what is in it, so that a second start builds nothing. Inside $(…) an error does not end a script
+# in bash 3.2, so each step says that it failed.
 image_of() { # NAME FOLDER: prints the reference
   local name=$1 from=${NODE_IMAGE:-node:24-slim} hash reference
   if [ "$name" = shop ] && [ -n "${IMAGE:-}" ]; then
     echo "$IMAGE"
     return
   fi
-  hash=$(node knative/image-context.ts "$2" "$dir/image-$name" "$from")
+  hash=$(node knative/image-context.ts "$2" "$dir/image-$name" "$from") || return
   if [ -z "$existing" ]; then
     image_in_minikube "$name" "$hash"
     return
@@ -421,10 +427,10 @@ image_of() { # NAME FOLDER: prints the reference
   reference=$(in_shop get configmap "image-$name" -o "jsonpath={.data.$hash}" 2>/dev/null || true)
   if [ -z "$reference" ]; then
     say "building the image $name" >&2
-    reference=$(build "$name" "$dir/image-$name")
+    reference=$(build "$name" "$dir/image-$name") || return
     case $reference in *@sha256:*) ;; *) die "The image was built, but \"$reference\" is no reference by digest." ;; esac
     in_shop create configmap "image-$name" --from-literal="$hash=$reference" --dry-run=client -o yaml |
-      kubectl apply -f - >/dev/null
+      kubectl apply -f - >/dev/null || return
   fi
   echo "$reference"
 }
@@ -439,7 +445,7 @@ image_in_minikube() { # NAME HASH: prints the reference
     for setting in HTTP_PROXY HTTPS_PROXY NO_PROXY; do
       [ -z "${!setting:-}" ] || set -- "$@" --build-opt="build-arg=$setting=${!setting}"
     done
-    minikube -p $profile image build "$@" -t "$reference" "$dir/image-$name" >&2
+    minikube -p $profile image build "$@" -t "$reference" "$dir/image-$name" >&2 || return
     minikube -p $profile image ls 2>/dev/null | grep -q "$reference" || die "The image was not built; see above."
   fi
   echo "$reference"
@@ -447,20 +453,19 @@ image_in_minikube() { # NAME HASH: prints the reference
 
 build() { # NAME FOLDER: builds, pushes, prints the reference by digest
   if [ -n "${IMAGE_BUILD:-}" ]; then
-    $IMAGE_BUILD "$2" "$1" | tail -n 1
+    $IMAGE_BUILD "$2" "$1" >"$dir/built" && tail -n 1 "$dir/built"
     return
   fi
   local image=$IMAGE_REGISTRY/$1:latest
   if has docker && docker info >/dev/null 2>&1; then
-    docker build -q -t "$image" "$2" >&2
-    docker push -q "$image" >&2
+    docker build -q -t "$image" "$2" >&2 && docker push -q "$image" >&2 || return
     # of the digests that the image has, the one in this registry
     docker inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' "$image" | grep "^$IMAGE_REGISTRY/$1@" | head -n 1
   elif has podman; then
-    podman build -q -t "$image" "$2" >&2
+    podman build -q -t "$image" "$2" >&2 || return
     case $IMAGE_REGISTRY in
-      localhost:* | 127.0.0.1:*) podman push -q --tls-verify=false --digestfile "$dir/digest" "$image" >&2 ;;
-      *) podman push -q --digestfile "$dir/digest" "$image" >&2 ;;
+      localhost:* | 127.0.0.1:*) podman push -q --tls-verify=false --digestfile "$dir/digest" "$image" >&2 || return ;;
+      *) podman push -q --digestfile "$dir/digest" "$image" >&2 || return ;;
     esac
     echo "$IMAGE_REGISTRY/$1@$(cat "$dir/digest")"
   else die "Docker or Podman is missing to build the image; or set IMAGE_BUILD or IMAGE."; fi
@@ -540,35 +545,27 @@ migrate() { # IMAGE: runs once for an image and an administrator
 
 # Each function from a scratch copy, because deploying rewrites func.yaml. What is deployed already stays as it is.
 deploy() { # IMAGE PUBLISHES(yes|no)
-  local image=$1 file name hash publishes running=0 settings
+  local image=$1 name publishes hash running=0 settings
   # a function reads them as it starts
   settings=$(in_shop get configmap shop -o 'jsonpath={.data}')
   in_shop get ksvc -o 'jsonpath={range .items[*]}{.metadata.name} {.metadata.annotations.shop/deployed}{"\n"}{end}' >"$dir/deployed" 2>/dev/null || true
-  for file in functions/*/func.yaml; do
-    name=$(basename "$(dirname "$file")")
-    publishes=no
-    ! grep -q 'key: shop/publishes' "$file" || publishes=yes
-    [ $publishes = "$2" ] || continue
-    hash=$(hash_of "$file" "$image $settings")
-    ! grep -qx "$name $hash" "$dir/deployed" || continue
+  node knative/func-hashes.ts "$image" "$settings" >"$dir/hashes"
+  while read -r name publishes hash; do
+    if [ "$publishes" != "$2" ] || grep -qx "$name $hash" "$dir/deployed"; then continue; fi
     say "deploying $name"
-    deploy_one "$name" "$image" "$hash" &
+    deploy_one "$name" "$image" "$hash" </dev/null &
     echo "$! $name" >>"$dir/deploying"
     running=$((running + 1))
     # a few at a time: each waits for its pod most of the time
     [ $((running % 4)) -ne 0 ] || deployed_all
-  done
+  done <"$dir/hashes"
   deployed_all
-}
-
-hash_of() { # FILE MORE
-  node -p 'crypto.createHash("sha256").update(fs.readFileSync(process.argv[1])).update(process.argv[2]).digest("hex").slice(0, 16)' "$1" "$2"
 }
 
 deploy_one() { # NAME IMAGE HASH
   mkdir -p "$dir/$1"
   cp "functions/$1/func.yaml" "$dir/$1/"
-  within 180 func deploy --path "$dir/$1" --namespace "$namespace" --image "$2" --build=false --push=false >"$dir/$1.log" 2>&1 &&
+  within 180 knative_func deploy --path "$dir/$1" --namespace "$namespace" --image "$2" --build=false --push=false >"$dir/$1.log" 2>&1 &&
     in_shop annotate ksvc "$1" "shop/deployed=$3" --overwrite >/dev/null 2>>"$dir/$1.log"
 }
 

@@ -1,0 +1,82 @@
+import { spawnSync } from 'node:child_process';
+import { expect, test, describe } from '@jest/globals';
+
+// What ./shop.sh writes into the secrets of a cluster.
+
+const env = { ...process.env, NODE_OPTIONS: '' };
+const encode = (text: string) => Buffer.from(text).toString('base64');
+
+describe('the secret of the administrator', () => {
+  const installed = {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name: 'admin', namespace: 'shop', resourceVersion: '7' },
+    data: { email: encode('admin@example.com'), password: encode('the first password') },
+  };
+  const changedBy = (settings: Record<string, string>) =>
+    spawnSync(process.execPath, ['knative/admin-secret.ts'], {
+      input: JSON.stringify(installed),
+      encoding: 'utf8',
+      env: { ...env, ...settings },
+    });
+
+  test('has the e-mail and the password of the settings, and otherwise stays as it is', () => {
+    expect(JSON.parse(changedBy({ ADMIN_EMAIL: '', ADMIN_PASSWORD: '' }).stdout)).toEqual(installed);
+    const changed = changedBy({ ADMIN_EMAIL: 'Root@Example.org', ADMIN_PASSWORD: 'a "new" pässword' });
+    expect(JSON.parse(changed.stdout)).toEqual({
+      ...installed,
+      data: { email: encode('root@example.org'), password: encode('a "new" pässword') },
+    });
+  });
+
+  test('is not replaced by what could never log in', () => {
+    const { status, stdout, stderr } = changedBy({ ADMIN_EMAIL: 'root', ADMIN_PASSWORD: 'short' });
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+    expect(stderr).toMatch(/ADMIN_EMAIL: must be an e-mail address; ADMIN_PASSWORD: .*8/);
+  });
+});
+
+describe('the secrets of an installation', () => {
+  const madeBeside = (there: string[]) => {
+    const { stdout } = spawnSync(process.execPath, ['knative/make-secrets.ts'], {
+      input: there.map((name) => `${name}\n`).join(''),
+      encoding: 'utf8',
+      env: { ...env, NAMESPACE: 'other' },
+    });
+    return (JSON.parse(stdout) as { items: { metadata: { name: string; namespace: string } }[] }).items;
+  };
+  const names = (there: string[]) => madeBeside(there).map(({ metadata }) => metadata.name);
+
+  test('are all made at the first start, in the namespace that is wanted', () => {
+    const items = madeBeside(['configmap/kube-root-ca.crt']);
+    expect(items.map(({ metadata }) => metadata.name)).toEqual([
+      'database',
+      'event-keys',
+      'token-private-key',
+      'cursor-key',
+      'mail',
+      'admin',
+      'token-public-keys',
+    ]);
+    expect(new Set(items.map(({ metadata }) => metadata.namespace))).toEqual(new Set(['other']));
+  });
+
+  test('are completed after a start that was stopped in the middle, and none that is there is made again', () => {
+    expect(names(['secret/database', 'secret/event-keys', 'secret/mail', 'secret/admin'])).toEqual([
+      'token-private-key',
+      'cursor-key',
+      'token-public-keys',
+    ]);
+    const all = ['database', 'event-keys', 'token-private-key', 'cursor-key', 'mail', 'admin'].map(
+      (name) => `secret/${name}`,
+    );
+    expect(names([...all, 'configmap/token-public-keys'])).toEqual([]);
+  });
+
+  test('a private key without its public one was never used: both are made', () => {
+    const most = ['database', 'event-keys', 'token-private-key', 'cursor-key', 'mail', 'admin'].map(
+      (name) => `secret/${name}`,
+    );
+    expect(names(most)).toEqual(['token-private-key', 'token-public-keys']);
+  });
+});
