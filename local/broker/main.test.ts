@@ -10,7 +10,7 @@ const opened: (() => unknown)[] = [];
 afterEach(() => opened.splice(0).forEach((close) => close()));
 
 const folder = folderOf(
-  `{ apiVersion: eventing.knative.dev/v1, kind: Broker, metadata: { name: default, namespace: shop } }`,
+  `{ apiVersion: eventing.knative.dev/v1, kind: Broker, metadata: { name: default, namespace: shop }, spec: { delivery: {} } }`,
   `{ apiVersion: eventing.knative.dev/v1, kind: Trigger, metadata: { name: one, namespace: shop },
      spec: { broker: default, subscriber: { ref: { kind: Service, name: first } } } }`,
 );
