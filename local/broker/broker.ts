@@ -1,6 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { CloudEventV1 } from 'cloudevents';
-import { deadLetter, isDelivered, isRetried, waitMs, type Answer, type Deliver } from '#local/broker/delivery.ts';
+import {
+  deadLetter,
+  isDelivered,
+  isOverlong,
+  isRetried,
+  waitMs,
+  type Answer,
+  type Deliver,
+  type DeliverOptions,
+} from '#local/broker/delivery.ts';
 import { createFate, type Faults } from '#local/broker/faults.ts';
 import { indexByType } from '#local/broker/filters.ts';
 import type { Delivery, Manifests, Trigger } from '#local/broker/manifests.ts';
@@ -13,15 +22,19 @@ export type IngestStatus = 202 | 400 | 500;
 export interface Broker {
   /** `/<namespace>/<name>`: where it listens over HTTP. */
   readonly path: string;
-  /**
-   * Takes an event in. As with Knative's in-memory channel the answer comes after all subscribers, retries and replies.
-   * `ttl` is how many more times an event and its replies may enter.
-   */
-  ingest(event: CloudEventV1<unknown>, ttl?: number): Promise<{ status: IngestStatus }>;
+  /** Takes an event in. As with Knative's in-memory channel the answer comes after all subscribers, retries and replies. */
+  ingest(event: CloudEventV1<unknown>, options?: IngestOptions): Promise<{ status: IngestStatus }>;
   /** Resolves when nothing is under way. */
   idle(): Promise<void>;
   /** Takes nothing more and tries nothing again; resolves when the deliveries under way have their answers. */
   close(): Promise<void>;
+}
+
+export interface IngestOptions {
+  /** How many more times the event and its replies may enter. */
+  ttl?: number;
+  /** Aborted when the producer is gone: deliveries end, nothing is retried, dead-lettered or replied. */
+  signal?: AbortSignal;
 }
 
 interface Options {
@@ -33,17 +46,28 @@ interface Options {
   onDrop?: ((event: CloudEventV1<unknown>, reason: string) => void) | undefined;
   /** Told of each delivery that was given up. Ids only. */
   log?: ((message: string, cause?: unknown) => void) | undefined;
+  /** Told what would end Knative's dispatcher, and with it every delivery in flight. */
+  onError?: (message: string) => void;
 }
 
 const FIRST_TTL = 255;
+const DISPATCHER_ENDS = "Knative's in-memory dispatcher would end here";
+const MAX_INTEGER = 2 ** 31 - 1;
 const NO_ANSWER: Answer = { status: -1 };
 const REPLY_TIMED_OUT: Answer = { status: -1, body: 'dispatch error: the reply took too long' };
 
+/** An event on its way: how often it may still enter, and whether anybody waits for it. */
+interface Passage {
+  event: CloudEventV1<unknown>;
+  ttl: number;
+  signal: AbortSignal | undefined;
+}
+
 /**
- * A broker as Knative's multi-tenant one on the in-memory channel, in this process (KNATIVE.md, section 3).
+ * A broker as Knative's multi-tenant one on the in-memory channel, in this process (conformance.ts has the rules).
  * Nothing is serialised: subscribers share the event object and must not change it.
  */
-export function createBroker({ manifests, deliver, faults, onDrop, log }: Options): Broker {
+export function createBroker({ manifests, deliver, faults, onDrop, log, onError = complain }: Options): Broker {
   const { name, namespace } = manifests.broker;
   const path = `/${namespace}/${name}`;
   const wantedBy = indexByType(manifests.triggers);
@@ -52,12 +76,16 @@ export function createBroker({ manifests, deliver, faults, onDrop, log }: Option
   let underWay = 0;
   const waiting: (() => void)[] = [];
 
-  async function ingest(event: CloudEventV1<unknown>, ttl = enteringTtl(event)): Promise<{ status: IngestStatus }> {
+  async function ingest(
+    event: CloudEventV1<unknown>,
+    { ttl = enteringTtl(event), signal }: IngestOptions = {},
+  ): Promise<{ status: IngestStatus }> {
     if (!isEvent(event) || !(ttl > 0)) return { status: 400 };
     if (closing.signal.aborted) return { status: 500 };
     underWay += 1;
     try {
-      const delivered = fate ? await suffer(event, ttl, fate()) : await dispatch(event, ttl);
+      const passage = { event, ttl, signal };
+      const delivered = fate ? await suffer(passage, fate()) : await dispatch(passage);
       return { status: delivered ? 202 : 500 };
     } finally {
       underWay -= 1;
@@ -65,55 +93,70 @@ export function createBroker({ manifests, deliver, faults, onDrop, log }: Option
     }
   }
 
-  async function suffer(event: CloudEventV1<unknown>, ttl: number, delays: readonly number[]): Promise<boolean> {
+  async function suffer(passage: Passage, delays: readonly number[]): Promise<boolean> {
     const copies = delays.map(async (ms) => {
-      if (ms > 0) await pause(ms);
-      return closing.signal.aborted ? drop(event, 'the broker was closed') : dispatch(event, ttl);
+      if (ms > 0) await pause(ms, passage.signal);
+      const end = endOf(passage);
+      return end === undefined ? dispatch(passage) : drop(passage.event, end);
     });
     return (await Promise.all(copies)).every(Boolean);
   }
 
   /** Whether every Trigger's subscriber, or its dead letter sink, has it now. */
-  async function dispatch(given: CloudEventV1<unknown>, ttl: number): Promise<boolean> {
-    const event = arriving(given);
-    const triggers = wantedBy(event);
+  async function dispatch(given: Passage): Promise<boolean> {
+    const passage = { ...given, event: arriving(given.event) };
+    const triggers = wantedBy(passage.event);
     const [only] = triggers;
     if (!only) return true;
-    if (triggers.length === 1) return deliverTo(only, event, ttl);
-    return (await Promise.all(triggers.map((trigger) => deliverTo(trigger, event, ttl)))).every(Boolean);
+    if (triggers.length === 1) return deliverTo(only, passage);
+    return (await Promise.all(triggers.map((trigger) => deliverTo(trigger, passage)))).every(Boolean);
   }
 
-  async function deliverTo(trigger: Trigger, event: CloudEventV1<unknown>, ttl: number): Promise<boolean> {
+  async function deliverTo(trigger: Trigger, passage: Passage): Promise<boolean> {
     const { subscriber, delivery } = trigger;
-    const answer = await tries(delivery, () => send(subscriber, event, delivery.timeoutMs));
+    const { event, ttl, signal } = passage;
+    const { format } = delivery;
+    const answer = await tries(delivery, passage, async () => {
+      const given = await send(subscriber, event, { timeoutMs: delivery.timeoutMs, format, signal });
+      if (!isDelivered(given) || given.event || !given.body) return given;
+      // Neither empty nor an event is a failure: retried, and no code reaches the dead letter sink.
+      log?.(`${subscriber}: answered ${event.id} with something that is no event`);
+      return NO_ANSWER;
+    });
     if (!isDelivered(answer)) {
-      return park(trigger, event, ttl, answer, `http://${subscriber}.${namespace}.svc.cluster.local`);
+      return park(trigger, passage, answer, `http://${subscriber}.${namespace}.svc.cluster.local`);
     }
     const reply = answer.event;
     if (!reply) return true;
+    const end = endOf(passage);
+    if (end !== undefined) return drop(reply, `${trigger.name}: ${end}`);
     // The reply is posted like any event, and the post returns only after the rest of the chain: it has the same
     // retries and the same time. A failure far down can so park an event that has succeeded.
-    const posted = await tries(delivery, () => within(delivery.timeoutMs, ingest(reply, ttl - 1)));
+    const posted = await tries(delivery, passage, () =>
+      within(delivery.timeoutMs, signal, (leaving) => ingest(reply, { ttl: ttl - 1, signal: leaving })),
+    );
     if (isDelivered(posted)) return true;
-    return park(trigger, event, ttl, posted, `http://broker-ingress.knative-eventing.svc.cluster.local${path}`);
+    return park(trigger, passage, posted, `http://broker-ingress.knative-eventing.svc.cluster.local${path}`);
   }
 
-  async function park(
-    { name: trigger, delivery }: Trigger,
-    event: CloudEventV1<unknown>,
-    ttl: number,
-    failure: Answer,
-    destination: string,
-  ): Promise<boolean> {
-    log?.(`${trigger}: gave up ${event.id}, ${destination} answered ${failure.status}`);
+  async function park(trigger: Trigger, passage: Passage, failure: Answer, destination: string): Promise<boolean> {
+    const { event, ttl, signal } = passage;
+    const { name: by, delivery } = trigger;
+    log?.(`${by}: gave up ${event.id}, ${destination} answered ${failure.status}`);
     const sink = delivery.deadLetterSink;
-    if (closing.signal.aborted) return drop(event, `${trigger}: the broker was closed`);
-    if (sink === undefined) return drop(event, `${trigger}: no dead letter sink`);
-    const parked = deadLetter(event, destination, failure);
-    const answer = await tries(delivery, () => send(sink, parked, delivery.timeoutMs));
-    if (!isDelivered(answer)) return drop(event, `${trigger}: dead letter sink ${sink} answered ${answer.status}`);
-    if (answer.event) await ingest(answer.event, ttl - 1);
-    return true;
+    const end = endOf(passage);
+    if (end !== undefined) return drop(event, `${by}: ${end}`);
+    if (sink === undefined) return drop(event, `${by}: no dead letter sink`);
+    if (isOverlong(failure)) {
+      onError(
+        `${trigger.subscriber} answered ${event.id} ${failure.status} with more than 768 bytes: ${DISPATCHER_ENDS}`,
+      );
+    }
+    // Only subscribers do not see the count.
+    const parked = deadLetter({ ...event, knativebrokerttl: String(ttl) }, destination, failure);
+    const options = { timeoutMs: delivery.timeoutMs, prefersReply: false, signal };
+    const answer = await tries(delivery, passage, () => send(sink, parked, options));
+    return isDelivered(answer) || drop(event, `${by}: dead letter sink ${sink} answered ${answer.status}`);
   }
 
   function drop(event: CloudEventV1<unknown>, reason: string): false {
@@ -121,29 +164,33 @@ export function createBroker({ manifests, deliver, faults, onDrop, log }: Option
     return false;
   }
 
-  async function tries(delivery: Delivery, attempt: () => Promise<Answer>): Promise<Answer> {
+  async function tries(delivery: Delivery, passage: Passage, attempt: () => Promise<Answer>): Promise<Answer> {
     for (let retries = 0; ; retries += 1) {
       const answer = await attempt();
       if (isDelivered(answer) || retries >= delivery.retry || !isRetried(answer)) return answer;
-      await pause(waitMs(delivery, retries, answer));
-      if (closing.signal.aborted) return answer;
+      await pause(waitMs(delivery, retries, answer), passage.signal);
+      if (endOf(passage) !== undefined) return answer;
     }
   }
 
-  async function send(subscriber: string, event: CloudEventV1<unknown>, timeoutMs: number): Promise<Answer> {
+  async function send(subscriber: string, event: CloudEventV1<unknown>, options: DeliverOptions): Promise<Answer> {
     try {
-      const answer = await deliver(subscriber, event, { timeoutMs });
-      if (!isDelivered(answer) || (answer.event ? isEvent(answer.event) : !answer.body)) return answer;
-      // Neither empty nor an event is a failure: retried, and no code reaches the dead letter sink.
-      log?.(`${subscriber}: answered ${event.id} with something that is no event`);
+      return await deliver(subscriber, event, options);
     } catch (cause) {
       log?.(`${subscriber}: could not be given ${event.id}`, cause);
+      return NO_ANSWER;
     }
-    return NO_ANSWER;
   }
 
-  async function pause(ms: number): Promise<void> {
-    await delay(ms, undefined, { signal: closing.signal }).catch(() => undefined);
+  /** Why nothing more is tried for an event. */
+  function endOf({ signal }: Passage): string | undefined {
+    if (closing.signal.aborted) return 'the broker was closed';
+    return signal?.aborted ? 'its producer did not wait' : undefined;
+  }
+
+  async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+    const ended = signal ? AbortSignal.any([closing.signal, signal]) : closing.signal;
+    await delay(ms, undefined, { signal: ended }).catch(() => undefined);
   }
 
   async function idle(): Promise<void> {
@@ -161,36 +208,65 @@ export function createBroker({ manifests, deliver, faults, onDrop, log }: Option
   };
 }
 
-function isEvent({ specversion, id, source, type }: CloudEventV1<unknown>): boolean {
-  return (specversion === '1.0' || specversion === '0.3') && isText(id) && isText(source) && isText(type);
+function isEvent({ specversion, id, source, type, time }: CloudEventV1<unknown>): boolean {
+  const isTime = time === undefined || UTC.test(time) || LOCAL.test(time);
+  return (specversion === '1.0' || specversion === '0.3') && isText(id) && isText(source) && isText(type) && isTime;
 }
 
 function isText(value: unknown): boolean {
-  return typeof value === 'string' && value !== '';
+  return typeof value === 'string' && value.trim() !== '';
 }
 
 /** An event that comes with a count, from another broker or a subscriber that posts, goes on counting down. */
 function enteringTtl({ knativebrokerttl: carried }: CloudEventV1<unknown>): number {
-  if (carried === undefined) return FIRST_TTL;
-  const count = typeof carried === 'string' && carried !== '' ? Number(carried) : carried;
-  return Number.isInteger(count) ? (count as number) - 1 : FIRST_TTL;
+  const count = carried === '' ? NaN : Number(carried);
+  return Math.abs(count) <= MAX_INTEGER ? Math.trunc(count) - 1 : FIRST_TTL;
 }
 
-/** The one copy an event gets on its way: with its arrival time, without the count, which subscribers never see. */
+/**
+ * The one copy an event gets on its way: with its arrival time, its own time as Go writes it, and without the count, which
+ * subscribers never see.
+ */
 function arriving(event: CloudEventV1<unknown>): CloudEventV1<unknown> {
-  const knativearrivaltime = new Date().toISOString();
-  if (event['knativebrokerttl'] === undefined) return { ...event, knativearrivaltime };
-  const { knativebrokerttl: _, ...rest } = event;
-  return { ...rest, knativearrivaltime };
+  const arrived: CloudEventV1<unknown> = { ...event, knativearrivaltime: new Date().toISOString() };
+  if (event.time !== undefined && !UTC.test(event.time)) arrived.time = inUtc(event.time);
+  if (event['knativebrokerttl'] === undefined) return arrived;
+  const { knativebrokerttl: _, ...rest } = arrived;
+  return rest;
 }
 
-function within(ms: number, work: Promise<Answer>): Promise<Answer> {
+const UTC = /^\d{4}-\d\d-\d\dT\d\d:\d\d:[0-5]\d(\.\d{0,8}[1-9])?Z$/;
+const LOCAL = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:[0-5]\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)$/;
+
+/** A time in UTC, to the nanosecond, without zeros at the end. */
+function inUtc(time: string): string {
+  const [, seconds = '', digits = '', offset = ''] = LOCAL.exec(time) ?? [];
+  const fraction = digits.slice(0, 9).replace(/0+$/, '');
+  return `${new Date(seconds + offset).toISOString().slice(0, 19)}${fraction && `.${fraction}`}Z`;
+}
+
+function within(
+  ms: number,
+  signal: AbortSignal | undefined,
+  work: (leaving: AbortSignal) => Promise<Answer>,
+): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, ms, REPLY_TIMED_OUT);
+    const leaving = new AbortController();
+    const end = () => {
+      leaving.abort();
+      resolve(REPLY_TIMED_OUT);
+    };
+    const timer = setTimeout(end, ms);
+    signal?.addEventListener('abort', end);
     const settled = (answer: Answer) => {
       clearTimeout(timer);
+      signal?.removeEventListener('abort', end);
       resolve(answer);
     };
-    work.then(settled, reject);
+    work(leaving.signal).then(settled, reject);
   });
+}
+
+function complain(message: string): void {
+  process.stderr.write(`broker: ${message}\n`);
 }
