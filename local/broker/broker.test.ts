@@ -1,14 +1,13 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, test } from '@jest/globals';
-import { createBroker, type Answer } from '#local/broker/broker.ts';
-import * as fixtures from '#local/broker/fixtures.ts';
-import { event, inProcess, manifestsOf, trigger, type Event } from '#local/broker/fixtures.ts';
+import { createBroker, type SubscriberResponse } from '#local/broker/broker.ts';
+import { event, inProcess, manifestsOf, trigger, type Event, type Subscribers } from '#local/broker/fixtures.ts';
 import type { Trigger } from '#local/broker/manifests.ts';
 
-const failed: Answer = { status: 500 };
+const failed: SubscriberResponse = { status: 500 };
 const ingress = 'http://broker-ingress.knative-eventing.svc.cluster.local/shop/default';
 
-function start(triggers: Trigger[], subscribers: fixtures.Subscribers = {}) {
+function start(triggers: Trigger[], subscribers: Subscribers = {}) {
   const { deliver, given } = inProcess(subscribers);
   const lost: string[] = [];
   const manifests = manifestsOf(...triggers);
@@ -49,18 +48,18 @@ describe('who gets an event', () => {
 });
 
 describe('replies', () => {
-  test('an event that answers itself goes around 255 times and is then parked', async () => {
-    const triggers = [trigger('a', 'echo', { deadLetterSink: 'parked' })];
+  test('an event that answers itself goes around 255 times and is then dead-lettered', async () => {
+    const triggers = [trigger('a', 'echo', { deadLetterSink: 'sink' })];
     const { broker, given } = start(triggers, { echo: replying('a', { knativebrokerttl: 9000 }) });
     expect(await broker.ingest(event('a'))).toEqual({ status: 202 });
     expect(given('echo')).toHaveLength(255);
-    expect(given('parked')).toMatchObject([{ knativeerrorcode: '400', knativeerrordest: ingress }]);
+    expect(given('sink')).toMatchObject([{ knativeerrorcode: '400', knativeerrordest: ingress }]);
     expect(given('echo').some((received) => 'knativebrokerttl' in received)).toBe(false);
   });
 });
 
 describe('retries', () => {
-  const delivery = { retry: 3, deadLetterSink: 'parked' };
+  const delivery = { retry: 3, deadLetterSink: 'sink' };
 
   test('one subscriber that fails keeps the event from no other', async () => {
     const { broker, given } = start([trigger('a', 'broken', delivery), trigger('a', 'sound')], {
@@ -79,7 +78,7 @@ describe('retries', () => {
 });
 
 describe('dead letters', () => {
-  const delivery = { retry: 0, deadLetterSink: 'parked' };
+  const delivery = { retry: 0, deadLetterSink: 'sink' };
 
   test('an error body that would end Knative is reported with its function, and is no data of the dead letter', async () => {
     const errors: string[] = [];
@@ -87,22 +86,22 @@ describe('dead letters', () => {
     const manifests = manifestsOf(trigger('a', 'first', delivery));
     await createBroker({ manifests, deliver, onError: (message) => errors.push(message) }).ingest(event('a'));
     expect(errors).toEqual([
-      "first answered 1.a 400 with more than 768 bytes: Knative's in-memory dispatcher would end here",
+      "first returned 400 with more than 768 bytes for 1.a: Knative's in-memory dispatcher would end here",
     ]);
-    expect(given('parked')).toMatchObject([{ knativeerrorcode: '400' }]);
-    expect(given('parked')[0]).not.toHaveProperty('knativeerrordata');
+    expect(given('sink')).toMatchObject([{ knativeerrorcode: '400' }]);
+    expect(given('sink')[0]).not.toHaveProperty('knativeerrordata');
   });
 
-  test('an event that cannot be parked either is lost, and the producer is told', async () => {
-    const { broker, lost } = start([trigger('a', 'first', delivery)], { first: () => failed, parked: () => failed });
+  test('an event that cannot be dead-lettered either is lost, and the producer gets 500', async () => {
+    const { broker, lost } = start([trigger('a', 'first', delivery)], { first: () => failed, sink: () => failed });
     expect(await broker.ingest(event('a'))).toEqual({ status: 500 });
-    expect(lost).toEqual(['1.a a.first: dead letter sink parked answered 500']);
+    expect(lost).toEqual(['1.a a.first: dead letter sink sink returned 500']);
   });
 });
 
 describe('the end', () => {
-  test('idle waits for what is under way, replies included', async () => {
-    const { promise: slow, resolve: finish } = Promise.withResolvers<Answer>();
+  test('idle waits for what is in flight, replies included', async () => {
+    const { promise: slow, resolve: finish } = Promise.withResolvers<SubscriberResponse>();
     const { broker, given } = start([trigger('a', 'first'), trigger('b', 'second')], { first: () => slow });
     void broker.ingest(event('a'));
     let idle = false;
@@ -115,12 +114,12 @@ describe('the end', () => {
   });
 
   test('closing gives up the retries that wait and takes nothing more', async () => {
-    const hours = { retry: 3, backoffDelayMs: 10_000_000, deadLetterSink: 'parked' };
+    const hours = { retry: 3, backoffDelayMs: 10_000_000, deadLetterSink: 'sink' };
     const { broker, given, lost } = start([trigger('a', 'first', hours)], { first: () => failed });
-    const answer = broker.ingest(event('a'));
+    const response = broker.ingest(event('a'));
     await turn();
     await broker.close();
-    expect(await answer).toEqual({ status: 500 });
+    expect(await response).toEqual({ status: 500 });
     expect(lost).toEqual(['1.a a.first: the broker was closed']);
     expect(await broker.ingest(event('a'))).toEqual({ status: 500 });
     expect(given('first')).toHaveLength(1);

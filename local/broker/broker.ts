@@ -6,57 +6,57 @@ import {
   isOverlong,
   isRetried,
   waitMs,
-  type Answer,
+  type SubscriberResponse,
   type Deliver,
   type DeliverOptions,
 } from '#local/broker/delivery.ts';
-import { createFate, type Faults } from '#local/broker/faults.ts';
+import { planFaults, type Faults } from '#local/broker/faults.ts';
 import { indexByType } from '#local/broker/filters.ts';
 import type { Delivery, Manifests, Trigger } from '#local/broker/manifests.ts';
 
-export type { Answer, Deliver } from '#local/broker/delivery.ts';
+export type { SubscriberResponse, Deliver } from '#local/broker/delivery.ts';
 
-/** 202 = taken (delivered, parked, or wanted by nobody); 400 = no event, or it has gone around too often; 500 = given up. */
+/** 202 = delivered, dead-lettered or wanted by no Trigger; 400 = no event, or its TTL is used up; 500 = lost. */
 export type IngestStatus = 202 | 400 | 500;
 
 export interface Broker {
   /** `/<namespace>/<name>`: where it listens over HTTP. */
   readonly path: string;
-  /** Takes an event in. As with Knative's in-memory channel the answer comes after all subscribers, retries and replies. */
+  /** Accepts an event. As with Knative's in-memory channel it resolves after all subscribers, retries and replies. */
   ingest(event: CloudEventV1<unknown>, options?: IngestOptions): Promise<{ status: IngestStatus }>;
-  /** Resolves when nothing is under way. */
+  /** Resolves when nothing is in flight. */
   idle(): Promise<void>;
-  /** Takes nothing more and tries nothing again; resolves when the deliveries under way have their answers. */
+  /** Accepts nothing more and retries nothing; resolves when the deliveries in flight have their responses. */
   close(): Promise<void>;
 }
 
 export interface IngestOptions {
   /** How many more times the event and its replies may enter. */
   ttl?: number;
-  /** Aborted when the producer is gone: deliveries end, nothing is retried, dead-lettered or replied. */
+  /** Aborted when the producer is gone: deliveries end, and nothing more is retried, dead-lettered or replied. */
   signal?: AbortSignal;
 }
 
 interface Options {
   manifests: Manifests;
   deliver: Deliver;
-  /** What shall go wrong, in tests. */
+  /** What goes wrong, in tests. */
   faults?: Partial<Faults> | undefined;
-  /** Told of each event that is lost for good: no dead letter sink, the sink failed too, or the broker was closed. */
+  /** Called for each event that is lost: no dead letter sink, the sink failed too, or nobody waits any more. */
   onDrop?: ((event: CloudEventV1<unknown>, reason: string) => void) | undefined;
-  /** Told of each delivery that was given up. Ids only. */
+  /** Called when retries are exhausted. Ids only. */
   log?: ((message: string, cause?: unknown) => void) | undefined;
-  /** Told what would end Knative's dispatcher, and with it every delivery in flight. */
+  /** Called with what would end Knative's dispatcher, and every delivery in flight with it; written to stderr by default. */
   onError?: (message: string) => void;
 }
 
 const FIRST_TTL = 255;
 const DISPATCHER_ENDS = "Knative's in-memory dispatcher would end here";
 const MAX_INTEGER = 2 ** 31 - 1;
-const NO_ANSWER: Answer = { status: -1 };
-const REPLY_TIMED_OUT: Answer = { status: -1, body: 'dispatch error: the reply took too long' };
+const NO_RESPONSE: SubscriberResponse = { status: -1 };
+const REPLY_TIMED_OUT: SubscriberResponse = { status: -1, body: 'dispatch error: the reply took too long' };
 
-/** An event on its way: how often it may still enter, and whether anybody waits for it. */
+/** An event in flight: how often it may still enter, and whether its producer still waits. */
 interface Passage {
   event: CloudEventV1<unknown>;
   ttl: number;
@@ -71,9 +71,9 @@ export function createBroker({ manifests, deliver, faults, onDrop, log, onError 
   const { name, namespace } = manifests.broker;
   const path = `/${namespace}/${name}`;
   const wantedBy = indexByType(manifests.triggers);
-  const fate = faults && createFate(faults);
+  const plan = faults && planFaults(faults);
   const closing = new AbortController();
-  let underWay = 0;
+  let inFlight = 0;
   const waiting: (() => void)[] = [];
 
   async function ingest(
@@ -82,18 +82,18 @@ export function createBroker({ manifests, deliver, faults, onDrop, log, onError 
   ): Promise<{ status: IngestStatus }> {
     if (!isEvent(event) || !(ttl > 0)) return { status: 400 };
     if (closing.signal.aborted) return { status: 500 };
-    underWay += 1;
+    inFlight += 1;
     try {
       const passage = { event, ttl, signal };
-      const delivered = fate ? await suffer(passage, fate()) : await dispatch(passage);
+      const delivered = plan ? await dispatchWithFaults(passage, plan()) : await dispatch(passage);
       return { status: delivered ? 202 : 500 };
     } finally {
-      underWay -= 1;
-      if (underWay === 0) waiting.splice(0).forEach((resolve) => resolve());
+      inFlight -= 1;
+      if (inFlight === 0) waiting.splice(0).forEach((resolve) => resolve());
     }
   }
 
-  async function suffer(passage: Passage, delays: readonly number[]): Promise<boolean> {
+  async function dispatchWithFaults(passage: Passage, delays: readonly number[]): Promise<boolean> {
     const copies = delays.map(async (ms) => {
       if (ms > 0) await pause(ms, passage.signal);
       const end = endOf(passage);
@@ -116,47 +116,52 @@ export function createBroker({ manifests, deliver, faults, onDrop, log, onError 
     const { subscriber, delivery } = trigger;
     const { event, ttl, signal } = passage;
     const { format } = delivery;
-    const answer = await tries(delivery, passage, async () => {
+    const response = await tries(delivery, passage, async () => {
       const given = await send(subscriber, event, { timeoutMs: delivery.timeoutMs, format, signal });
       if (!isDelivered(given) || given.event || !given.body) return given;
       // Neither empty nor an event is a failure: retried, and no code reaches the dead letter sink.
-      log?.(`${subscriber}: answered ${event.id} with something that is no event`);
-      return NO_ANSWER;
+      log?.(`${subscriber}: returned something for ${event.id} that is no event`);
+      return NO_RESPONSE;
     });
-    if (!isDelivered(answer)) {
-      return park(trigger, passage, answer, `http://${subscriber}.${namespace}.svc.cluster.local`);
+    if (!isDelivered(response)) {
+      return sendToSink(trigger, passage, response, `http://${subscriber}.${namespace}.svc.cluster.local`);
     }
-    const reply = answer.event;
+    const reply = response.event;
     if (!reply) return true;
     const end = endOf(passage);
     if (end !== undefined) return drop(reply, `${trigger.name}: ${end}`);
     // The reply is posted like any event, and the post returns only after the rest of the chain: it has the same
-    // retries and the same time. A failure far down can so park an event that has succeeded.
+    // retries and the same time. A failure far down can so dead-letter an event that has succeeded.
     const posted = await tries(delivery, passage, () =>
       within(delivery.timeoutMs, signal, (leaving) => ingest(reply, { ttl: ttl - 1, signal: leaving })),
     );
     if (isDelivered(posted)) return true;
-    return park(trigger, passage, posted, `http://broker-ingress.knative-eventing.svc.cluster.local${path}`);
+    return sendToSink(trigger, passage, posted, `http://broker-ingress.knative-eventing.svc.cluster.local${path}`);
   }
 
-  async function park(trigger: Trigger, passage: Passage, failure: Answer, destination: string): Promise<boolean> {
+  async function sendToSink(
+    trigger: Trigger,
+    passage: Passage,
+    failure: SubscriberResponse,
+    destination: string,
+  ): Promise<boolean> {
     const { event, ttl, signal } = passage;
     const { name: by, delivery } = trigger;
-    log?.(`${by}: gave up ${event.id}, ${destination} answered ${failure.status}`);
+    log?.(`${by}: retries exhausted for ${event.id}, ${destination} returned ${failure.status}`);
     const sink = delivery.deadLetterSink;
     const end = endOf(passage);
     if (end !== undefined) return drop(event, `${by}: ${end}`);
     if (sink === undefined) return drop(event, `${by}: no dead letter sink`);
     if (isOverlong(failure)) {
       onError(
-        `${trigger.subscriber} answered ${event.id} ${failure.status} with more than 768 bytes: ${DISPATCHER_ENDS}`,
+        `${trigger.subscriber} returned ${failure.status} with more than 768 bytes for ${event.id}: ${DISPATCHER_ENDS}`,
       );
     }
-    // Only subscribers do not see the count.
-    const parked = deadLetter({ ...event, knativebrokerttl: String(ttl) }, destination, failure);
+    // A dead letter keeps its TTL.
+    const letter = deadLetter({ ...event, knativebrokerttl: String(ttl) }, destination, failure);
     const options = { timeoutMs: delivery.timeoutMs, prefersReply: false, signal };
-    const answer = await tries(delivery, passage, () => send(sink, parked, options));
-    return isDelivered(answer) || drop(event, `${by}: dead letter sink ${sink} answered ${answer.status}`);
+    const response = await tries(delivery, passage, () => send(sink, letter, options));
+    return isDelivered(response) || drop(event, `${by}: dead letter sink ${sink} returned ${response.status}`);
   }
 
   function drop(event: CloudEventV1<unknown>, reason: string): false {
@@ -164,21 +169,29 @@ export function createBroker({ manifests, deliver, faults, onDrop, log, onError 
     return false;
   }
 
-  async function tries(delivery: Delivery, passage: Passage, attempt: () => Promise<Answer>): Promise<Answer> {
+  async function tries(
+    delivery: Delivery,
+    passage: Passage,
+    attempt: () => Promise<SubscriberResponse>,
+  ): Promise<SubscriberResponse> {
     for (let retries = 0; ; retries += 1) {
-      const answer = await attempt();
-      if (isDelivered(answer) || retries >= delivery.retry || !isRetried(answer)) return answer;
-      await pause(waitMs(delivery, retries, answer), passage.signal);
-      if (endOf(passage) !== undefined) return answer;
+      const response = await attempt();
+      if (isDelivered(response) || retries >= delivery.retry || !isRetried(response)) return response;
+      await pause(waitMs(delivery, retries, response), passage.signal);
+      if (endOf(passage) !== undefined) return response;
     }
   }
 
-  async function send(subscriber: string, event: CloudEventV1<unknown>, options: DeliverOptions): Promise<Answer> {
+  async function send(
+    subscriber: string,
+    event: CloudEventV1<unknown>,
+    options: DeliverOptions,
+  ): Promise<SubscriberResponse> {
     try {
       return await deliver(subscriber, event, options);
     } catch (cause) {
-      log?.(`${subscriber}: could not be given ${event.id}`, cause);
-      return NO_ANSWER;
+      log?.(`${subscriber}: could not receive ${event.id}`, cause);
+      return NO_RESPONSE;
     }
   }
 
@@ -194,7 +207,7 @@ export function createBroker({ manifests, deliver, faults, onDrop, log, onError 
   }
 
   async function idle(): Promise<void> {
-    if (underWay > 0) await new Promise<void>((resolve) => waiting.push(resolve));
+    if (inFlight > 0) await new Promise<void>((resolve) => waiting.push(resolve));
   }
 
   return {
@@ -217,15 +230,15 @@ function isText(value: unknown): boolean {
   return typeof value === 'string' && value.trim() !== '';
 }
 
-/** An event that comes with a count, from another broker or a subscriber that posts, goes on counting down. */
+/** The TTL of an event that comes with one, from another broker or a subscriber that posts, counts on. */
 function enteringTtl({ knativebrokerttl: carried }: CloudEventV1<unknown>): number {
   const count = carried === '' ? NaN : Number(carried);
   return Math.abs(count) <= MAX_INTEGER ? Math.trunc(count) - 1 : FIRST_TTL;
 }
 
 /**
- * The one copy an event gets on its way: with its arrival time, its own time as Go writes it, and without the count, which
- * subscribers never see.
+ * The one copy of an event: with its arrival time, its own time as Knative writes it, and without the TTL, which subscribers
+ * never see.
  */
 function arriving(event: CloudEventV1<unknown>): CloudEventV1<unknown> {
   const arrived: CloudEventV1<unknown> = { ...event, knativearrivaltime: new Date().toISOString() };
@@ -248,8 +261,8 @@ function inUtc(time: string): string {
 function within(
   ms: number,
   signal: AbortSignal | undefined,
-  work: (leaving: AbortSignal) => Promise<Answer>,
-): Promise<Answer> {
+  work: (leaving: AbortSignal) => Promise<SubscriberResponse>,
+): Promise<SubscriberResponse> {
   return new Promise((resolve, reject) => {
     const leaving = new AbortController();
     const end = () => {
@@ -258,10 +271,10 @@ function within(
     };
     const timer = setTimeout(end, ms);
     signal?.addEventListener('abort', end);
-    const settled = (answer: Answer) => {
+    const settled = (response: SubscriberResponse) => {
       clearTimeout(timer);
       signal?.removeEventListener('abort', end);
-      resolve(answer);
+      resolve(response);
     };
     work(leaving.signal).then(settled, reject);
   });

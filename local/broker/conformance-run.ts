@@ -13,7 +13,7 @@ interface Delivered {
   atMs: number;
 }
 
-/** Subscribers that respond as a case says; they tell cases apart by the id of the event. */
+/** Subscribers that respond as a case says; the id of the event names the case. */
 export interface Subscribers {
   readonly port: number;
   /** Sets the responses to the event `id`, by subscriber. */
@@ -36,6 +36,7 @@ export interface Place {
 
 // after what is late is over, nothing more may come
 const SETTLE_MS = 400;
+const ARRIVAL_MS = 10_000;
 const POLL_MS = 10;
 // timers may fire this much early
 const EARLY_MS = 20;
@@ -100,7 +101,7 @@ export function manifestsOf(
   ];
 }
 
-/** Runs one case; says what is different from what is expected. `id` must be new to the subscribers. */
+/** Runs one case and returns what differs from what is expected. `id` must be new to the subscribers. */
 export async function differencesOf(one: Case, expected: Expected, id: string, place: Place): Promise<string[]> {
   const { subscribers, namespace, broker } = place;
   const path = `/${namespace}/${broker}`;
@@ -166,7 +167,7 @@ async function post(ingressUrl: string, given: Post, hasArrived: () => boolean):
   posting.end(body);
   if (leaves) {
     posting.on('error', () => undefined);
-    while (!hasArrived()) await delay(POLL_MS);
+    for (let waitedMs = 0; !hasArrived() && waitedMs < ARRIVAL_MS; waitedMs += POLL_MS) await delay(POLL_MS);
     posting.destroy();
     return undefined;
   }

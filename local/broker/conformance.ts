@@ -1,6 +1,10 @@
 // What Knative's default broker does (Eventing 1.23, MTChannelBasedBroker on the in-memory channel), as data. The local
 // broker is held to it by conformance.test.ts, a cluster with Knative by test/cluster/broker-conformance.ts.
 //
+// Deliberate differences that are no case: a Trigger with a CESQL filter is refused when it is read (there is no CESQL
+// library for Node); `retryAfterMax` is read without the feature flag that a cluster wants for it (delivery-retryafter); a
+// body of more than 16 MiB is refused with 413; 400 says why in its body; a manifest's unknown fields are refused.
+//
 // In texts `{id}` is the id of the case's event, `{broker}` the path of its broker, `{ingress}` the broker's address in a
 // cluster, and `{first}` the address of the subscriber `first`.
 

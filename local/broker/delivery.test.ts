@@ -21,7 +21,7 @@ describe('the wait before each retry', () => {
     expect(waitMs(delivery, 0, { status, retryAfterMs: 3000 })).toBe(100);
   });
 
-  test('is not what any other answer asks for', () => {
+  test('is not what any other response asks for', () => {
     expect(waitMs({ ...delivery, retryAfterMaxMs: 5000 }, 0, { status: 500, retryAfterMs: 3000 })).toBe(100);
   });
 

@@ -3,7 +3,7 @@ import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'nod
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { createBroker, type Answer } from '#local/broker/broker.ts';
+import { createBroker, type SubscriberResponse } from '#local/broker/broker.ts';
 import { event, inProcess, manifestsOf, trigger, type Event } from '#local/broker/fixtures.ts';
 import { deliverOverHttp, serveBroker } from '#local/broker/http.ts';
 import { rawBody, type RawEvent } from '#platform/event-codec.ts';
@@ -19,13 +19,13 @@ interface Received {
 }
 
 /** A subscriber on the loopback; keeps what it was sent. */
-async function subscriber(answer: (response: ServerResponse, received: Received) => unknown) {
+async function subscriber(respond: (response: ServerResponse, received: Received) => unknown) {
   const received: Received[] = [];
   let connections = 0;
   const server = createServer(async (request, response) => {
     const message = { headers: request.headers, body: await text(request) };
     received.push(message);
-    answer(response, message);
+    respond(response, message);
   });
   server.on('connection', () => (connections += 1)).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -116,7 +116,7 @@ describe('the ingress', () => {
     expect(given()).toHaveLength(1);
   });
 
-  test('a port that is taken is told as it is', async () => {
+  test('a port that is taken is reported as it is', async () => {
     const { origin } = await ingress();
     const broker = createBroker({ manifests: manifestsOf(), deliver: async () => ({ status: 204 }) });
     const port = Number(new URL(origin).port);
@@ -142,12 +142,12 @@ describe('a delivery', () => {
     expect(received).toMatchObject([{ body }]);
   });
 
-  test('that fails says what it was answered and how long to wait', async () => {
+  test('that fails reports the status, the body and Retry-After', async () => {
     const { url } = await subscriber((response) => response.writeHead(503, { 'retry-after': '2' }).end('busy'));
     expect(await deliver(url)).toEqual({ status: 503, body: 'busy', retryAfterMs: 2000 });
   });
 
-  test('that fails may be told a date to wait for', async () => {
+  test('that fails may have a date in Retry-After', async () => {
     const date = new Date(Date.now() + 60_000).toUTCString();
     const { url } = await subscriber((response) => response.writeHead(429, { 'retry-after': date }).end());
     const { retryAfterMs = 0 } = await deliver(url);
@@ -163,8 +163,8 @@ describe('a delivery', () => {
   });
 });
 
-test('closing waits for the answers under way', async () => {
-  const { promise: slow, resolve: finish } = Promise.withResolvers<Answer>();
+test('closing waits for the responses in flight', async () => {
+  const { promise: slow, resolve: finish } = Promise.withResolvers<SubscriberResponse>();
   const { promise: called, resolve: calling } = Promise.withResolvers<void>();
   const deliver = () => (calling(), slow);
   const broker = createBroker({ manifests: manifestsOf(trigger('a', 'first')), deliver });

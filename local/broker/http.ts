@@ -3,12 +3,12 @@ import { createServer, type IncomingMessage, type OutgoingHttpHeaders } from 'no
 import type { AddressInfo } from 'node:net';
 import { Agent, request } from 'undici';
 import type { Broker } from '#local/broker/broker.ts';
-import { isDelivered, parseRetryAfter, type Answer, type Deliver } from '#local/broker/delivery.ts';
+import { isDelivered, parseRetryAfter, type SubscriberResponse, type Deliver } from '#local/broker/delivery.ts';
 import { claimsToBeEvent, readEvent, readReply, writeEvent } from '#local/broker/message.ts';
 
 export interface BrokerServer {
   readonly port: number;
-  /** Takes no more requests; resolves when those under way are answered. */
+  /** Accepts no more requests; resolves when those in flight have their responses. */
   close(): Promise<void>;
 }
 
@@ -47,16 +47,16 @@ export async function serveBroker(
   };
 }
 
-interface Answered {
+interface IngressResponse {
   status: number;
   headers?: OutgoingHttpHeaders;
   text?: string;
 }
 
-// Whoever asks first may post from anywhere, as often as it likes (CloudEvents webhooks, section 4).
+// Any origin may post, at any rate (CloudEvents webhooks, section 4).
 const webhook = { 'webhook-allowed-origin': '*', 'webhook-allowed-rate': '*' };
 
-async function receive(broker: Broker, incoming: IncomingMessage, signal: AbortSignal): Promise<Answered> {
+async function receive(broker: Broker, incoming: IncomingMessage, signal: AbortSignal): Promise<IngressResponse> {
   const { method, url = '/', headers } = incoming;
   if (method === 'OPTIONS') return { status: 200, headers: webhook };
   if (method !== 'POST') return { status: 405 };
@@ -70,7 +70,7 @@ async function receive(broker: Broker, incoming: IncomingMessage, signal: AbortS
   return path === broker.path ? broker.ingest(event, { signal }) : { status: 404 };
 }
 
-/** The whole body; nothing if it is too large. It is read to its end all the same: who still writes reads no answer. */
+/** The whole body; nothing if it is too large. It is read to its end all the same: a producer that still writes reads no response. */
 async function readBody(incoming: IncomingMessage): Promise<Buffer | undefined> {
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -88,7 +88,7 @@ async function readBody(incoming: IncomingMessage): Promise<Buffer | undefined> 
 export function deliverOverHttp(urlOf: (subscriber: string) => string): Deliver {
   const dispatcher = new Agent({ connections: CONNECTIONS_PER_ORIGIN, headersTimeout: 0, bodyTimeout: 0 });
   return async (subscriber, event, { timeoutMs, format, prefersReply = true, signal: leaving }) => {
-    // not AbortSignal.timeout, whose timer would go off for each delivery, long after its answer
+    // not AbortSignal.timeout, whose timer would fire for each delivery, long after its response
     const over = new AbortController();
     const end = () => over.abort();
     const timer = setTimeout(end, timeoutMs);
@@ -97,7 +97,7 @@ export function deliverOverHttp(urlOf: (subscriber: string) => string): Deliver 
       const { headers, body } = writeEvent(event, format);
       if (prefersReply) headers['prefer'] = 'reply';
       const sent = { method: 'POST', headers, body, signal: over.signal, dispatcher } as const;
-      return await answerOf(await request(urlOf(subscriber), sent));
+      return await readResponse(await request(urlOf(subscriber), sent));
     } catch (error) {
       const { message, code } = error as NodeJS.ErrnoException;
       return over.signal.aborted ? { status: -1 } : { status: -1, body: `dispatch error: ${message || code}` };
@@ -108,7 +108,11 @@ export function deliverOverHttp(urlOf: (subscriber: string) => string): Deliver 
   };
 }
 
-async function answerOf({ statusCode: status, headers, body }: Awaited<ReturnType<typeof request>>): Promise<Answer> {
+async function readResponse({
+  statusCode: status,
+  headers,
+  body,
+}: Awaited<ReturnType<typeof request>>): Promise<SubscriberResponse> {
   const bytes = Buffer.from(await body.arrayBuffer());
   const retryAfter = headers['retry-after'];
   const retryAfterMs = typeof retryAfter === 'string' ? parseRetryAfter(retryAfter) : undefined;

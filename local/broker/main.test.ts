@@ -29,7 +29,7 @@ async function ready(child: ChildProcess): Promise<string> {
   return `http://127.0.0.1:${message.port}/shop/default`;
 }
 
-test('told to end, it finishes what is under way and exits with 0, without a word', async () => {
+test('told to end, it finishes what is in flight and exits with 0, without a word', async () => {
   const { promise: called, resolve: calling } = Promise.withResolvers<ServerResponse>();
   const subscriber = createServer((_, response) => calling(response)).listen(0, '127.0.0.1');
   await once(subscriber, 'listening');

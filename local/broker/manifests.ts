@@ -15,7 +15,7 @@ export interface Delivery {
   retryAfterMaxMs?: number | undefined;
   /** `json` = structured mode; otherwise binary mode. */
   format?: 'json' | 'binary' | undefined;
-  /** The service that gets what was given up. */
+  /** The service that gets events whose delivery failed. */
   deadLetterSink?: string | undefined;
 }
 

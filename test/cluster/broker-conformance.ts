@@ -11,8 +11,9 @@ import { settings, wholeNumber } from '#platform/settings.ts';
 //
 //   BROKER_URL=http://<address of broker-ingress> node test/cluster/broker-conformance.ts
 //
-// kubectl must reach the cluster. The subscribers run here, so SUBSCRIBER_HOST must be an address of this machine that
-// pods can reach. --only <text> chooses scenarios by their names. With --end-dispatcher the cases run too that end the dispatcher, and every delivery in flight with it.
+// kubectl must reach the cluster, where it creates and deletes a namespace. The subscribers run here: SUBSCRIBER_HOST must
+// be an address of this machine that pods can reach. --only <text> chooses scenarios by their names. --end-dispatcher also
+// runs what ends the dispatcher, and with it every delivery in flight on the cluster.
 
 const CASES_AT_ONCE = 4;
 
