@@ -1,119 +1,167 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { CloudEventV1 } from 'cloudevents';
-import { deadLetter, isDelivered, isRetried, waitMs, type Answer, type Deliver } from '#local/broker/delivery.ts';
-import { createFate, type Faults } from '#local/broker/faults.ts';
+import {
+  deadLetter,
+  isDelivered,
+  isOverlong,
+  isRetried,
+  waitMs,
+  type SubscriberResponse,
+  type Deliver,
+  type DeliverOptions,
+} from '#local/broker/delivery.ts';
+import { planFaults, type Faults } from '#local/broker/faults.ts';
 import { indexByType } from '#local/broker/filters.ts';
 import type { Delivery, Manifests, Trigger } from '#local/broker/manifests.ts';
 
-export type { Answer, Deliver } from '#local/broker/delivery.ts';
+export type { SubscriberResponse, Deliver } from '#local/broker/delivery.ts';
 
-/** 202 = taken (delivered, parked, or wanted by nobody); 400 = no event, or it has gone around too often; 500 = given up. */
+/** 202 = delivered, dead-lettered or wanted by no Trigger; 400 = no event, or its TTL is used up; 500 = lost. */
 export type IngestStatus = 202 | 400 | 500;
 
 export interface Broker {
   /** `/<namespace>/<name>`: where it listens over HTTP. */
   readonly path: string;
-  /**
-   * Takes an event in. As with Knative's in-memory channel the answer comes after all subscribers, retries and replies.
-   * `ttl` is how many more times an event and its replies may enter.
-   */
-  ingest(event: CloudEventV1<unknown>, ttl?: number): Promise<{ status: IngestStatus }>;
-  /** Resolves when nothing is under way. */
+  /** Accepts an event. As with Knative's in-memory channel it resolves after all subscribers, retries and replies. */
+  ingest(event: CloudEventV1<unknown>, options?: IngestOptions): Promise<{ status: IngestStatus }>;
+  /** Resolves when nothing is in flight. */
   idle(): Promise<void>;
-  /** Takes nothing more and tries nothing again; resolves when the deliveries under way have their answers. */
+  /** Accepts nothing more and retries nothing; resolves when the deliveries in flight have their responses. */
   close(): Promise<void>;
+}
+
+export interface IngestOptions {
+  /** How many more times the event and its replies may enter. */
+  ttl?: number;
+  /** Aborted when the producer is gone: deliveries end, and nothing more is retried, dead-lettered or replied. */
+  signal?: AbortSignal;
 }
 
 interface Options {
   manifests: Manifests;
   deliver: Deliver;
-  /** What shall go wrong, in tests. */
+  /** What goes wrong, in tests. */
   faults?: Partial<Faults> | undefined;
-  /** Told of each event that is lost for good: no dead letter sink, the sink failed too, or the broker was closed. */
+  /** Called for each event that is lost: no dead letter sink, the sink failed too, or nobody waits any more. */
   onDrop?: ((event: CloudEventV1<unknown>, reason: string) => void) | undefined;
-  /** Told of each delivery that was given up. Ids only. */
+  /** Called when retries are exhausted. Ids only. */
   log?: ((message: string, cause?: unknown) => void) | undefined;
+  /** Called with what would end Knative's dispatcher, and every delivery in flight with it; written to stderr by default. */
+  onError?: (message: string) => void;
 }
 
 const FIRST_TTL = 255;
-const NO_ANSWER: Answer = { status: -1 };
-const REPLY_TIMED_OUT: Answer = { status: -1, body: 'dispatch error: the reply took too long' };
+const DISPATCHER_ENDS = "Knative's in-memory dispatcher would end here";
+const MAX_INTEGER = 2 ** 31 - 1;
+const NO_RESPONSE: SubscriberResponse = { status: -1 };
+const REPLY_TIMED_OUT: SubscriberResponse = { status: -1, body: 'dispatch error: the reply took too long' };
+
+/** An event in flight: how often it may still enter, and whether its producer still waits. */
+interface Passage {
+  event: CloudEventV1<unknown>;
+  ttl: number;
+  signal: AbortSignal | undefined;
+}
 
 /**
- * A broker as Knative's multi-tenant one on the in-memory channel, in this process (KNATIVE.md, section 3).
+ * A broker as Knative's multi-tenant one on the in-memory channel, in this process (conformance.ts has the rules).
  * Nothing is serialised: subscribers share the event object and must not change it.
  */
-export function createBroker({ manifests, deliver, faults, onDrop, log }: Options): Broker {
+export function createBroker({ manifests, deliver, faults, onDrop, log, onError = complain }: Options): Broker {
   const { name, namespace } = manifests.broker;
   const path = `/${namespace}/${name}`;
   const wantedBy = indexByType(manifests.triggers);
-  const fate = faults && createFate(faults);
+  const plan = faults && planFaults(faults);
   const closing = new AbortController();
-  let underWay = 0;
+  let inFlight = 0;
   const waiting: (() => void)[] = [];
 
-  async function ingest(event: CloudEventV1<unknown>, ttl = enteringTtl(event)): Promise<{ status: IngestStatus }> {
+  async function ingest(
+    event: CloudEventV1<unknown>,
+    { ttl = enteringTtl(event), signal }: IngestOptions = {},
+  ): Promise<{ status: IngestStatus }> {
     if (!isEvent(event) || !(ttl > 0)) return { status: 400 };
     if (closing.signal.aborted) return { status: 500 };
-    underWay += 1;
+    inFlight += 1;
     try {
-      const delivered = fate ? await suffer(event, ttl, fate()) : await dispatch(event, ttl);
+      const passage = { event, ttl, signal };
+      const delivered = plan ? await dispatchWithFaults(passage, plan()) : await dispatch(passage);
       return { status: delivered ? 202 : 500 };
     } finally {
-      underWay -= 1;
-      if (underWay === 0) waiting.splice(0).forEach((resolve) => resolve());
+      inFlight -= 1;
+      if (inFlight === 0) waiting.splice(0).forEach((resolve) => resolve());
     }
   }
 
-  async function suffer(event: CloudEventV1<unknown>, ttl: number, delays: readonly number[]): Promise<boolean> {
+  async function dispatchWithFaults(passage: Passage, delays: readonly number[]): Promise<boolean> {
     const copies = delays.map(async (ms) => {
-      if (ms > 0) await pause(ms);
-      return closing.signal.aborted ? drop(event, 'the broker was closed') : dispatch(event, ttl);
+      if (ms > 0) await pause(ms, passage.signal);
+      const end = endOf(passage);
+      return end === undefined ? dispatch(passage) : drop(passage.event, end);
     });
     return (await Promise.all(copies)).every(Boolean);
   }
 
   /** Whether every Trigger's subscriber, or its dead letter sink, has it now. */
-  async function dispatch(given: CloudEventV1<unknown>, ttl: number): Promise<boolean> {
-    const event = arriving(given);
-    const triggers = wantedBy(event);
+  async function dispatch(given: Passage): Promise<boolean> {
+    const passage = { ...given, event: arriving(given.event) };
+    const triggers = wantedBy(passage.event);
     const [only] = triggers;
     if (!only) return true;
-    if (triggers.length === 1) return deliverTo(only, event, ttl);
-    return (await Promise.all(triggers.map((trigger) => deliverTo(trigger, event, ttl)))).every(Boolean);
+    if (triggers.length === 1) return deliverTo(only, passage);
+    return (await Promise.all(triggers.map((trigger) => deliverTo(trigger, passage)))).every(Boolean);
   }
 
-  async function deliverTo(trigger: Trigger, event: CloudEventV1<unknown>, ttl: number): Promise<boolean> {
+  async function deliverTo(trigger: Trigger, passage: Passage): Promise<boolean> {
     const { subscriber, delivery } = trigger;
-    const answer = await tries(delivery, () => send(subscriber, event, delivery.timeoutMs));
-    if (!isDelivered(answer)) {
-      return park(trigger, event, ttl, answer, `http://${subscriber}.${namespace}.svc.cluster.local`);
+    const { event, ttl, signal } = passage;
+    const { format } = delivery;
+    const response = await tries(delivery, passage, async () => {
+      const given = await send(subscriber, event, { timeoutMs: delivery.timeoutMs, format, signal });
+      if (!isDelivered(given) || given.event || !given.body) return given;
+      // Neither empty nor an event is a failure: retried, and no code reaches the dead letter sink.
+      log?.(`${subscriber}: returned something for ${event.id} that is no event`);
+      return NO_RESPONSE;
+    });
+    if (!isDelivered(response)) {
+      return sendToSink(trigger, passage, response, `http://${subscriber}.${namespace}.svc.cluster.local`);
     }
-    const reply = answer.event;
+    const reply = response.event;
     if (!reply) return true;
+    const end = endOf(passage);
+    if (end !== undefined) return drop(reply, `${trigger.name}: ${end}`);
     // The reply is posted like any event, and the post returns only after the rest of the chain: it has the same
-    // retries and the same time. A failure far down can so park an event that has succeeded.
-    const posted = await tries(delivery, () => within(delivery.timeoutMs, ingest(reply, ttl - 1)));
+    // retries and the same time. A failure far down can so dead-letter an event that has succeeded.
+    const posted = await tries(delivery, passage, () =>
+      within(delivery.timeoutMs, signal, (leaving) => ingest(reply, { ttl: ttl - 1, signal: leaving })),
+    );
     if (isDelivered(posted)) return true;
-    return park(trigger, event, ttl, posted, `http://broker-ingress.knative-eventing.svc.cluster.local${path}`);
+    return sendToSink(trigger, passage, posted, `http://broker-ingress.knative-eventing.svc.cluster.local${path}`);
   }
 
-  async function park(
-    { name: trigger, delivery }: Trigger,
-    event: CloudEventV1<unknown>,
-    ttl: number,
-    failure: Answer,
+  async function sendToSink(
+    trigger: Trigger,
+    passage: Passage,
+    failure: SubscriberResponse,
     destination: string,
   ): Promise<boolean> {
-    log?.(`${trigger}: gave up ${event.id}, ${destination} answered ${failure.status}`);
+    const { event, ttl, signal } = passage;
+    const { name: by, delivery } = trigger;
+    log?.(`${by}: retries exhausted for ${event.id}, ${destination} returned ${failure.status}`);
     const sink = delivery.deadLetterSink;
-    if (closing.signal.aborted) return drop(event, `${trigger}: the broker was closed`);
-    if (sink === undefined) return drop(event, `${trigger}: no dead letter sink`);
-    const parked = deadLetter(event, destination, failure);
-    const answer = await tries(delivery, () => send(sink, parked, delivery.timeoutMs));
-    if (!isDelivered(answer)) return drop(event, `${trigger}: dead letter sink ${sink} answered ${answer.status}`);
-    if (answer.event) await ingest(answer.event, ttl - 1);
-    return true;
+    const end = endOf(passage);
+    if (end !== undefined) return drop(event, `${by}: ${end}`);
+    if (sink === undefined) return drop(event, `${by}: no dead letter sink`);
+    if (isOverlong(failure)) {
+      onError(
+        `${trigger.subscriber} returned ${failure.status} with more than 768 bytes for ${event.id}: ${DISPATCHER_ENDS}`,
+      );
+    }
+    // A dead letter keeps its TTL.
+    const letter = deadLetter({ ...event, knativebrokerttl: String(ttl) }, destination, failure);
+    const options = { timeoutMs: delivery.timeoutMs, prefersReply: false, signal };
+    const response = await tries(delivery, passage, () => send(sink, letter, options));
+    return isDelivered(response) || drop(event, `${by}: dead letter sink ${sink} returned ${response.status}`);
   }
 
   function drop(event: CloudEventV1<unknown>, reason: string): false {
@@ -121,33 +169,45 @@ export function createBroker({ manifests, deliver, faults, onDrop, log }: Option
     return false;
   }
 
-  async function tries(delivery: Delivery, attempt: () => Promise<Answer>): Promise<Answer> {
+  async function tries(
+    delivery: Delivery,
+    passage: Passage,
+    attempt: () => Promise<SubscriberResponse>,
+  ): Promise<SubscriberResponse> {
     for (let retries = 0; ; retries += 1) {
-      const answer = await attempt();
-      if (isDelivered(answer) || retries >= delivery.retry || !isRetried(answer)) return answer;
-      await pause(waitMs(delivery, retries, answer));
-      if (closing.signal.aborted) return answer;
+      const response = await attempt();
+      if (isDelivered(response) || retries >= delivery.retry || !isRetried(response)) return response;
+      await pause(waitMs(delivery, retries, response), passage.signal);
+      if (endOf(passage) !== undefined) return response;
     }
   }
 
-  async function send(subscriber: string, event: CloudEventV1<unknown>, timeoutMs: number): Promise<Answer> {
+  async function send(
+    subscriber: string,
+    event: CloudEventV1<unknown>,
+    options: DeliverOptions,
+  ): Promise<SubscriberResponse> {
     try {
-      const answer = await deliver(subscriber, event, { timeoutMs });
-      if (!isDelivered(answer) || (answer.event ? isEvent(answer.event) : !answer.body)) return answer;
-      // Neither empty nor an event is a failure: retried, and no code reaches the dead letter sink.
-      log?.(`${subscriber}: answered ${event.id} with something that is no event`);
+      return await deliver(subscriber, event, options);
     } catch (cause) {
-      log?.(`${subscriber}: could not be given ${event.id}`, cause);
+      log?.(`${subscriber}: could not receive ${event.id}`, cause);
+      return NO_RESPONSE;
     }
-    return NO_ANSWER;
   }
 
-  async function pause(ms: number): Promise<void> {
-    await delay(ms, undefined, { signal: closing.signal }).catch(() => undefined);
+  /** Why nothing more is tried for an event. */
+  function endOf({ signal }: Passage): string | undefined {
+    if (closing.signal.aborted) return 'the broker was closed';
+    return signal?.aborted ? 'its producer did not wait' : undefined;
+  }
+
+  async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+    const ended = signal ? AbortSignal.any([closing.signal, signal]) : closing.signal;
+    await delay(ms, undefined, { signal: ended }).catch(() => undefined);
   }
 
   async function idle(): Promise<void> {
-    if (underWay > 0) await new Promise<void>((resolve) => waiting.push(resolve));
+    if (inFlight > 0) await new Promise<void>((resolve) => waiting.push(resolve));
   }
 
   return {
@@ -161,36 +221,65 @@ export function createBroker({ manifests, deliver, faults, onDrop, log }: Option
   };
 }
 
-function isEvent({ specversion, id, source, type }: CloudEventV1<unknown>): boolean {
-  return (specversion === '1.0' || specversion === '0.3') && isText(id) && isText(source) && isText(type);
+function isEvent({ specversion, id, source, type, time }: CloudEventV1<unknown>): boolean {
+  const isTime = time === undefined || UTC.test(time) || LOCAL.test(time);
+  return (specversion === '1.0' || specversion === '0.3') && isText(id) && isText(source) && isText(type) && isTime;
 }
 
 function isText(value: unknown): boolean {
-  return typeof value === 'string' && value !== '';
+  return typeof value === 'string' && value.trim() !== '';
 }
 
-/** An event that comes with a count, from another broker or a subscriber that posts, goes on counting down. */
+/** The TTL of an event that comes with one, from another broker or a subscriber that posts, counts on. */
 function enteringTtl({ knativebrokerttl: carried }: CloudEventV1<unknown>): number {
-  if (carried === undefined) return FIRST_TTL;
-  const count = typeof carried === 'string' && carried !== '' ? Number(carried) : carried;
-  return Number.isInteger(count) ? (count as number) - 1 : FIRST_TTL;
+  const count = carried === '' ? NaN : Number(carried);
+  return Math.abs(count) <= MAX_INTEGER ? Math.trunc(count) - 1 : FIRST_TTL;
 }
 
-/** The one copy an event gets on its way: with its arrival time, without the count, which subscribers never see. */
+/**
+ * The one copy of an event: with its arrival time, its own time as Knative writes it, and without the TTL, which subscribers
+ * never see.
+ */
 function arriving(event: CloudEventV1<unknown>): CloudEventV1<unknown> {
-  const knativearrivaltime = new Date().toISOString();
-  if (event['knativebrokerttl'] === undefined) return { ...event, knativearrivaltime };
-  const { knativebrokerttl: _, ...rest } = event;
-  return { ...rest, knativearrivaltime };
+  const arrived: CloudEventV1<unknown> = { ...event, knativearrivaltime: new Date().toISOString() };
+  if (event.time !== undefined && !UTC.test(event.time)) arrived.time = inUtc(event.time);
+  if (event['knativebrokerttl'] === undefined) return arrived;
+  const { knativebrokerttl: _, ...rest } = arrived;
+  return rest;
 }
 
-function within(ms: number, work: Promise<Answer>): Promise<Answer> {
+const UTC = /^\d{4}-\d\d-\d\dT\d\d:\d\d:[0-5]\d(\.\d{0,8}[1-9])?Z$/;
+const LOCAL = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:[0-5]\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)$/;
+
+/** A time in UTC, to the nanosecond, without zeros at the end. */
+function inUtc(time: string): string {
+  const [, seconds = '', digits = '', offset = ''] = LOCAL.exec(time) ?? [];
+  const fraction = digits.slice(0, 9).replace(/0+$/, '');
+  return `${new Date(seconds + offset).toISOString().slice(0, 19)}${fraction && `.${fraction}`}Z`;
+}
+
+function within(
+  ms: number,
+  signal: AbortSignal | undefined,
+  work: (leaving: AbortSignal) => Promise<SubscriberResponse>,
+): Promise<SubscriberResponse> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, ms, REPLY_TIMED_OUT);
-    const settled = (answer: Answer) => {
-      clearTimeout(timer);
-      resolve(answer);
+    const leaving = new AbortController();
+    const end = () => {
+      leaving.abort();
+      resolve(REPLY_TIMED_OUT);
     };
-    work.then(settled, reject);
+    const timer = setTimeout(end, ms);
+    signal?.addEventListener('abort', end);
+    const settled = (response: SubscriberResponse) => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', end);
+      resolve(response);
+    };
+    work(leaving.signal).then(settled, reject);
   });
+}
+
+function complain(message: string): void {
+  process.stderr.write(`broker: ${message}\n`);
 }

@@ -1,9 +1,9 @@
 import { expect, test } from '@jest/globals';
 import { createBroker } from '#local/broker/broker.ts';
-import { createFate, parseFaults, type Faults } from '#local/broker/faults.ts';
+import { planFaults, parseFaults, type Faults } from '#local/broker/faults.ts';
 import { event, inProcess, manifestsOf, trigger } from '#local/broker/fixtures.ts';
 
-const fatesOf = (faults: Partial<Faults>) => Array.from({ length: 200 }, createFate(faults));
+const plansOf = (faults: Partial<Faults>) => Array.from({ length: 200 }, planFaults(faults));
 
 function brokerWith(faults: Partial<Faults>) {
   const { deliver, given } = inProcess({ b: () => ({ status: 200, event: event('c') }) });
@@ -35,19 +35,19 @@ test.each([
 
 test('the same seed makes the same faults, another seed others', () => {
   const faults = { drop: 0.3, duplicate: 0.3, reorder: 0.3, delayMs: 9 };
-  expect(fatesOf({ ...faults, seed: 7 })).toEqual(fatesOf({ ...faults, seed: 7 }));
-  expect(fatesOf({ ...faults, seed: 7 })).not.toEqual(fatesOf({ ...faults, seed: 8 }));
+  expect(plansOf({ ...faults, seed: 7 })).toEqual(plansOf({ ...faults, seed: 7 }));
+  expect(plansOf({ ...faults, seed: 7 })).not.toEqual(plansOf({ ...faults, seed: 8 }));
 });
 
 test('faults happen about as often as they are asked for', () => {
-  const fates = fatesOf({ drop: 0.5, duplicate: 0.5, delayMs: 10 });
-  const lost = fates.filter((delays) => delays.length === 0).length;
-  const repeated = fates.filter((delays) => delays.length > 1).length;
+  const plans = plansOf({ drop: 0.5, duplicate: 0.5, delayMs: 10 });
+  const lost = plans.filter((delays) => delays.length === 0).length;
+  const repeated = plans.filter((delays) => delays.length > 1).length;
   expect(lost).toBeGreaterThan(70);
   expect(lost).toBeLessThan(130);
   expect(repeated).toBeGreaterThan(30);
   expect(repeated).toBeLessThan(70);
-  expect(Math.max(...fates.flat())).toBeLessThanOrEqual(10);
+  expect(Math.max(...plans.flat())).toBeLessThanOrEqual(10);
 });
 
 test('a lost event is accepted all the same', async () => {

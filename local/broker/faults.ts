@@ -15,7 +15,7 @@ export interface Faults {
 }
 
 /** What becomes of one accepted event: for each copy to let in its delay in milliseconds; empty = lost. */
-export type Fate = () => readonly number[];
+export type FaultPlan = () => readonly number[];
 
 const NO_FAULTS: Faults = { drop: 0, duplicate: 0, reorder: 0, delayMs: 0, seed: 1 };
 const MAX_REPEATS = 3;
@@ -44,7 +44,7 @@ export function parseFaults(text: string): Faults {
 }
 
 /** Prepares the faults of one broker. */
-export function createFate(given: Partial<Faults>): Fate {
+export function planFaults(given: Partial<Faults>): FaultPlan {
   const { drop, duplicate, reorder, delayMs, seed } = { ...NO_FAULTS, ...given };
   const random = mulberry32(seed);
   const delay = () => random() * delayMs + (random() < reorder ? REORDER_MS : 0);

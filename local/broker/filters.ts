@@ -22,7 +22,7 @@ export interface FilterSpec {
 
 export type Predicate = (event: CloudEventV1<unknown>) => boolean;
 
-const isName = (name: string) => /^[a-z0-9]+$/.test(name) && name !== 'data';
+const isName = (name: string) => /^[a-z][a-z0-9]*$/.test(name) && name !== 'data';
 
 /** `filter.attributes` of a Trigger. */
 export const attributesSchema = z
@@ -42,7 +42,9 @@ export const filterSchema: z.ZodType<Filter> = z
     all: z.lazy(() => z.array(filterSchema).min(1)).optional(),
     any: z.lazy(() => z.array(filterSchema).min(1)).optional(),
     not: z.lazy(() => filterSchema).optional(),
-    cesql: z.never('is not understood by the local broker: use exact, prefix, suffix, all, any and not').optional(),
+    cesql: z
+      .never('is understood by Knative only, not by the local broker: use exact, prefix, suffix, all, any and not')
+      .optional(),
   })
   .refine((item) => Object.keys(item).length === 1, 'must be exactly one of exact, prefix, suffix, all, any, not');
 

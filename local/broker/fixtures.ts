@@ -3,18 +3,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll } from '@jest/globals';
 import type { CloudEventV1 } from 'cloudevents';
-import type { Answer, Deliver } from '#local/broker/delivery.ts';
+import type { SubscriberResponse, Deliver } from '#local/broker/delivery.ts';
 import type { Delivery, Manifests, Trigger } from '#local/broker/manifests.ts';
 
 // What the tests of the broker start from.
 
 export type Event = CloudEventV1<unknown>;
-export type Subscribers = Record<string, (event: Event) => Answer | Promise<Answer>>;
+export type Subscribers = Record<string, (event: Event) => SubscriberResponse | Promise<SubscriberResponse>>;
 
 const folders: string[] = [];
 afterAll(() => folders.forEach((folder) => rmSync(folder, { recursive: true })));
-
-export const taken: Answer = { status: 204 };
 
 export function event(type: string, more: Partial<Event> = {}): Event {
   return { specversion: '1.0', id: `1.${type}`, source: '/test', type, ...more };
@@ -35,22 +33,16 @@ export function manifestsOf(...triggers: Trigger[]): Manifests {
   return { broker: { name: 'default', namespace: 'shop', delivery }, triggers };
 }
 
-/** Calls subscribers in this process and keeps what each was given, in order. */
+/** Calls subscribers in this process and records what each was given, in order. */
 export function inProcess(subscribers: Subscribers): { deliver: Deliver; given: (subscriber: string) => Event[] } {
   const all: { subscriber: string; received: Event }[] = [];
   return {
     deliver: async (subscriber, received) => {
       all.push({ subscriber, received });
-      return (await subscribers[subscriber]?.(received)) ?? taken;
+      return (await subscribers[subscriber]?.(received)) ?? { status: 204 };
     },
     given: (name) => all.filter(({ subscriber }) => subscriber === name).map(({ received }) => received),
   };
-}
-
-/** Answers with each of `answers` in turn, then with the last one for good. */
-export function inTurn(...answers: Answer[]): () => Answer {
-  let next = 0;
-  return () => answers[Math.min(next++, answers.length - 1)] ?? taken;
 }
 
 /** A folder of manifests, until the file's tests are done; each document is one file. */

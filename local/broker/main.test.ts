@@ -10,7 +10,7 @@ const opened: (() => unknown)[] = [];
 afterEach(() => opened.splice(0).forEach((close) => close()));
 
 const folder = folderOf(
-  `{ apiVersion: eventing.knative.dev/v1, kind: Broker, metadata: { name: default, namespace: shop } }`,
+  `{ apiVersion: eventing.knative.dev/v1, kind: Broker, metadata: { name: default, namespace: shop }, spec: { delivery: {} } }`,
   `{ apiVersion: eventing.knative.dev/v1, kind: Trigger, metadata: { name: one, namespace: shop },
      spec: { broker: default, subscriber: { ref: { kind: Service, name: first } } } }`,
 );
@@ -29,7 +29,7 @@ async function ready(child: ChildProcess): Promise<string> {
   return `http://127.0.0.1:${message.port}/shop/default`;
 }
 
-test('told to end, it finishes what is under way and exits with 0, without a word', async () => {
+test('told to end, it finishes what is in flight and exits with 0, without a word', async () => {
   const { promise: called, resolve: calling } = Promise.withResolvers<ServerResponse>();
   const subscriber = createServer((_, response) => calling(response)).listen(0, '127.0.0.1');
   await once(subscriber, 'listening');

@@ -36,7 +36,7 @@ async function run(): Promise<void> {
     await Promise.race([Promise.all([server.close(), broker.idle()]), delay(DRAIN_MS)]);
     process.exit(0);
   };
-  // Whoever started it is gone when the channel is.
+  // Its parent is gone when the channel is.
   for (const signal of ['SIGTERM', 'SIGINT', 'disconnect'] as const) process.once(signal, () => void stop());
   process.send?.({ ready: true, port: server.port });
 }

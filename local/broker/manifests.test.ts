@@ -68,6 +68,21 @@ test('a delivery with nothing but a dead letter sink is not retried', () => {
   expect(deliveryOf('{ retry: 7 }', `delivery: { ${sink('parked')} }`)).toMatchObject({ retry: 0 });
 });
 
+test('a Broker without a delivery retries ten times, as Knative is installed', () => {
+  const ofBroker = broker().replace('delivery: {}', '');
+  expect(readManifests(folderOf(ofBroker, trigger())).triggers[0]?.delivery).toMatchObject({
+    retry: 10,
+    backoffPolicy: 'exponential',
+    backoffDelayMs: 200,
+  });
+});
+
+test('what Retry-After may ask for is read, and a format, which is never that of the Broker', () => {
+  const more = '{ retryAfterMax: PT5S, format: json }';
+  expect(deliveryOf(more, '')).toMatchObject({ retryAfterMaxMs: 5000, format: undefined });
+  expect(deliveryOf('{}', `delivery: ${more}`)).toMatchObject({ retryAfterMaxMs: 5000, format: 'json' });
+});
+
 test.each([
   ['PT0.1S', 100],
   ['PT10S', 10_000],

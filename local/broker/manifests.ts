@@ -11,7 +11,11 @@ export interface Delivery {
   backoffPolicy: 'linear' | 'exponential';
   backoffDelayMs: number;
   timeoutMs: number;
-  /** The service that gets what was given up. */
+  /** The most that a `Retry-After` counts; without it none counts. */
+  retryAfterMaxMs?: number | undefined;
+  /** `json` = structured mode; otherwise binary mode. */
+  format?: 'json' | 'binary' | undefined;
+  /** The service that gets events whose delivery failed. */
   deadLetterSink?: string | undefined;
 }
 
@@ -36,6 +40,9 @@ export interface Manifests {
 const API_VERSION = 'eventing.knative.dev/v1';
 // What the in-memory channel waits for a subscriber when no timeout is set.
 const DEFAULT_TIMEOUT_MS = 15 * 60_000;
+
+// What a Broker without a delivery has (config-br-defaults).
+const DEFAULT_DELIVERY: DeliverySpec = { retry: 10, backoffPolicy: 'exponential', backoffDelay: 200 };
 
 const DURATION =
   /^P(?=.)(?:(\d+(?:\.\d+)?)D)?(?:T(?=.)(?:(\d+(?:\.\d+)?)H)?(?:(\d+(?:\.\d+)?)M)?(?:(\d+(?:\.\d+)?)S)?)?$/;
@@ -65,10 +72,12 @@ const ref = z.strictObject(
 const service = z.strictObject({ ref }).transform((destination) => destination.ref.name);
 
 const delivery = z.strictObject({
-  retry: z.int().min(0).default(0),
+  retry: z.int().min(0).optional(),
   backoffPolicy: z.enum(['linear', 'exponential']).optional(),
   backoffDelay: duration.optional(),
   timeout: duration.refine((ms) => ms > 0, 'must be more than zero').optional(),
+  retryAfterMax: duration.optional(),
+  format: z.enum(['json', 'binary']).optional(),
   deadLetterSink: service.optional(),
 });
 
@@ -77,7 +86,9 @@ const metadata = z.object({ name: z.string().min(1), namespace: z.string().min(1
 const brokerSchema = z.object({
   apiVersion: z.literal(API_VERSION),
   metadata,
-  spec: z.strictObject({ config: z.unknown().optional(), delivery: delivery.optional() }).default({}),
+  spec: z
+    .strictObject({ config: z.unknown().optional(), delivery: delivery.default(DEFAULT_DELIVERY) })
+    .default({ delivery: DEFAULT_DELIVERY }),
 });
 
 const triggerSchema = z.object({
@@ -137,17 +148,20 @@ function readTrigger(read: Read, broker: BrokerManifest, ofBroker?: DeliverySpec
     filter: spec.filter?.attributes,
     filters: spec.filters,
     subscriber: spec.subscriber,
-    delivery: deliveryOf(spec.delivery ?? ofBroker, ofBroker?.deadLetterSink),
+    // the format is that of the Trigger alone
+    delivery: deliveryOf(spec.delivery ?? { ...ofBroker, format: undefined }, ofBroker?.deadLetterSink),
   };
 }
 
-function deliveryOf(spec: DeliverySpec = { retry: 0 }, fallbackSink?: string): Delivery {
+function deliveryOf(spec: DeliverySpec = {}, fallbackSink?: string): Delivery {
   return {
-    retry: spec.retry,
+    retry: spec.retry ?? 0,
     backoffPolicy: spec.backoffPolicy ?? 'exponential',
     // Knative waits only if both the policy and the delay are set.
     backoffDelayMs: spec.backoffPolicy ? (spec.backoffDelay ?? 0) : 0,
     timeoutMs: spec.timeout ?? DEFAULT_TIMEOUT_MS,
+    retryAfterMaxMs: spec.retryAfterMax,
+    format: spec.format,
     deadLetterSink: spec.deadLetterSink ?? fallbackSink,
   };
 }
