@@ -695,7 +695,11 @@ do_open() {
     wsl) explorer.exe "$url" || true ;;
     *) ! has xdg-open || xdg-open "$url" >/dev/null 2>&1 || true ;;
   esac
-  while read -r pid; do wait "$pid" 2>/dev/null || true; done <"$dir/children"
+  local pid
+  while read -r pid; do
+    while kill -0 "$pid" 2>/dev/null; do sleep 1; done
+  done <"$dir/children"
+  die "The way into the cluster was cut: ./shop.sh open makes a new one."
 }
 
 do_keys() {

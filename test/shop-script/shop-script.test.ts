@@ -1,20 +1,13 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  chmodSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  readdirSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { functionNames } from '#local/functions.ts';
 import { until } from '../support/until.ts';
+import { putStandIns, type Call, type Cluster, type StandIns } from './stand-ins.ts';
 
 // ./shop.sh without a cluster, on a PATH that has only what macOS has: the programs that it calls outside are
 // stand-ins, which write down what they were asked (stand-ins.ts).
@@ -26,94 +19,69 @@ const onMacos =
   'awk bash basename cat chmod cp cut date dirname env grep head kill ls mkdir mktemp mv rm sed seq sh sleep sort tail tr'.split(
     ' ',
   );
-const standIns = ['kubectl', 'minikube', 'func', 'docker', 'npm', 'uname', 'open'];
 
-interface Call {
-  program: string;
-  args: string[];
-  context: string;
-  input: string;
-}
-
+let standIns: StandIns;
 let folder: string;
-beforeEach(() => {
+beforeEach(async () => {
   folder = mkdtempSync(path.join(tmpdir(), 'shop script '));
   const bin = path.join(folder, 'bin');
   mkdirSync(bin);
   for (const name of onMacos)
     symlinkSync(execFileSync('sh', ['-c', `command -v ${name}`], { encoding: 'utf8' }).trim(), path.join(bin, name));
   symlinkSync(process.execPath, path.join(bin, 'node'));
-  for (const name of standIns) standIn(name);
+  standIns = await putStandIns(bin);
   // the product, with the Node of the machine: npm brings none on macOS
   const product = path.join(folder, 'product');
   mkdirSync(path.join(product, 'node_modules'), { recursive: true });
   for (const name of readdirSync('.').filter((one) => !['node_modules', '.git'].includes(one)))
     symlinkSync(path.resolve(name), path.join(product, name));
-  writeFileSync(path.join(folder, 'cluster.json'), JSON.stringify({ images: [], items: {} }));
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
-
-function standIn(name: string): void {
-  const program = path.join(folder, 'bin', name);
-  const script = path.resolve('test/shop-script/stand-ins.ts');
-  writeFileSync(program, `#!/bin/sh\nexec "${process.execPath}" --no-warnings "${script}" ${name} "$@"\n`);
-  chmodSync(program, 0o755);
-}
+afterEach(() => {
+  standIns.close();
+  rmSync(folder, { recursive: true, force: true });
+});
 
 const environment = (settings: Record<string, string>) => ({
   PATH: path.join(folder, 'bin'),
   HOME: folder,
   TMPDIR: folder,
-  STAND_INS: folder,
-  NODE_COMPILE_CACHE: path.join(tmpdir(), 'shop-script-compile-cache'),
   ...settings,
 });
 
-/** Runs it and gives what it said and asked; forgets what was asked before. */
-function shop(args: string[], settings: Record<string, string> = {}) {
-  writeFileSync(path.join(folder, 'calls'), '');
-  const { status, stdout, stderr } = spawnSync('bash', [path.join(folder, 'product', 'shop.sh'), ...args], {
-    encoding: 'utf8',
+/** Runs it and gives what it said and asked. */
+async function shop(args: string[], settings: Record<string, string> = {}) {
+  standIns.calls = [];
+  const running = spawn('bash', [path.join(folder, 'product', 'shop.sh'), ...args], {
     env: environment(settings),
+    stdio: ['ignore', 'pipe', 'pipe'],
   });
-  return { status, said: stdout, wrong: stderr, calls: calls() };
+  const [said, wrong, [status]] = await Promise.all([
+    text(running.stdout),
+    text(running.stderr),
+    once(running, 'exit'),
+  ]);
+  return { status: status as number | null, said, wrong, calls: standIns.calls };
 }
-
-const calls = (): Call[] =>
-  readFileSync(path.join(folder, 'calls'), 'utf8')
-    .split('\n')
-    .filter(Boolean)
-    .map((line) => JSON.parse(line) as Call);
 
 const linesOf = (all: Call[], program: string) =>
   all.filter((call) => call.program === program).map(({ args }) => args.join(' '));
 
-const change = (
-  more: (cluster: { minikube?: string; failing?: Record<string, number>; items: Record<string, unknown> }) => void,
-) => {
-  const file = path.join(folder, 'cluster.json');
-  const cluster = JSON.parse(readFileSync(file, 'utf8')) as Parameters<typeof more>[0];
-  more(cluster);
-  writeFileSync(file, JSON.stringify(cluster));
-};
-
 const started = new Map<string, string>();
 
 /** A shop that was started, once for all tests that need one. */
-function startedShop(args: string[], settings: Record<string, string> = {}): void {
-  const file = path.join(folder, 'cluster.json');
+async function startedShop(args: string[], settings: Record<string, string> = {}): Promise<void> {
   const known = started.get(args.join(' '));
-  if (known !== undefined) return writeFileSync(file, known);
-  const { status, wrong } = shop(['start', ...args], settings);
+  if (known !== undefined) return void (standIns.cluster = JSON.parse(known) as Cluster);
+  const { status, wrong } = await shop(['start', ...args], settings);
   if (status !== 0) throw new Error(wrong);
-  started.set(args.join(' '), readFileSync(file, 'utf8'));
+  started.set(args.join(' '), JSON.stringify(standIns.cluster));
 }
 
 const existing = { IMAGE_REGISTRY: 'registry.example' };
 
 describe('on Minikube', () => {
-  test('start makes the cluster, installs Knative, builds the image in the node and deploys every function; the second one changes nothing', () => {
-    const first = shop(['start']);
+  test('start makes the cluster, installs Knative, builds the image in the node and deploys every function; the second one changes nothing', async () => {
+    const first = await shop(['start']);
     expect(first).toMatchObject({ status: 0, wrong: expect.not.stringContaining('No such file') });
     const minikube = linesOf(first.calls, 'minikube');
     expect(minikube).toContain('start -p shop --kubernetes-version=v1.34.0 --cpus=4 --memory=6144');
@@ -143,7 +111,7 @@ describe('on Minikube', () => {
     expect(order.indexOf('park-event')).toBeLessThan(bound);
     expect(order.indexOf('create-order')).toBeGreaterThan(bound);
 
-    const second = shop(['start']);
+    const second = await shop(['start']);
     expect(second.status).toBe(0);
     expect(linesOf(second.calls, 'func').filter((line) => line.startsWith('deploy'))).toEqual([]);
     expect(linesOf(second.calls, 'minikube').filter((line) => /image build|^start/.test(line))).toEqual([]);
@@ -152,10 +120,11 @@ describe('on Minikube', () => {
     ).toHaveLength(1); // the functions' own secrets
   });
 
-  test('everything goes to its own context, whatever is the current one', () => {
-    startedShop([]);
-    change((cluster) => delete cluster.items['ksvc/storefront']);
-    const asked = (['start', 'test', 'status'] as const).flatMap((command) => shop([command]).calls);
+  test('everything goes to its own context, whatever is the current one', async () => {
+    await startedShop([]);
+    delete standIns.cluster.items['ksvc/storefront'];
+    const asked: Call[] = [];
+    for (const command of ['start', 'test', 'status']) asked.push(...(await shop([command])).calls);
     const inCluster = asked.filter(
       ({ program, args }) => ['kubectl', 'func'].includes(program) && !['config', 'version'].includes(args[0] ?? ''),
     );
@@ -163,57 +132,56 @@ describe('on Minikube', () => {
     expect(new Set(inCluster.map(({ context }) => context))).toEqual(new Set(['shop']));
   });
 
-  test('what Kubernetes is not ready to take yet is applied again', () => {
-    change((cluster) => (cluster.failing = { 'serving-core': 1, kourier: 1 }));
-    const { status, calls: asked } = shop(['start']);
+  test('what Kubernetes is not ready to take yet is applied again', async () => {
+    standIns.cluster.failing = { 'serving-core': 1, kourier: 1 };
+    const { status, calls: asked } = await shop(['start']);
     expect(status).toBe(0);
     const applied = asked.flatMap(({ args }) => args.filter((one) => one.startsWith('https:')));
     expect(applied.filter((url) => url.endsWith('serving-core.yaml'))).toHaveLength(2);
   });
 
-  test('a profile whose start has failed is no cluster', () => {
-    change((cluster) => (cluster.minikube = 'invalid'));
-    const { status, wrong } = shop(['test']);
+  test('a profile whose start has failed is no cluster', async () => {
+    standIns.cluster.minikube = 'invalid';
+    const { status, wrong } = await shop(['test']);
     expect({ status, wrong }).toEqual({ status: 1, wrong: expect.stringContaining('./shop.sh start comes first') });
-    expect(shop(['stop']).calls.at(-1)?.args).toEqual(['delete', '-p', 'shop']);
+    expect((await shop(['stop'])).calls.at(-1)?.args).toEqual(['delete', '-p', 'shop']);
   });
 
-  test('stop removes the profile', () => {
-    startedShop([]);
-    const { status, calls: asked } = shop(['stop']);
+  test('stop removes the profile', async () => {
+    await startedShop([]);
+    const { status, calls: asked } = await shop(['stop']);
     expect(status).toBe(0);
     expect(linesOf(asked, 'minikube').at(-1)).toBe('delete -p shop');
     expect(linesOf(asked, 'kubectl').filter((line) => line.includes('delete'))).toEqual([]);
   });
 
-  test('a machine with less gets less, and one with too little is told so', () => {
-    const docker = (cpus: number, gigabytes: number) => {
-      writeFileSync(
-        path.join(folder, 'bin', 'docker'),
-        `#!/bin/sh\ncase "$*" in *NCPU*) echo ${cpus} ;; *MemTotal*) echo ${gigabytes * 2 ** 30} ;; esac\n`,
-      );
+  test('a machine with less gets less, and one with too little is told so', async () => {
+    const startWith = async (cpus: number, gigabytes: number) => {
+      Object.assign(standIns.cluster, { cpus, gigabytes });
       return shop(['start']);
     };
-    expect(docker(2, 2)).toMatchObject({
+    expect(await startWith(2, 2)).toMatchObject({
       status: 1,
       wrong: expect.stringContaining('needs 3.5 GB of memory, and there are 2048 MB'),
     });
-    expect(linesOf(docker(2, 4).calls, 'minikube')).toContain(
-      'start -p shop --kubernetes-version=v1.34.0 --cpus=2 --memory=4096',
-    );
+    const { calls } = await startWith(2, 4);
+    expect(linesOf(calls, 'minikube')).toContain('start -p shop --kubernetes-version=v1.34.0 --cpus=2 --memory=4096');
   });
 
   test('test is given the ways into the shop, and leaves no way open', async () => {
-    startedShop([]);
-    const { status } = shop(['test']);
+    await startedShop([]);
+    const { status } = await shop(['test']);
     expect(status).toBe(0);
-    expect(JSON.parse(readFileSync(path.join(folder, 'npm.json'), 'utf8'))).toEqual({
-      BASE_URL: 'http://127.0.0.1:4711',
-      HOST_HEADER: 'arch.homework',
-      MAIL_URL: 'http://127.0.0.1:4711',
-      ADMIN_EMAIL: 'admin@example.com',
-      ADMIN_PASSWORD: expect.stringMatching(/^.{16,}$/),
-    });
+    const settings = standIns.calls.find(({ program }) => program === 'npm')?.input.split('\n') ?? [];
+    expect(settings).toEqual(
+      expect.arrayContaining([
+        'BASE_URL=http://127.0.0.1:4711',
+        'HOST_HEADER=arch.homework',
+        'MAIL_URL=http://127.0.0.1:4711',
+        'ADMIN_EMAIL=admin@example.com',
+        expect.stringMatching(/^ADMIN_PASSWORD=.{16,}$/),
+      ]),
+    );
     await until(
       'the forwarded ports are closed',
       () => spawnSync('pgrep', ['-f', `${folder}.*port-forward`]).status !== 0,
@@ -222,7 +190,7 @@ describe('on Minikube', () => {
   });
 
   test('open shows the page on a name that every browser finds on this machine, until it is interrupted', async () => {
-    startedShop([]);
+    await startedShop([]);
     const opening = spawn('bash', [path.join(folder, 'product', 'shop.sh'), 'open'], {
       env: environment({}),
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -231,10 +199,12 @@ describe('on Minikube', () => {
     opening.stdout.on('data', (chunk) => (said += String(chunk)));
     await until('it says where the page is', () => said.includes('Ctrl-C ends this'));
     expect(said).toContain('http://shop.localhost:4711');
-    await until('the browser opens', () => linesOf(calls(), 'open').length > 0);
-    expect(linesOf(calls(), 'open')).toEqual(['http://shop.localhost:4711']);
+    await until('the browser opens', () => linesOf(standIns.calls, 'open').length > 0);
+    expect(linesOf(standIns.calls, 'open')).toEqual(['http://shop.localhost:4711']);
+    expect(opening.exitCode).toBeNull();
+    const ended = once(opening, 'exit');
     opening.kill('SIGTERM');
-    await once(opening, 'exit');
+    await ended;
     await until(
       'the forwarded ports are closed',
       () => spawnSync('pgrep', ['-f', `${folder}.*port-forward`]).status !== 0,
@@ -244,26 +214,28 @@ describe('on Minikube', () => {
 });
 
 describe('on a cluster that is there already', () => {
-  test('start says which context it takes, builds and pushes the image, and deploys by its digest', () => {
-    const { status, said, calls: asked } = shop(['start', '--existing'], existing);
+  test('start says which context it takes, builds and pushes the image, and deploys by its digest', async () => {
+    const { status, said, calls: asked } = await shop(['start', '--existing'], existing);
     expect(status).toBe(0);
     expect(said.split('\n')[0]).toContain('context somebody-elses, namespace shop');
     expect(linesOf(asked, 'minikube')).toEqual([]);
     const [deployed = ''] = linesOf(asked, 'func').filter((line) => line.startsWith('deploy'));
     expect(deployed).toContain(`--image registry.example/shop@sha256:${'a'.repeat(64)} `);
     expect(
-      linesOf(shop(['start', '--existing'], existing).calls, 'docker').filter((line) => line.startsWith('build')),
+      linesOf((await shop(['start', '--existing'], existing)).calls, 'docker').filter((line) =>
+        line.startsWith('build'),
+      ),
     ).toEqual([]);
   });
 
-  test('start takes another namespace and another domain', () => {
-    const { status, calls: asked } = shop(['start', '--existing'], {
+  test('start takes another namespace and another domain', async () => {
+    const { status, calls: asked } = await shop(['start', '--existing'], {
       ...existing,
       NAMESPACE: 'store',
       DOMAIN: 'store.example',
     });
     expect(status).toBe(0);
-    const applied = readFileSync(path.join(folder, 'applied'), 'utf8');
+    const applied = standIns.applied.join('');
     expect(applied).toContain('namespace: store\n');
     expect(applied).toContain('"value": "store.example"');
     const elsewhere = asked.filter(
@@ -274,80 +246,74 @@ describe('on a cluster that is there already', () => {
       expect(line).toContain('--namespace store');
   });
 
-  test('start takes no namespace that is somebody else’s, and stop removes none', () => {
-    change(
-      ({ items }) =>
-        (items['namespace/shop'] = { kind: 'Namespace', metadata: { name: 'shop', labels: { team: 'coffee' } } }),
-    );
-    expect(shop(['start', '--existing'], existing)).toMatchObject({
+  test('start takes no namespace that is somebody else’s, and stop removes none', async () => {
+    standIns.cluster.items['namespace/shop'] = {
+      kind: 'Namespace',
+      metadata: { name: 'shop', labels: { team: 'coffee' } },
+    };
+    expect(await shop(['start', '--existing'], existing)).toMatchObject({
       status: 1,
       wrong: expect.stringContaining("is not the shop's"),
     });
-    const { status, wrong, calls: asked } = shop(['stop', '--existing']);
+    const { status, wrong, calls: asked } = await shop(['stop', '--existing']);
     expect({ status, wrong }).toEqual({ status: 1, wrong: expect.stringContaining('it is left alone') });
     expect(linesOf(asked, 'kubectl').filter((line) => line.includes('delete'))).toEqual([]);
   });
 
-  test('the secrets of a start that was stopped in between are completed by the next one, and then stay', () => {
-    startedShop(['--existing'], existing);
+  test('the secrets of a start that was stopped in between are completed by the next one, and then stay', async () => {
+    await startedShop(['--existing'], existing);
     const secrets = () =>
-      Object.entries(
-        (
-          JSON.parse(readFileSync(path.join(folder, 'cluster.json'), 'utf8')) as {
-            items: Record<string, { data?: object }>;
-          }
-        ).items,
-      )
-        .filter(([key]) => key.startsWith('secret/'))
-        .map(([key, { data }]) => [key, JSON.stringify(data)]);
-    change(({ items }) => {
-      delete items['secret/cursor-key'];
-      delete items['secret/admin'];
-    });
-    const before = new Map(secrets() as [string, string][]);
-    expect(shop(['start', '--existing'], existing).status).toBe(0);
-    expect(secrets().map(([key]) => key)).toEqual(expect.arrayContaining(['secret/cursor-key', 'secret/admin']));
-    for (const [key, data] of secrets())
-      if (before.has(key ?? '')) expect([key, data]).toEqual([key, before.get(key ?? '')]);
-  });
-
-  test('the job that migrates runs again when the administrator was changed, and only then', () => {
-    const ran = (settings: Record<string, string>) =>
-      linesOf(shop(['start', '--existing'], { ...existing, ...settings }).calls, 'kubectl').some((line) =>
-        line.includes('wait job/migrate'),
+      Object.fromEntries(
+        Object.entries(standIns.cluster.items).flatMap(([key, { data }]) =>
+          key.startsWith('secret/') ? [[key, data]] : [],
+        ),
       );
-    const changed = { ADMIN_PASSWORD: 'another password' };
-    expect([ran({}), ran({}), ran(changed), ran(changed)]).toEqual([true, false, true, false]);
+    delete standIns.cluster.items['secret/cursor-key'];
+    delete standIns.cluster.items['secret/admin'];
+
+    const before = secrets();
+    expect((await shop(['start', '--existing'], existing)).status).toBe(0);
+    expect(Object.keys(secrets())).toEqual(expect.arrayContaining(['secret/cursor-key', 'secret/admin']));
+    expect(secrets()).toMatchObject(before);
   });
 
-  test('without being told, test and stop find it on the current cluster; stop says what it removes and can be called again', () => {
-    startedShop(['--existing'], existing);
-    expect(shop(['test']).status).toBe(0);
-    const stopped = shop(['stop']);
+  test('the job that migrates runs again when the administrator was changed, and only then', async () => {
+    const ran = async (settings: Record<string, string>) => {
+      const { calls } = await shop(['start', '--existing'], { ...existing, ...settings });
+      return linesOf(calls, 'kubectl').some((line) => line.includes('wait job/migrate'));
+    };
+    const changed = { ADMIN_PASSWORD: 'another password' };
+    expect([await ran({}), await ran({}), await ran(changed), await ran(changed)]).toEqual([true, false, true, false]);
+  });
+
+  test('without being told, test and stop find it on the current cluster; stop says what it removes and can be called again', async () => {
+    await startedShop(['--existing'], existing);
+    expect((await shop(['test'])).status).toBe(0);
+    const stopped = await shop(['stop']);
     expect(stopped).toMatchObject({
       status: 0,
       said: expect.stringMatching(/context somebody-elses.*\n.*removing the shop[^]*The shop is gone/),
     });
     expect(linesOf(stopped.calls, 'kubectl')).toContain('delete namespace shop --ignore-not-found --wait=false');
-    expect(shop(['stop', '--existing'])).toMatchObject({
+    expect(await shop(['stop', '--existing'])).toMatchObject({
       status: 0,
       said: expect.stringContaining('the shop is gone'),
     });
   });
 });
 
-test('what is missing on this machine is said at once, with the command that installs it', () => {
+test('what is missing on this machine is said at once, with the command that installs it', async () => {
   for (const name of ['kubectl', 'minikube', 'func']) rmSync(path.join(folder, 'bin', name));
-  const { status, wrong } = shop(['start']);
+  const { status, wrong } = await shop(['start']);
   expect(status).toBe(1);
   expect(wrong).toContain('kubectl: brew install kubernetes-cli');
   expect(wrong).toContain('func: brew install knative-extensions/kn-plugins/func');
   expect(wrong).toContain('minikube: brew install minikube');
 });
 
-test('doctor tells what it found', () => {
-  startedShop(['--existing'], existing);
-  const { status, said } = shop(['doctor']);
+test('doctor tells what it found', async () => {
+  await startedShop(['--existing'], existing);
+  const { status, said } = await shop(['doctor']);
   expect(status).toBe(0);
   expect(said).toMatch(/macos[^]*kubectl: .*bin\/kubectl[^]*context somebody-elses/);
 });
@@ -355,7 +321,7 @@ test('doctor tells what it found', () => {
 describe('the script itself', () => {
   const script = readFileSync('shop.sh', 'utf8');
 
-  test('uses nothing that bash 3.2 or the tools of macOS do not have', () => {
+  test('uses nothing that bash 3.2 or the tools of macOS do not have', async () => {
     // what came with bash 4 and 5, and what only GNU has
     const newer = [
       /\b(mapfile|readarray|coproc)\b/,

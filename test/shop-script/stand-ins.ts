@@ -1,9 +1,10 @@
 /**
- * What ./shop.sh calls outside, as stand-ins: `stand-ins.ts PROGRAM ARGUMENTS…`. They write down what they were asked
- * (`calls` in the folder STAND_INS, a line of JSON each) and keep what a cluster would keep in `cluster.json` there.
+ * What ./shop.sh calls outside, as stand-ins. They write down what they were asked and keep what a cluster would keep.
  * Nothing in them is what Kubernetes does: that is tried on a cluster. They show what the script asks for, and when.
  */
-import { appendFileSync, existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo, type Server } from 'node:net';
 import path from 'node:path';
 
 interface Item {
@@ -11,36 +12,108 @@ interface Item {
   metadata: { name: string; labels?: Record<string, string>; annotations?: Record<string, string> };
   [more: string]: unknown;
 }
-interface Cluster {
-  minikube?: 'running' | 'invalid';
+
+/** What the stand-ins keep. */
+export interface Cluster {
+  minikube?: 'running' | 'invalid' | undefined;
   images: string[];
   items: Record<string, Item>;
   /** How often applying a file still fails, by a part of its name. */
   failing?: Record<string, number>;
+  /** What the machine has, as Docker says it. */
+  cpus?: number;
+  gigabytes?: number;
 }
 
-const folder = process.env['STAND_INS'] ?? '';
-const file = path.join(folder, 'cluster.json');
-const [program = '', ...args] = process.argv.slice(2);
-const context = currentContext();
-const input = args.includes('-') ? readFileSync(0, 'utf8') : '';
-// some are called at a time
-for (const lock = path.join(folder, 'lock'); ;) {
-  try {
-    mkdirSync(lock);
-    process.on('exit', () => rmdirSync(lock));
-    break;
-  } catch {
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2);
-  }
+/** What one of them was asked. */
+export interface Call {
+  program: string;
+  args: string[];
+  /** The context of its KUBECONFIG. */
+  context: string;
+  input: string;
 }
-const cluster = JSON.parse(readFileSync(file, 'utf8')) as Cluster;
-appendFileSync(path.join(folder, 'calls'), `${JSON.stringify({ program, args, context, input })}\n`);
-const says = (text: string) => process.stdout.write(text);
-const fails = (text: string) => {
-  process.stderr.write(`${text}\n`);
-  process.exitCode = 1;
-};
+
+export interface StandIns {
+  cluster: Cluster;
+  /** In their order; to be emptied by whoever wants to know what comes next. */
+  calls: Call[];
+  /** The kustomizations that were applied. */
+  applied: string[];
+  close(): void;
+}
+
+const names = ['kubectl', 'minikube', 'func', 'docker', 'npm', 'uname', 'open'];
+
+let cluster: Cluster;
+let applied: string[];
+let args: string[];
+let input: string;
+let context: string;
+let status: number;
+let stays: boolean;
+let said: string;
+
+/**
+ * Puts the stand-ins into a folder. Each is a few lines of shell that ask this process, because a Node for each of some
+ * hundred calls would take minutes.
+ */
+export async function putStandIns(folder: string): Promise<StandIns> {
+  const standIns: StandIns = {
+    cluster: { images: [], items: {} },
+    calls: [],
+    applied: [],
+    close: () => server.close(),
+  };
+  const server: Server = createServer({ allowHalfOpen: true }, (socket) => {
+    socket.on('error', () => undefined);
+    void (async () => {
+      const length = Number((await once(socket, 'data').then(([chunk]) => chunk as Buffer)).toString());
+      socket.write('\n');
+      let asked = Buffer.alloc(0);
+      while (asked.length < length) asked = Buffer.concat([asked, (await once(socket, 'data'))[0] as Buffer]);
+      const [program = '', config = '', given = '', ...rest] = asked.toString().split('\0').slice(0, -1);
+      ({ cluster, applied } = standIns);
+      [args, input, status, stays, said] = [rest, given, 0, false, ''];
+      context = existsSync(config) ? readFileSync(config, 'utf8').trim() : 'somebody-elses';
+      standIns.calls.push({ program, args, context, input });
+      programs[program]?.();
+      socket.end(`${stays ? 'stays' : status}\n${said}`);
+    })();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  for (const name of names) {
+    const program = path.join(folder, name);
+    writeFileSync(program, script(name, port));
+    chmodSync(program, 0o755);
+  }
+  return standIns;
+}
+
+const script = (name: string, port: number) => `#!/usr/bin/env bash
+LC_ALL=C
+input=
+case " $* " in *' - '*) input=$(cat) ;; esac
+[ ${name} != npm ] || input=$(env)
+length=$((${name.length} + \${#KUBECONFIG} + \${#input} + 3))
+for argument in "$@"; do length=$((length + \${#argument} + 1)); done
+exec 3<>/dev/tcp/127.0.0.1/${port}
+printf %s "$length" >&3
+read -r _ <&3
+printf '%s\\0' ${name} "$KUBECONFIG" "$input" "$@" >&3
+read -r status <&3
+if [ "$status" = 0 ] || [ "$status" = stays ]; then cat <&3; else cat <&3 >&2; fi
+[ "$status" != stays ] || exec -a "$0 $*" sleep 60
+exit "$status"
+`;
+
+const says = (text: string) => void (said += text);
+function fails(text: string): void {
+  status = 1;
+  said = `${text}\n`;
+}
 /** The argument after this one. */
 const after = (name: string) => args[args.indexOf(name) + 1] ?? '';
 
@@ -49,17 +122,10 @@ const programs: Record<string, () => void> = {
   minikube,
   func,
   docker,
-  npm,
+  npm: () => undefined,
   uname: () => says('Darwin\n'),
   open: () => undefined,
 };
-programs[program]?.();
-writeFileSync(file, JSON.stringify(cluster, null, 1));
-
-function currentContext(): string {
-  const config = process.env['KUBECONFIG'] ?? '';
-  return existsSync(config) ? readFileSync(config, 'utf8').trim() : 'somebody-elses';
-}
 
 function minikube(): void {
   const what = args
@@ -68,21 +134,28 @@ function minikube(): void {
     .join(' ');
   if (what.startsWith('status')) {
     if (cluster.minikube === 'running') says('Running');
-    else process.exitCode = 7;
+    else status = 7;
   } else if (what === 'profile list') {
     const one = [{ Name: 'shop' }];
     const { minikube: state } = cluster;
     says(JSON.stringify({ invalid: state === 'invalid' ? one : [], valid: state === 'running' ? one : [] }));
   } else if (what.startsWith('start')) cluster.minikube = 'running';
   else if (what.startsWith('delete')) Object.assign(cluster, { minikube: undefined, items: {}, images: [] });
-  else if (what === 'config get') process.exitCode = 1;
+  else if (what === 'config get') status = 1;
   else if (what === 'image ls') says(`${cluster.images.join('\n')}\n`);
   else if (what === 'image build') cluster.images.push(after('-t'));
   else fails(`minikube ${what}?`);
 }
 
 function docker(): void {
-  if (args[0] === 'info') says(args.includes('{{.NCPU}}') ? '8\n' : `${8 * 2 ** 30}\n`);
+  if (args[0] === 'info')
+    says(
+      args.includes('{{.NCPU}}')
+        ? `${cluster.cpus ?? 8}
+`
+        : `${(cluster.gigabytes ?? 8) * 2 ** 30}
+`,
+    );
   if (args[0] === 'inspect') says(`elsewhere/shop@sha256:1\nregistry.example/shop@sha256:${'a'.repeat(64)}\n`);
 }
 
@@ -93,15 +166,6 @@ function func(): void {
   }
   const name = path.basename(after('--path'));
   put({ kind: 'ksvc', metadata: { name }, spec: { image: after('--image') } });
-}
-
-/** Runs nothing: the ways into the shop are in its environment. */
-function npm(): void {
-  const { BASE_URL, HOST_HEADER, MAIL_URL, ADMIN_EMAIL, ADMIN_PASSWORD } = process.env;
-  writeFileSync(
-    path.join(folder, 'npm.json'),
-    JSON.stringify({ BASE_URL, HOST_HEADER, MAIL_URL, ADMIN_EMAIL, ADMIN_PASSWORD }),
-  );
 }
 
 function put(item: Item): void {
@@ -127,9 +191,7 @@ function kubectl(): void {
   } else if (verb === 'version') says('Client Version: v1.34.0\n');
   else if (verb === 'port-forward') {
     says('Forwarding from 127.0.0.1:4711 -> 8080\n');
-    rmdirSync(path.join(folder, 'lock'));
-    process.removeAllListeners('exit');
-    setTimeout(() => undefined, 60_000);
+    stays = true;
   } else if (verb === 'apply' || verb === 'replace' || (verb === 'create' && !rest.includes('--dry-run=client')))
     apply();
   else if (verb === 'create')
@@ -194,7 +256,7 @@ function stored({ stringData, ...item }: Item): Item {
 
 function applyFolder(source: string): void {
   const text = readFileSync(path.join(source, 'kustomization.yaml'), 'utf8');
-  appendFileSync(path.join(folder, 'applied'), `${text}---\n`);
+  applied.push(text);
   for (const [, resource = ''] of text.matchAll(/^ {2}- (\.\S+)$/gm)) {
     if (!existsSync(path.join(source, resource, 'kustomization.yaml'))) fails(`there is no ${resource}`);
   }
