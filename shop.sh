@@ -13,7 +13,8 @@ usage() {
 ./shop.sh rollback   puts every function back to the version before; the database keeps its schema
 ./shop.sh keys STEP  a step in the rotation of the keys of events and tokens: accept, sign, retire (docs/operations.md);
                      a step that was stopped is made again by the same command
-./shop.sh faults     deletes pods by force under load and looks for orders that are lost; not where customers are
+./shop.sh faults     what only a cluster shows: tells addresses apart, scales, loses no order when pods are deleted by
+                     force; not where customers are
 ./shop.sh status     shows what runs
 ./shop.sh doctor     says what is missing on this machine and what the cluster has
 ./shop.sh stop       removes what start made, and nothing else
@@ -32,8 +33,7 @@ Settings (environment):
   POSTGRES_IMAGE   docker.io/library/postgres:18 (16 to 18)
   MAIL_IMAGE       docker.io/maildev/maildev:3.0.0; "build" makes one from the npm package (knative/mail-catcher)
   OVERLAY          the folder in knative/overlays: minikube, existing (with --existing) or scale
-  CLIENT_ADDRESS_HEADER  where the gateway says who calls; x-envoy-external-address behind Kourier (docs/operations.md)
-  HTTPS_ONLY       true where Knative gets certificates (external-domain-tls), else false: whether passwords in clear are refused
+  PROXY_HOPS       proxies that add to X-Forwarded-For after the one that was called: 2 behind Kourier (docs/operations.md)
   POSTGRES_STORAGE 8Gi: the size of the volume, taken at the first start
   INGRESS          the gateway's service, namespace/name: kourier-system/kourier
   ADMIN_EMAIL, ADMIN_PASSWORD   the administrator; set at a later start, they replace the one from before
@@ -232,8 +232,8 @@ say_knative() {
   say "Knative Serving $(release knative-serving), Eventing $(release knative-eventing)"
   say "network layer: $(config knative-serving config-network ingress-class || echo 'not set')"
   say "default broker: $(config knative-eventing config-br-defaults default-br-config | sed -n 's/.*brokerClass: *//p' | head -n 1)"
-  if [ "$(config knative-serving config-network external-domain-tls)" = Enabled ]; then say "HTTPS: Knative gets certificates for $domain"
-  else say "HTTPS: none from Knative (external-domain-tls is off), so passwords travel in clear: fine on this machine; for anybody else install cert-manager and switch it on, or end TLS in front of the gateway and set HTTPS_ONLY=true"; fi
+  if has_https; then say "HTTPS: Knative gets certificates for $domain, and leads whoever comes in clear there"
+  else say "HTTPS: none from Knative (external-domain-tls is off), so passwords travel in clear: fine on this machine; for anybody else install cert-manager and switch it on, or end TLS in front of the gateway"; fi
   case $(config knative-eventing config-features authentication-oidc | tr '[:upper:]' '[:lower:]') in
     enabled) say "senders of events: have to show who they are (knative/components/event-policy says who may)" ;;
     *) say "senders of events: anybody on the cluster (authentication-oidc is off); events that the shop did not sign are parked" ;;
@@ -374,7 +374,7 @@ check_knative() {
 # requests and log-ins. Set where nobody has decided; stop takes it back.
 tell_callers_apart() {
   case $(config knative-serving config-network ingress-class) in *kourier*) ;; *) return 0 ;; esac
-  if [ -n "$(config knative-serving config-kourier use-remote-address)" ] || [ -n "${CLIENT_ADDRESS_HEADER+set}" ]; then return; fi
+  if [ -n "$(config knative-serving config-kourier use-remote-address)" ] || [ -n "${PROXY_HOPS:-}" ]; then return; fi
   say "Kourier is told to pass on who calls (use-remote-address in knative-serving/config-kourier)"
   kubectl -n knative-serving patch configmap/config-kourier --type merge -p '{"data":{"use-remote-address":"true"}}' >/dev/null
   kubectl -n knative-serving label configmap/config-kourier "$label" --overwrite >/dev/null
@@ -496,19 +496,15 @@ install() { # MAIL-IMAGE FOLDER…
 
 relative_to_dir() { node -p 'path.relative(process.argv[1], fs.realpathSync(process.argv[2]))' "$dir" "$1"; }
 
-# Where the gateway says who calls. Every network layer of Knative is made of Envoy, which replaces this header if it is
-# told to look at who connects; otherwise callers could write it themselves.
-client_address_header() {
-  if [ -n "${CLIENT_ADDRESS_HEADER+set}" ]; then echo "$CLIENT_ADDRESS_HEADER"
-  elif [ "$(config knative-serving config-kourier use-remote-address)" = true ]; then echo x-envoy-external-address; fi
+# Behind Kourier a request for the domain passes the gateway twice, and it adds who connects only if it is told to.
+proxy_hops() {
+  if [ -n "${PROXY_HOPS:-}" ]; then echo "$PROXY_HOPS"
+  elif [ "$(config knative-serving config-kourier use-remote-address)" = true ]; then echo 2
+  else echo 0; fi
 }
 
-# Passwords in clear are refused wherever they could come otherwise.
-https_only() {
-  if [ -n "${HTTPS_ONLY:-}" ]; then echo "$HTTPS_ONLY"
-  elif [ "$(config knative-serving config-network external-domain-tls)" = Enabled ]; then echo true
-  else echo false; fi
-}
+# Where Knative gets certificates, nobody speaks to the shop in clear.
+has_https() { [ "$(config knative-serving config-network external-domain-tls)" = Enabled ]; }
 
 replaced() { # NAME IMAGE: an entry of kustomize's images; an empty one keeps the overlay's
   case $2 in
@@ -522,7 +518,8 @@ sizes_and_domain() {
   # a claim keeps what it was made with; `kubectl edit pvc data-postgres-0` makes it larger where the storage can
   local size kind
   size=$(in_shop get statefulset postgres -o 'jsonpath={.spec.volumeClaimTemplates[0].spec.resources.requests.storage}' 2>/dev/null || true)
-  printf 'patches:\n  - target: { kind: ConfigMap, name: shop }\n    patch: >-\n      [{"op": "replace", "path": "/data/CLIENT_ADDRESS_HEADER", "value": "%s"},\n       {"op": "replace", "path": "/data/HTTPS_ONLY", "value": "%s"}]\n' "$(client_address_header)" "$(https_only)"
+  printf 'patches:\n  - target: { kind: ConfigMap, name: shop }\n    patch: >-\n      [{"op": "replace", "path": "/data/PROXY_HOPS", "value": "%s"}]\n' "$(proxy_hops)"
+  ! has_https || printf '  - target: { kind: DomainMapping }\n    patch: >-\n      [{"op": "add", "path": "/metadata/annotations", "value": {"networking.knative.dev/http-protocol": "redirected"}}]\n'
   if [ -n "${size:-${POSTGRES_STORAGE:-}}" ]; then
     printf '  - target: { kind: StatefulSet, name: postgres }\n    patch: >-\n      [{"op": "replace", "path": "/spec/volumeClaimTemplates/0/spec/resources/requests/storage", "value": "%s"}]\n' "${size:-$POSTGRES_STORAGE}"
   fi
@@ -670,7 +667,7 @@ run_inside() { # MAILS? NPM-COMMAND…
   door=$(forward_to "$ingress" 80)
   if [ "$1" = mails ]; then mails=http://127.0.0.1:$(forward_to "$namespace/mail-catcher" 1080); fi
   shift
-  BASE_URL=http://127.0.0.1:$door HOST_HEADER=$domain MAIL_URL=$mails SHOP_NAMESPACE=$namespace \
+  BASE_URL=http://127.0.0.1:$door HOST_HEADER=$domain MAIL_URL=$mails SHOP_NAMESPACE=$namespace INGRESS=$ingress \
     ADMIN_EMAIL=$(secret admin email) ADMIN_PASSWORD=$(secret admin password) npm run --silent "$@" || status=$?
   return $status
 }

@@ -32,7 +32,7 @@ export const userRoutes: Route[] = [
     body: newUser,
     example: { email: 'ann@example.com', password: 'correct horse', name: 'Ann' },
     answers: { 201: { description: 'The new customer.', body: user } },
-    problems: ['https_required', 'email_taken'],
+    problems: ['email_taken'],
   },
   {
     method: 'post',
@@ -43,7 +43,7 @@ export const userRoutes: Route[] = [
     body: credentials,
     example: { email: 'ann@example.com', password: 'correct horse' },
     answers: { 201: { description: 'A token for the next 15 minutes.', body: session } },
-    problems: ['https_required', 'invalid_credentials'],
+    problems: ['invalid_credentials'],
   },
   {
     method: 'get',

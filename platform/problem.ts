@@ -11,7 +11,6 @@ export const problems = {
   unauthenticated: [401, 'A valid bearer token is required'],
   invalid_credentials: [401, 'E-mail or password is wrong'],
   forbidden: [403, 'This is for administrators'],
-  https_required: [403, 'This is for HTTPS only'],
   customers_only: [403, 'This is for customers'],
   not_found: [404, 'There is nothing here'],
   account_not_open: [404, 'The billing account is not open yet'],

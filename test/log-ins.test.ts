@@ -19,7 +19,7 @@ const customers = ['ann@example.com', 'bob@example.com', 'eve@example.com'];
 let server: HttpServer;
 let url: string;
 beforeAll(async () => {
-  process.env['CLIENT_ADDRESS_HEADER'] = 'x-client';
+  process.env['PROXY_HOPS'] = '1';
   const { createStorefront } = await import('#functions/storefront/index.ts');
   const handles: Record<string, RequestHandle> = {
     'log-in': (await import('#functions/log-in/index.ts')).handle,
@@ -48,7 +48,7 @@ afterAll(async () => {
 async function post(path: string, from: string, body: object): Promise<Response> {
   const answer = await fetch(url + path, {
     method: 'POST',
-    headers: { 'content-type': 'application/json', 'x-client': from },
+    headers: { 'content-type': 'application/json', 'x-forwarded-for': `${from}, 10.1.1.1` },
     body: JSON.stringify(body),
   });
   await answer.bytes();

@@ -13,7 +13,10 @@ interface Manifest {
   metadata: { name: string; namespace?: string };
 }
 
-const files = globSync('{broker,knative}/**/*.yaml').filter((file) => !file.endsWith('kustomization.yaml'));
+// those that are Kubernetes objects; the others are what kustomize reads
+const files = globSync('{broker,knative}/**/*.yaml').filter(
+  (file) => !/kustomization\.yaml$|overlays\/namespace\.yaml$/.test(file),
+);
 const manifests = files.flatMap((file) =>
   parseAllDocuments(readFileSync(file, 'utf8')).map((document) => {
     const manifest = document.toJS() as Manifest;
@@ -129,9 +132,18 @@ describe.each(functionNames)('functions/%s/func.yaml', (name) => {
     expect(read().name).toBe(name);
   });
 
-  test('is reached from inside the cluster only, unless it is the public door', () => {
-    const local = [{ key: 'networking.knative.dev/visibility', value: 'cluster-local' }];
-    expect(read().deploy.labels).toEqual(name === 'storefront' ? undefined : local);
+  test('is reached from inside the cluster only: the public comes by the domain', () => {
+    expect(read().deploy.labels).toContainEqual({ key: 'networking.knative.dev/visibility', value: 'cluster-local' });
+  });
+
+  test('is given the address of the broker if it publishes events', () => {
+    const text = globSync(`functions/${name}/**/*.ts`, { exclude: (file) => file.endsWith('.test.ts') })
+      .map((file) => readFileSync(file, 'utf8'))
+      .join('');
+    const publishes = /'#platform\/(outbox|broker-client)\.ts'/.test(text);
+    const isBound =
+      read().deploy.labels?.some(({ key, value }) => key === 'shop/publishes' && value === 'true') ?? false;
+    expect(isBound).toBe(publishes);
   });
 
   test('holds only the secrets that it needs', () => {

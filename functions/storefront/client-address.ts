@@ -1,14 +1,41 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import { isIP } from 'node:net';
 import type { Request } from 'express';
 import { ipKeyGenerator } from 'express-rate-limit';
 import { storefrontSettings } from './settings.ts';
 
-const header = storefrontSettings.CLIENT_ADDRESS_HEADER;
+const { PROXY_HOPS } = storefrontSettings;
 
-/** The IP address that a request comes from, as the gateway says it, or of whoever is connected. */
-export function clientAddress(request: Request): string {
-  const told = header === '' ? undefined : request.headers[header];
-  return typeof told === 'string' && isIP(told) !== 0 ? told : (request.socket.remoteAddress ?? '');
+/** Gateways that were seen next to the function, and when (`performance.now()`). */
+const gateways = new Map<string, number>();
+const rememberedMs = 600_000;
+
+/**
+ * The IP address that a request comes from, however many addresses the caller has written before it. The last ones are
+ * of our own proxies: behind Kourier a request for the shop's domain passes the gateway, the gateway again (a
+ * DomainMapping leads to the service inside), and Knative's activator while there are few instances for much load. The
+ * activator names itself, but so may a caller: nobody is the activator where a gateway stands.
+ */
+export function clientAddress({ headers, socket }: Request): string {
+  const connected = socket.remoteAddress ?? '';
+  if (PROXY_HOPS === 0) return connected;
+  const chain = String(headers['x-forwarded-for'] ?? '')
+    .split(',')
+    .map((address) => address.trim());
+  const address = chain.at(-1 - PROXY_HOPS - (isActivated(headers, chain) ? 1 : 0)) ?? '';
+  return isIP(address) === 0 ? connected : address;
+}
+
+function isActivated(headers: IncomingHttpHeaders, chain: string[]): boolean {
+  const next = chain.at(-1) ?? '';
+  const now = performance.now();
+  if (headers['k-proxy-request'] === undefined) {
+    // the activator is not on the way, so the gateway itself has called
+    if (chain.length > PROXY_HOPS) gateways.set(next, now);
+    if (gateways.size > 100) gateways.clear();
+    return false;
+  }
+  return now - (gateways.get(next) ?? -Infinity) > rememberedMs;
 }
 
 /** What counts as one address for a limit: an IPv4 address, or the /56 of an IPv6 one, which is what a household has. */

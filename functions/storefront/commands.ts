@@ -5,7 +5,6 @@ import { uuidv7 } from 'uuidv7';
 import { callFunction, type FunctionName } from '#platform/function-client.ts';
 import { Problem } from '#platform/problem.ts';
 import { only, send } from './errors.ts';
-import { httpsOnly } from './https-only.ts';
 import { judged, limitFailedLogins, limitFailedLoginsOfAddress, limitRegistrations } from './limits.ts';
 import { idOf } from './reads.ts';
 
@@ -43,9 +42,9 @@ function charsetOf(contentType: string): string | undefined {
 /** The routes that change something: each is handed to its function, whose answer is passed on as it is. */
 export function commands(): Router {
   const router = Router();
-  router.post('/users', httpsOnly, jsonOnly, parse, limitRegistrations, handTo('register-user'));
+  router.post('/users', jsonOnly, parse, limitRegistrations, handTo('register-user'));
   router.all('/users', only('POST'));
-  router.post('/sessions', httpsOnly, jsonOnly, parse, limitFailedLoginsOfAddress, limitFailedLogins, logIn);
+  router.post('/sessions', jsonOnly, parse, limitFailedLoginsOfAddress, limitFailedLogins, logIn);
   router.all('/sessions', only('POST'));
   router.post('/accounts/me/deposits', jsonOnly, parse, handTo('deposit-money'));
   router.all('/accounts/me/deposits', only('POST'));

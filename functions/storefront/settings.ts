@@ -20,10 +20,8 @@ export const storefrontSettings = settings({
   /** Signs cursors, so that only what the shop has handed out is looked up: 32 bytes or more in base64url. */
   CURSOR_KEY: z.string().regex(/^[\w-]{43,}$/, 'must be 32 bytes or more in base64url'),
   /**
-   * The header in which the gateway writes the address of whoever called it, replacing what came; empty: whoever
-   * connects is the caller. Not `X-Forwarded-For`: each proxy on the way adds to it, and their number changes.
+   * How many proxies of ours add to `X-Forwarded-For` after the one that was called: what stands before them is the
+   * caller's address, and whatever is further left was forged. 0: whoever connects is the caller.
    */
-  CLIENT_ADDRESS_HEADER: z.string().toLowerCase().default(''),
-  /** Refuses passwords that come in clear (`X-Forwarded-Proto` of the gateway), unless from the machine itself. */
-  HTTPS_ONLY: z.stringbool().default(false),
+  PROXY_HOPS: wholeNumber(0, 10).default(0),
 });

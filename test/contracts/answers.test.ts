@@ -74,7 +74,6 @@ const general: Record<string, (operation: Operation) => Promise<Reply>> = {
   idempotency_key_required: (operation) => send(operation, { headers: { 'idempotency-key': '' } }),
   unauthenticated: (operation) => send(operation, { headers: { authorization: 'Bearer nobody' } }),
   forbidden: (operation) => send(operation, { role: 'customer' }),
-  https_required: (operation) => send(operation, { headers: { 'x-forwarded-proto': 'http' } }),
   customers_only: (operation) => send(operation, { role: 'admin' }),
   // a caller with a good token who is not, or has not
   not_found: (operation) => send(operation, { as: uuidv7() }),

@@ -26,7 +26,7 @@ const stops: (() => Promise<unknown>)[] = [];
 export function useShop({ limit }: { limit?: number } = {}): void {
   if (limit !== undefined) process.env['RATE_LIMIT_REQUESTS'] = String(limit);
   // each request comes from an address of its own, unless it says otherwise
-  Object.assign(process.env, { CLIENT_ADDRESS_HEADER: 'x-client', HTTPS_ONLY: 'true' });
+  process.env['PROXY_HOPS'] = '1';
   // before the database goes
   afterAll(async () => {
     for (const stop of stops.splice(0)) await stop();
@@ -108,8 +108,7 @@ async function once(method: string, path: string, { as, role, body, from, header
     headers: {
       ...(as !== undefined && (await bearer(as, role))),
       ...(body !== undefined && { 'content-type': 'application/json' }),
-      'x-forwarded-proto': 'https',
-      'x-client': from ?? `10.0.${callers >> 8}.${callers & 255}`,
+      'x-forwarded-for': `${from ?? `10.0.${callers >> 8}.${callers & 255}`}, 10.1.1.1`,
       ...headers,
     },
     ...(body !== undefined && {

@@ -1,0 +1,36 @@
+import { expect, test } from '@jest/globals';
+import type { Request } from 'express';
+
+// Behind Kourier and a DomainMapping, as seen on a cluster: the gateway (10.244.0.10) adds who calls it, then itself by
+// the way inside (10.244.0.1); Knative's proxy beside the function adds the gateway, the activator (10.244.0.17) too if it
+// is on the way.
+
+process.env['PROXY_HOPS'] = '2';
+const { clientAddress } = await import('./client-address.ts');
+
+const addressOf = (forwarded: string | undefined, more: Record<string, string> = {}) =>
+  clientAddress({
+    headers: { ...(forwarded !== undefined && { 'x-forwarded-for': forwarded }), ...more },
+    socket: { remoteAddress: '127.0.0.1' },
+  } as unknown as Request);
+const activated = { 'k-proxy-request': 'activator' };
+
+test.each(['203.0.113.5', '192.168.49.1', '2001:db8::5'])(
+  '%s is who called, with the activator and without',
+  (caller) => {
+    for (const forged of ['', '198.51.100.1, ', '198.51.100.1, 10.0.0.1,10.0.0.2, 10.0.0.3, ']) {
+      expect(addressOf(`${forged}${caller},10.244.0.1, 10.244.0.10`)).toBe(caller);
+      expect(addressOf(`${forged}${caller},10.244.0.1, 10.244.0.10, 10.244.0.17`, activated)).toBe(caller);
+    }
+  },
+);
+
+test.each(['203.0.113.5', '192.168.49.1'])('%s names the activator, and has still their own address', (caller) => {
+  addressOf('192.0.2.9,10.244.0.1, 10.244.0.10'); // somebody has come by that gateway before
+  expect(addressOf(`198.51.100.1, ${caller},10.244.0.1, 10.244.0.10`, activated)).toBe(caller);
+});
+
+test('without an address that can be read it is whoever is connected', () => {
+  for (const chain of [undefined, '', '10.244.0.10', 'unknown, 10.244.0.1, 10.244.0.10'])
+    expect(addressOf(chain)).toBe('127.0.0.1');
+});

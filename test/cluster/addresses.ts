@@ -1,0 +1,97 @@
+import { execFile } from 'node:child_process';
+import { networkInterfaces } from 'node:os';
+import { setTimeout as pause } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { domain, kubectl, namespace } from './client.ts';
+
+const limit = 500; // RATE_LIMIT_REQUESTS
+
+/** What a caller was told of its budget: for which address, and how many requests were left at the least. */
+interface Told {
+  partition: string;
+  least: number;
+}
+
+// Run where the caller is: asks for so many seconds, at least once, without a token and each time with other forged
+// headers.
+const program = (url: string, localAddress: string, forged: string, seconds: number) => `
+  const http = require('node:http');
+  const told = { partition: '', least: Infinity };
+  const endAt = Date.now() + ${seconds * 1_000};
+  let count = 0;
+  const ask = () => http.get('${url}', { agent: false, ${localAddress && `localAddress: '${localAddress}',`} headers: {
+    host: '${domain}', 'x-forwarded-for': '192.0.2.' + (count++ % 250) + ', ${forged || '192.0.2.3'}', 'x-real-ip': '192.0.2.2',
+    forwarded: 'for=192.0.2.1', ${forged && `'k-proxy-request': 'activator', 'x-envoy-external-address': '${forged}'`} } }, (response) => {
+      told.partition = /pk=:([^:]+):/.exec(response.headers['ratelimit-policy'])?.[1] ?? '';
+      told.least = Math.min(told.least, Number(/r=(\\d+)/.exec(response.headers.ratelimit)?.[1] ?? NaN));
+      response.resume().on('end', () => {
+        if (Date.now() < endAt) ask();
+        else console.log(JSON.stringify(told)), process.exit();
+      });
+    }).on('error', () => process.exit(1));
+  ask();`;
+
+interface Caller {
+  address: string;
+  ask: (seconds: number, forged?: string) => Promise<Told>;
+}
+
+/** Whoever can call the gateway: this machine by each of its addresses, and pods of the shop. */
+async function callers(url: string): Promise<Caller[]> {
+  const local = Object.values(networkInterfaces()).flatMap((all) => all ?? []);
+  const selector = 'serving.knative.dev/service in (create-order, charge-account)';
+  const list = await kubectl('-n', namespace, 'get', 'pod', '-l', selector, '-o', 'json');
+  const pods = (JSON.parse(list) as { items: { metadata: { name: string }; status: { podIP: string } }[] }).items;
+  return [
+    ...local
+      .filter(({ family }) => family === 'IPv4')
+      .map(({ address }) => ({
+        address,
+        ask: async (seconds: number, forged = '') => {
+          const script = program(url, address, forged, seconds);
+          const { stdout } = await promisify(execFile)(process.execPath, ['-e', script], { timeout: 20_000 });
+          return JSON.parse(stdout) as Told;
+        },
+      })),
+    ...pods.map(({ metadata, status }) => ({
+      address: status.podIP,
+      ask: async (seconds: number, forged = '') => {
+        const inside = ['-n', namespace, 'exec', metadata.name, '-c', 'user-container', '--', 'node', '-e'];
+        return JSON.parse(await kubectl(...inside, program(url, '', forged, seconds))) as Told;
+      },
+    })),
+  ];
+}
+
+/**
+ * Whoever calls from two addresses is two, and from one is one, whatever headers they forge: one asks all the time in the
+ * name of the other, who then asks once and has the whole budget.
+ */
+export async function tellAddressesApart(): Promise<string> {
+  const found = new Map<string, Caller>();
+  for (const caller of await callers(`http://${await gatewayPod()}/v1/products`)) {
+    const told = await caller.ask(0).catch(() => undefined);
+    if (told && !found.has(told.partition)) found.set(told.partition, caller);
+  }
+  const [busy, other] = found.values();
+  if (!busy || !other) throw new Error('every caller is one address for the shop');
+  const asking = busy.ask(6, other.address);
+  await pause(3_000);
+  const [{ least: itsLeast }, { least }] = [await other.ask(0), await asking];
+  if (itsLeast !== limit - 1) throw new Error(`${other.address} has ${itsLeast} requests left after its first one`);
+  if (!(least < limit - 20)) throw new Error(`${busy.address} had never less than ${least} requests left`);
+  return `${busy.address} had ${least} of ${limit} requests left at the least, ${other.address} ${itsLeast} after its first one`;
+}
+
+/** The address of a pod of the gateway: on the way through its service the caller's address may be replaced. */
+async function gatewayPod(): Promise<string> {
+  const [where = '', service = ''] = (process.env['INGRESS'] || 'kourier-system/kourier').split('/');
+  const label = `kubernetes.io/service-name=${service}`;
+  const { items } = JSON.parse(await kubectl('-n', where, 'get', 'endpointslice', '-l', label, '-o', 'json')) as {
+    items: { ports: { name: string; port: number }[]; endpoints: { addresses: string[] }[] }[];
+  };
+  const [address] = items.flatMap(({ endpoints }) => endpoints.flatMap(({ addresses }) => addresses));
+  const port = items.flatMap(({ ports }) => ports).find(({ name }) => ['http', 'http2'].includes(name))?.port;
+  if (!address || !port) throw new Error(`the gateway ${where}/${service} has no pod`);
+  return `${address}:${port}`;
+}
