@@ -198,7 +198,8 @@ export function hurried(groups: RuleGroup[]): RuleGroup[] {
     rules: rules.map((rule) => ({
       ...rule,
       expr: rule.expr
-        .replaceAll('[5m]', '[1m]')
+        // Knative's parts are scraped once a minute
+        .replaceAll(/(?<=shop_\w+(?:\{[^}]*\})?)\[5m\]/g, '[1m]')
         .replaceAll(/(?<=\[|offset )15m/g, '2m')
         .replaceAll(/(_oldest_seconds\)) > \d+/g, '$1 > 20'),
       // longer than a Prometheus that has just started needs for its first scrape
