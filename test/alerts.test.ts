@@ -1,11 +1,19 @@
-import { readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { expect, test } from '@jest/globals';
-import { namedIn, readDashboard, readRules } from './support/observe.ts';
+import { parse, stringify } from 'yaml';
+import { readPodMonitors, readRuleGroups, scrapeConfigsOf } from './cluster/observe-config.ts';
+import { namedIn, readDashboard, readRules, ruleTests } from './support/observe.ts';
+
+// the shop's own, those of Knative's parts, and the kubelet's of a volume
+const known = /^(shop_|nodejs_|process_|kn_(eventing|revision|serving)_|kubelet_volume_stats_)[a-z0-9_]+$/;
 
 test.each([...readRules(), ...readDashboard()])('$where asks in PromQL for metrics by name', ({ expr }) => {
   const names = namedIn(expr);
   expect(names).not.toEqual([]);
-  for (const name of names) expect(name).toMatch(/^(shop|nodejs|process)_[a-z0-9_]+$/);
+  for (const name of names) expect(name).toMatch(known);
 });
 
 test.each(['rate(shop_orders_total[5m]', 'sum by function (shop_orders_total)', 'shop_orders_total >'])(
@@ -17,4 +25,94 @@ test.each(['rate(shop_orders_total[5m]', 'sum by function (shop_orders_total)', 
 
 test.each(readRules())('$where is explained to whom it wakes', ({ where }) => {
   expect(readFileSync('docs/observability.md', 'utf8')).toContain(`\`${where}\``);
+});
+
+test.each(readRules())('$where has a test that makes it fire, and one in which it does not', ({ where }) => {
+  const { tests } = parse(readFileSync(ruleTests, 'utf8')) as {
+    tests: { alert_rule_test: { alertname: string; exp_alerts: unknown[] }[] }[];
+  };
+  const its = tests.flatMap(({ alert_rule_test: of }) => of.filter(({ alertname }) => alertname === where));
+  expect(its.filter(({ exp_alerts: fired }) => fired.length > 0)).not.toEqual([]);
+  expect(its.filter(({ exp_alerts: fired }) => fired.length === 0)).not.toEqual([]);
+});
+
+const hasPromtool = spawnSync('promtool', ['--version']).status === 0;
+const promtool = hasPromtool ? test : test.skip;
+const note = hasPromtool ? '' : ' (skipped: no promtool here; apt-get install prometheus)';
+
+promtool(`every alert fires when its cause is there, and not before${note}`, () => {
+  const dir = mkdtempSync(path.join(tmpdir(), 'shop-alerts-'));
+  try {
+    writeFileSync(path.join(dir, 'rules.yml'), stringify({ groups: readRuleGroups() }));
+    writeFileSync(path.join(dir, 'tests.yml'), readFileSync(ruleTests));
+    const { status, stdout, stderr } = spawnSync('promtool', ['test', 'rules', path.join(dir, 'tests.yml')], {
+      encoding: 'utf8',
+    });
+    expect({ status, output: status === 0 ? '' : stdout + stderr }).toEqual({ status: 0, output: '' });
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+});
+
+/** Relabels as Prometheus does, as far as the PodMonitors need it: the labels of a target, or nothing if it is dropped. */
+function relabel(
+  configs: Record<string, unknown>[],
+  given: Record<string, string>,
+): Record<string, string> | undefined {
+  const labels = { ...given };
+  for (const config of configs) {
+    const {
+      source_labels: from = [],
+      regex = '(.*)',
+      action = 'replace',
+    } = config as Record<string, string> & {
+      source_labels?: string[];
+    };
+    const { target_label: to = '', replacement = '$1' } = config as Record<string, string>;
+    const value = from.map((name) => labels[name] ?? '').join(';');
+    const matched = new RegExp(`^(?:${regex})$`).exec(value);
+    if (action === 'keep' && !matched) return undefined;
+    if (action === 'drop' && matched) return undefined;
+    if (action === 'replace' && matched) {
+      labels[to] = replacement.replaceAll(/\$\{?(\d)\}?/g, (_, group: string) => matched[Number(group)] ?? '');
+    }
+  }
+  return labels;
+}
+
+// what Kubernetes tells of the ports of a pod that Knative has made; the queue-proxy declares the others
+const ports = {
+  'user-port': 8080,
+  'http-autometric': 9090,
+  'http-usermetric': 9091,
+  'queue-port': 8012,
+  'https-port': 8112,
+};
+
+test.each([
+  { name: 'storefront', address: '10.1.2.3:9464' },
+  { name: 'charge-account', address: '10.1.2.3:8080' },
+])('an instance of $name is one target, and its metrics are at $address', ({ name, address }) => {
+  const found = readPodMonitors().flatMap((monitor) =>
+    scrapeConfigsOf(monitor, '').flatMap(({ relabel_configs: configs }) =>
+      Object.entries(ports).flatMap(([port, number]) => {
+        const target = relabel(configs, {
+          __address__: `10.1.2.3:${number}`,
+          __meta_kubernetes_pod_phase: 'Running',
+          __meta_kubernetes_pod_container_port_name: port,
+          __meta_kubernetes_pod_label_serving_knative_dev_service: name,
+          __meta_kubernetes_pod_labelpresent_serving_knative_dev_service: 'true',
+        });
+        return target ? [target['__address__']] : [];
+      }),
+    ),
+  );
+  expect(found).toEqual([address]);
+});
+
+test('the port of the storefront’s metrics is the one that its service is given', () => {
+  const { run } = parse(readFileSync('functions/storefront/func.yaml', 'utf8')) as {
+    run: { envs: { name: string; value: string }[] };
+  };
+  expect(run.envs).toContainEqual({ name: 'METRICS_PORT', value: '9464' });
 });

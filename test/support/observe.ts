@@ -1,15 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { parser } from '@prometheus-io/lezer-promql';
-import { parse } from 'yaml';
+import { inNamespace, readRuleGroups } from '../cluster/observe-config.ts';
+
+/** Unit tests of the alerts, for promtool. */
+export const ruleTests = 'knative/observe/alerts.test.yml';
 
 /** A question to Prometheus, and where it stands. */
 export interface Query {
   where: string;
   expr: string;
-}
-
-interface PrometheusRule {
-  spec: { groups: { rules: { alert: string; expr: string }[] }[] };
 }
 
 interface Dashboard {
@@ -18,17 +17,20 @@ interface Dashboard {
 
 /** The alerts. */
 export function readRules(): Query[] {
-  const { spec } = parse(readFileSync('knative/observe/alerts.yaml', 'utf8')) as PrometheusRule;
-  return spec.groups.flatMap(({ rules }) => rules.map(({ alert, expr }) => ({ where: alert, expr })));
+  return readRuleGroups().flatMap(({ rules }) => rules.map(({ alert, expr }) => ({ where: alert, expr })));
 }
 
-/** What the panels of the dashboard ask. Grafana puts its interval in. */
-export function readDashboard(): Query[] {
-  const { panels } = JSON.parse(readFileSync('knative/observe/dashboard.json', 'utf8')) as Dashboard;
+/** What the panels of the dashboard ask, of a shop in this namespace. Grafana puts its interval in. */
+export function readDashboard(namespace = 'shop'): Query[] {
+  const text = readFileSync('knative/observe/dashboard.json', 'utf8');
+  const { panels } = JSON.parse(inNamespace(text, namespace)) as Dashboard;
   return panels.flatMap(({ title, targets }) =>
     targets.map(({ expr }) => ({ where: title, expr: expr.replaceAll('$__rate_interval', '1m') })),
   );
 }
+
+/** Whether Knative's parts or the kubelet have this metric, not the shop. */
+export const isOfTheCluster = (name: string): boolean => /^(kn|kubelet)_/.test(name);
 
 /** The metrics that a query names. Throws where it is not PromQL. */
 export function namedIn(expr: string): string[] {
