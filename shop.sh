@@ -15,6 +15,7 @@ usage() {
                      a step that was stopped is made again by the same command
 ./shop.sh faults     what only a cluster shows: tells addresses apart, scales, loses no order when pods are deleted by
                      force; not where customers are
+./shop.sh alerts     causes what the alerts report, and looks whether each fires (needs Prometheus); not where customers are
 ./shop.sh status     shows what runs
 ./shop.sh doctor     says what is missing on this machine and what the cluster has
 ./shop.sh stop       removes what start made, and nothing else
@@ -102,7 +103,7 @@ main() {
       need_tools
       do_start
       ;;
-    test | open | verify | rollback | keys | faults | status | stop)
+    test | open | verify | rollback | keys | faults | alerts | status | stop)
       need_tools
       choose_context
       "do_$command"
@@ -154,7 +155,7 @@ installed_here() { kubectl get namespace "$namespace" -o 'jsonpath={.metadata.la
 # Behind a proxy kubectl and func still have to reach the cluster itself.
 spare_proxy() {
   [ -n "${HTTP_PROXY:-}${HTTPS_PROXY:-}${http_proxy:-}${https_proxy:-}" ] || return 0
-  export NO_PROXY="${NO_PROXY:+$NO_PROXY,}localhost,127.0.0.1,10.96.0.0/12,192.168.39.0/24,192.168.49.0/24,192.168.59.0/24"
+  export NO_PROXY="${NO_PROXY:+$NO_PROXY,}localhost,127.0.0.1,10.96.0.0/12,192.168.0.0/16"
   export no_proxy=$NO_PROXY
 }
 
@@ -181,10 +182,10 @@ choose_context() {
   else die "The shop runs neither in Minikube's profile $profile nor on the current cluster: ./shop.sh start comes first."; fi
 }
 
-# a profile whose start has failed is listed as invalid, and is none yet
+# a profile whose start has failed may be listed as valid, but kubectl does not know it yet
 on_minikube() {
-  has minikube || return 1
-  minikube profile list -o json 2>/dev/null | json "(it.valid ?? []).some((one) => one.Name === '$profile')" 2>/dev/null | grep -q true
+  has minikube && kubectl config get-contexts "$profile" >/dev/null 2>&1 || return 1
+  minikube profile list -l -o json 2>/dev/null | json "(it.valid ?? []).some((one) => one.Name === '$profile')" 2>/dev/null | grep -q true
 }
 
 do_doctor() {
@@ -234,11 +235,10 @@ say_knative() {
   say "default broker: $(config knative-eventing config-br-defaults default-br-config | sed -n 's/.*brokerClass: *//p' | head -n 1)"
   if has_https; then say "HTTPS: Knative gets certificates for $domain, and leads whoever comes in clear there"
   else say "HTTPS: none from Knative (external-domain-tls is off), so passwords travel in clear: fine on this machine; for anybody else install cert-manager and switch it on, or end TLS in front of the gateway"; fi
-  case $(config knative-eventing config-features authentication-oidc | tr '[:upper:]' '[:lower:]') in
-    enabled) say "senders of events: have to show who they are (knative/components/event-policy says who may)" ;;
-    *) say "senders of events: anybody on the cluster (authentication-oidc is off); events that the shop did not sign are parked" ;;
-  esac
+  if knows_senders; then say "senders of events: have to show who they are; knative/event-policy admits the shop alone"
+  else say "senders of events: anybody on the cluster (authentication-oidc is off); events that the shop did not sign are parked"; fi
 }
+knows_senders() { [ "$(config knative-eventing config-features authentication-oidc | tr '[:upper:]' '[:lower:]')" = enabled ]; }
 release() { kubectl get namespace "$1" -o 'jsonpath={.metadata.labels.app\.kubernetes\.io/version}' 2>/dev/null; }
 config() { kubectl -n "$1" get configmap "$2" -o "jsonpath={.data.$3}" 2>/dev/null; }
 
@@ -278,7 +278,8 @@ do_start() {
   say "Broker, Triggers, domain and ping"
   # a broker's class is chosen when it is created
   [ "$overlay" != scale ] || in_shop apply -f knative/overlays/scale/broker.yaml >/dev/null
-  install "$mail" "overlays/$overlay" ../broker entry
+  if knows_senders; then install "$mail" "overlays/$overlay" ../broker entry event-types event-policy
+  else install "$mail" "overlays/$overlay" ../broker entry event-types; fi
   wait_for "the address of the Broker" wait sinkbinding --all --for=condition=Ready --timeout=120s
   deploy "$image" yes
   wait_for "the functions" wait ksvc --all --for=condition=Ready --timeout=180s
@@ -288,7 +289,7 @@ do_start() {
 }
 
 start_minikube() {
-  if [ "$(minikube status -p $profile -f '{{.APIServer}}' 2>/dev/null || true)" = Running ]; then return; fi
+  if minikube status -p $profile >/dev/null 2>&1; then return; fi
   local cpus memory
   cpus=$(minikube_setting cpus "${MINIKUBE_CPUS:-}" 4)
   memory=$(minikube_setting memory "${MINIKUBE_MEMORY:-}" 6144)
@@ -305,13 +306,26 @@ minikube_setting() { # NAME ENVIRONMENT WANTED
     echo "$set"
     return
   fi
-  # with its containers in a virtual machine, what Docker has counts
-  if [ "$1" = cpus ]; then there=$(docker info -f '{{.NCPU}}' 2>/dev/null || node -p 'os.cpus().length')
-  else there=$(($(docker info -f '{{.MemTotal}}' 2>/dev/null || node -p 'os.totalmem()') / 1048576)); fi
+  if [ "$1" = cpus ]; then there=$(machine_has NCPU CPUs 'os.cpus().length')
+  else there=$(($(machine_has MemTotal MemTotal 'os.totalmem() - 2 ** 30') / 1048576)); fi
   [ "$there" -ge 1 ] 2>/dev/null || there=$3
   if [ "$1" = cpus ] && [ "$there" -lt 2 ]; then die "Minikube needs 2 CPUs, and there is $there."; fi
   if [ "$1" = memory ] && [ "$there" -lt 3500 ]; then die "The shop on Minikube needs 3.5 GB of memory, and there are $there MB. With Docker Desktop: Settings, Resources."; fi
   if [ "$there" -lt "$3" ]; then echo "$there"; else echo "$3"; fi
+}
+
+# With its containers in a virtual machine, what Docker or Podman has counts. Docker's client prints 0 where it reaches no
+# daemon. A virtual machine of Minikube's own leaves 1 GB to this one.
+machine_has() { # OF-DOCKER OF-PODMAN EXPRESSION
+  local there
+  for there in "$(docker info -f "{{.$1}}" 2>/dev/null)" "$(podman info -f "{{.Host.$2}}" 2>/dev/null)" "$(node -p "$3")"; do
+    case $there in '' | 0 | *[!0-9]*) ;; *)
+      echo "$there"
+      return
+      ;;
+    esac
+  done
+  echo 0
 }
 
 install_knative() {
@@ -439,17 +453,24 @@ image_of() { # NAME FOLDER: prints the reference
 # Into the node itself, by a name that Knative does not look up in a registry (registries-skipping-tag-resolving): works
 # with every driver, without a container engine here and without a registry.
 image_in_minikube() { # NAME HASH: prints the reference
-  local name=$1 reference=dev.local/$1:$2 setting
+  local name=$1 reference=dev.local/$1:$2 setting argument=build-arg=
   if ! minikube -p $profile image ls 2>/dev/null | grep -q "$reference"; then
     say "building the image $name in Minikube (the first time some minutes)" >&2
     set --
-    for setting in HTTP_PROXY HTTPS_PROXY NO_PROXY; do
-      [ -z "${!setting:-}" ] || set -- "$@" --build-opt="build-arg=$setting=${!setting}"
+    # Docker and Podman in the node take --build-arg, BuildKit beside containerd takes --opt
+    [ "$(of_profile KubernetesConfig.ContainerRuntime)" != containerd ] || argument=opt=build-arg:
+    for setting in HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy; do
+      # one on this machine is none inside
+      case ${!setting:-} in '' | *://localhost* | *://127.*) ;; *) set -- "$@" --build-opt="$argument$setting=${!setting}" ;; esac
     done
-    minikube -p $profile image build "$@" -t "$reference" "$dir/image-$name" >&2 || return
+    TMPDIR=$dir minikube -p $profile image build "$@" -t "$reference" "$dir/image-$name" >&2 || return
     minikube -p $profile image ls 2>/dev/null | grep -q "$reference" || die "The image was not built; see above."
   fi
   echo "$reference"
+}
+
+of_profile() { # PATH: what the profile's configuration says there
+  minikube profile list -l -o json 2>/dev/null | json "it.valid.find((one) => one.Name === '$profile')?.Config.$1 ?? ''" 2>/dev/null
 }
 
 build() { # NAME FOLDER: builds, pushes, prints the reference by digest
@@ -478,7 +499,7 @@ build() { # NAME FOLDER: builds, pushes, prints the reference by digest
 install() { # MAIL-IMAGE FOLDER…
   local mail=$1 folder
   shift
-  cp knative/overlays/namespace.yaml "$dir/"
+  cp knative/overlays/gitops/namespace.yaml "$dir/"
   {
     printf 'apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nnamespace: %s\n' "$namespace"
     printf 'labels:\n  - pairs: { app.kubernetes.io/managed-by: shop.sh }\nresources:\n'
@@ -536,7 +557,7 @@ migrate() { # IMAGE: runs once for an image and an administrator
   [ "$ran" != "$1 $admin 1" ] || return 0
   say "migrations and administrator"
   in_shop delete job migrate --ignore-not-found >/dev/null
-  sed -e "s|image: shop$|image: $1|" -e "s|^  namespace: shop$|  namespace: $namespace|" knative/migrate.yaml | kubectl apply -f - >/dev/null
+  sed -e "s|image: shop$|image: $1|" -e "s|^  namespace: shop$|  namespace: $namespace|" knative/migrate/job.yaml | kubectl apply -f - >/dev/null
   wait_for "the migrations" wait job/migrate --for=condition=Complete --timeout=180s
   in_shop annotate job migrate "shop/admin=$admin" --overwrite >/dev/null
 }
@@ -675,6 +696,7 @@ run_inside() { # MAILS? NPM-COMMAND…
 do_verify() { run_inside '' verify; }
 do_test() { run_inside mails newman; }
 do_faults() { run_inside '' test:cluster; }
+do_alerts() { run_inside '' test:alerts; }
 
 # Browsers resolve every name below "localhost" to this machine, so no hosts file is to be edited.
 do_open() {
@@ -745,6 +767,8 @@ do_stop() {
   if [ -z "$existing" ]; then
     has minikube && minikube profile list -o json 2>/dev/null | grep -q "\"Name\":\"$profile\"" ||
       die "There is no shop to stop: neither in Minikube's profile $profile nor on the current cluster."
+    # without its engine Minikube forgets the profile, says so, and leaves container and volume
+    case $(of_profile Driver) in docker) docker version -f '{{.Server.Version}}' >/dev/null 2>&1 || die "Docker does not answer: start it first." ;; esac
     say "removing Minikube's profile $profile"
     minikube delete -p $profile
     return
@@ -755,8 +779,13 @@ do_stop() {
   fi
   installed_here || die "The namespace $namespace does not carry the label of ./shop.sh start ($label): it is left alone."
   say "removing the shop, its data with it"
-  kubectl delete clusterdomainclaim -l "$label" --wait=false --ignore-not-found >/dev/null
-  if [ -n "$(kubectl -n knative-serving get configmap config-kourier -l "$label" -o name 2>/dev/null)" ]; then
+  local claim
+  for claim in $(kubectl get clusterdomainclaim -l "$label" -o 'jsonpath={range .items[*]}{.metadata.name}={.spec.namespace} {end}'); do
+    [ "${claim#*=}" != "$namespace" ] || kubectl delete clusterdomainclaim "${claim%=*}" --wait=false --ignore-not-found >/dev/null
+  done
+  # unless another shop is there
+  if [ -n "$(kubectl -n knative-serving get configmap config-kourier -l "$label" -o name 2>/dev/null)" ] &&
+    [ "$(kubectl get namespace -l "$label" -o name)" = "namespace/$namespace" ]; then
     kubectl -n knative-serving patch configmap/config-kourier --type json \
       -p '[{"op":"remove","path":"/data/use-remote-address"},{"op":"remove","path":"/metadata/labels/app.kubernetes.io~1managed-by"}]' >/dev/null || true
   fi

@@ -1,6 +1,6 @@
 // Brings the database of the settings to the newest schema and makes sure that the functions' roles and the
 // administrator can log in.
-// `knative/base/migrate.yaml` runs it before the functions of a new image are deployed.
+// `knative/migrate/job.yaml` runs it before the functions of a new image are deployed.
 import { z } from 'zod';
 import { ensureAdmin } from '#database/admin.ts';
 import { migrate } from '#database/migrate.ts';

@@ -133,8 +133,7 @@ function minikube(): void {
     .slice(0, 2)
     .join(' ');
   if (what.startsWith('status')) {
-    if (cluster.minikube === 'running') says('Running');
-    else status = 7;
+    if (cluster.minikube !== 'running') status = 85;
   } else if (what === 'profile list') {
     const one = [{ Name: 'shop' }];
     const { minikube: state } = cluster;
@@ -186,12 +185,15 @@ function kubectl(): void {
   const [verb = '', what = ''] = rest;
   if (verb === 'config') {
     if (what === 'current-context') says('somebody-elses\n');
+    if (what === 'get-contexts' && cluster.minikube !== 'running') fails('error: context not found');
     // the context alone stands for the file
     if (what === 'view') says(`${after('--context')}\n`);
   } else if (verb === 'version') says('Client Version: v1.34.0\n');
   else if (verb === 'port-forward') {
     says('Forwarding from 127.0.0.1:4711 -> 8080\n');
     stays = true;
+  } else if (what === 'quota') {
+    if (verb === 'get') fails('NotFound');
   } else if (verb === 'apply' || verb === 'replace' || (verb === 'create' && !rest.includes('--dry-run=client')))
     apply();
   else if (verb === 'create')

@@ -1,0 +1,134 @@
+// npm run manifests: writes what is derived from other files, for `kubectl apply -k`: a Knative service for each func.yaml
+// (knative/services), as `func deploy` makes it, and an EventType for each event of events/ (knative/event-types).
+// With --check it writes nothing and ends with 1 if a file is not what it would write.
+import { globSync, readFileSync, writeFileSync } from 'node:fs';
+import { parse, stringify } from 'yaml';
+import { functionNames } from '#local/functions.ts';
+import type { EventContract } from '#platform/event.ts';
+
+interface FuncYaml {
+  name: string;
+  run: { envs: { name: string; value: string }[] };
+  deploy: {
+    labels?: { key: string; value: string }[];
+    healthEndpoints: { liveness: string; readiness: string };
+    options: {
+      scale: { min: number; max: number; metric: string; target: number; utilization?: number };
+      resources: {
+        requests: { cpu: string; memory: string };
+        limits: { cpu: string; memory: string; concurrency: number };
+      };
+    };
+  };
+}
+
+const note = '# Made by `npm run manifests`; do not edit.\n';
+
+/** The Knative service that `func deploy` makes of a func.yaml: func 0.50, pkg/deployers/knative. */
+function serviceOf(name: string) {
+  const { run, deploy } = parse(readFileSync(`functions/${name}/func.yaml`, 'utf8')) as FuncYaml;
+  const { scale, resources } = deploy.options;
+  const { concurrency, ...limits } = resources.limits;
+  const labels = {
+    'boson.dev/function': 'true',
+    'function.knative.dev/name': name,
+    'function.knative.dev/runtime': 'node',
+    ...Object.fromEntries((deploy.labels ?? []).map(({ key, value }) => [key, value])),
+  };
+  const deployer = { 'function.knative.dev/deployer': 'knative' };
+  const probe = (path: string) => ({ httpGet: { path, port: 8080 } });
+  return {
+    apiVersion: 'serving.knative.dev/v1',
+    kind: 'Service',
+    metadata: { name, namespace: 'shop', labels, annotations: deployer },
+    spec: {
+      template: {
+        metadata: {
+          labels,
+          annotations: {
+            ...deployer,
+            'autoscaling.knative.dev/min-scale': String(scale.min),
+            'autoscaling.knative.dev/max-scale': String(scale.max),
+            'autoscaling.knative.dev/metric': scale.metric,
+            'autoscaling.knative.dev/target': scale.target.toFixed(6),
+            ...(scale.utilization && {
+              'autoscaling.knative.dev/target-utilization-percentage': scale.utilization.toFixed(6),
+            }),
+          },
+        },
+        spec: {
+          containerConcurrency: concurrency,
+          containers: [
+            {
+              name: 'user-container',
+              image: 'shop',
+              env: [...run.envs.map(variable), { name: 'ADDRESS', value: '0.0.0.0' }],
+              livenessProbe: probe(deploy.healthEndpoints.liveness),
+              readinessProbe: probe(deploy.healthEndpoints.readiness),
+              resources: { requests: resources.requests, limits },
+              securityContext: {
+                allowPrivilegeEscalation: false,
+                capabilities: { drop: ['ALL'] },
+                runAsNonRoot: true,
+                seccompProfile: { type: 'RuntimeDefault' },
+              },
+            },
+          ],
+        },
+      },
+    },
+  };
+}
+
+/** `{{ secret:name:key }}` and `{{ configMap:name:key }}` as Kubernetes says it; any other value as it is. */
+function variable({ name, value }: { name: string; value: string }) {
+  const [, kind, object, key] = /^\{\{ (secret|configMap):([\w-]+):([\w-]+) \}\}$/.exec(value) ?? [];
+  if (!kind) return { name, value };
+  return { name, valueFrom: { [`${kind}KeyRef`]: { name: object, key } } };
+}
+
+function eventTypeOf({ type, source, summary }: EventContract) {
+  const attribute = (name: string, value?: string) => ({ name, required: true, ...(value && { value }) });
+  return {
+    apiVersion: 'eventing.knative.dev/v1beta3',
+    kind: 'EventType',
+    metadata: { name: type.replaceAll('_', '-'), namespace: 'shop' },
+    spec: {
+      reference: { apiVersion: 'eventing.knative.dev/v1', kind: 'Broker', name: 'default' },
+      description: `${summary} The schema of its data: /asyncapi.json of the shop.`,
+      attributes: [
+        attribute('specversion', '1.0'),
+        attribute('type', type),
+        attribute('source', source),
+        ...['id', 'subject', 'time', 'correlationid', 'causationid', 'partitionkey', 'signature'].map((name) =>
+          attribute(name),
+        ),
+      ],
+    },
+  };
+}
+
+async function contracts(): Promise<EventContract[]> {
+  const modules = await Promise.all(
+    globSync('events/*.ts')
+      .toSorted()
+      .map((file) => import(`../${file}`) as Promise<Record<string, EventContract>>),
+  );
+  return modules.flatMap((module) => Object.values(module)).filter((one) => 'producer' in one);
+}
+
+const documents = (all: object[]) =>
+  note +
+  all.map((one) => stringify(one, { lineWidth: 0, singleQuote: true, aliasDuplicateObjects: false })).join('---\n');
+const made = {
+  'knative/services/services.yaml': documents(functionNames.map(serviceOf)),
+  'knative/event-types/event-types.yaml': documents((await contracts()).map(eventTypeOf)),
+};
+const isCheck = process.argv.includes('--check');
+for (const [file, text] of Object.entries(made)) {
+  if (!isCheck) writeFileSync(file, text);
+  else if (readFileSync(file, 'utf8') !== text) {
+    process.stderr.write(`${file} is not what it is made from: npm run manifests\n`);
+    process.exitCode = 1;
+  }
+}
