@@ -9,6 +9,7 @@ COPY package.json package-lock.json .npmrc ./
 # the base image has its own Node; the one from npm is for machines without
 RUN npm ci --omit=dev --no-audit --no-fund && rm -rf node_modules/node-linux-* node_modules/.bin/node
 COPY start.ts ./
+COPY local/preload.cjs local/preload.cjs
 COPY api api
 COPY events events
 COPY broker broker

@@ -10,6 +10,7 @@ usage() {
 ./shop.sh test       runs the Postman story through Kourier
 ./shop.sh open       opens the page of the shop in the browser, until Ctrl-C
 ./shop.sh verify     asks the shop whether all that it has stored fits together
+./shop.sh deploy NAME  builds the image and deploys one function (kn func deploy)
 ./shop.sh rollback   puts every function back to the version before; the database keeps its schema
 ./shop.sh keys STEP  a step in the rotation of the keys of events and tokens: accept, sign, retire (docs/operations.md);
                      a step that was stopped is made again by the same command
@@ -87,6 +88,11 @@ main() {
     step=${1:-}
     case $step in accept | sign | retire) shift ;; *) die "Which step? ./shop.sh keys accept | sign | retire" ;; esac
   fi
+  if [ "$command" = deploy ]; then
+    step=${1:-}
+    [ -n "$step" ] && [ -e "functions/$step/func.yaml" ] || die "Which function? $(cd functions && echo */ | tr -d /)"
+    shift
+  fi
   for argument in "$@"; do
     case $argument in
       --existing) existing=yes ;;
@@ -103,7 +109,7 @@ main() {
       need_tools
       do_start
       ;;
-    test | open | verify | rollback | keys | faults | alerts | status | stop)
+    test | open | verify | deploy | rollback | keys | faults | alerts | status | stop)
       need_tools
       choose_context
       "do_$command"
@@ -741,6 +747,20 @@ do_keys() {
   done
   wait_for "the functions" wait ksvc --all --for=condition=Ready --timeout=300s
   say "Every function has the keys as they are now."
+}
+
+do_deploy() {
+  need_shop
+  local image
+  image=$(image_of shop .)
+  migrate "$image"
+  say "deploying $step from $image"
+  deploy_one "$step" "$image" by-hand || {
+    cat "$dir/$step.log" >&2
+    explain "$namespace"
+    die "Not deployed: $step."
+  }
+  say "$step runs. ./shop.sh rollback puts the version before back."
 }
 
 # What each function ran before its present image is made its newest revision. Migrations only add, so the version before

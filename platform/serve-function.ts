@@ -23,7 +23,8 @@ const { PORT, HOST, REUSE_PORT } = settings({
 /** Serves one function: the storefront under Express, every other one under Knative's function runtime. */
 export async function serveFunction(name: string): Promise<void> {
   if (!/^[a-z-]+$/.test(name) || !existsSync(new URL(`../functions/${name}/index.ts`, import.meta.url))) {
-    process.stderr.write(`There is no function "${name}" (K_SERVICE).\n`);
+    const hint = 'This image serves one function a service, by its name: ./shop.sh start deploys all of them.';
+    process.stderr.write(`There is no function "${name}" (K_SERVICE). ${hint}\n`);
     process.exit(1);
   }
   // a local shop's child ends with it

@@ -255,7 +255,7 @@ describe('the image', () => {
     expect(inside).toContain('functions/charge-account/index.ts');
     const unexpected = inside.filter(
       (file) =>
-        !/^(package(-lock)?\.json|\.npmrc|start\.ts|(events|platform|broker|api)\/[\w./-]+|database\/[\w/-]+\.(ts|sql)|database\/migrations\/[\w-]+\.js|functions\/[\w-]+\/([\w-]+\.ts|func\.yaml|public\/[\w-]+\.css)|functions\/storefront\/page\/[\w-]+\.(html|css|js|svg))$/.test(
+        !/^(package(-lock)?\.json|\.npmrc|start\.ts|local\/preload\.cjs|(events|platform|broker|api)\/[\w./-]+|database\/[\w/-]+\.(ts|sql)|database\/migrations\/[\w-]+\.js|functions\/[\w-]+\/([\w-]+\.ts|func\.yaml|public\/[\w-]+\.css)|functions\/storefront\/page\/[\w-]+\.(html|css|js|svg))$/.test(
           file,
         ),
     );
