@@ -35,7 +35,7 @@ Settings (environment):
   POSTGRES_IMAGE   docker.io/library/postgres:18 (16 to 18)
   MAIL_IMAGE       docker.io/maildev/maildev:3.0.0; "build" makes one from the npm package (knative/mail-catcher)
   OVERLAY          the folder in knative/overlays: minikube, existing (with --existing) or scale
-  PROXY_HOPS       proxies that add to X-Forwarded-For after the one that was called: 2 behind Kourier (docs/operations.md)
+  PROXY_HOPS       proxies that a request passes: 3 behind Kourier, its own and Knative's (docs/operations.md)
   POSTGRES_STORAGE 8Gi: the size of the volume, taken at the first start
   INGRESS          the gateway's service, namespace/name: kourier-system/kourier
   ADMIN_EMAIL, ADMIN_PASSWORD   the administrator; set at a later start, they replace the one from before
@@ -526,7 +526,7 @@ relative_to_dir() { node -p 'path.relative(process.argv[1], fs.realpathSync(proc
 # Behind Kourier a request for the domain passes the gateway twice, and it adds who connects only if it is told to.
 proxy_hops() {
   if [ -n "${PROXY_HOPS:-}" ]; then echo "$PROXY_HOPS"
-  elif [ "$(config knative-serving config-kourier use-remote-address)" = true ]; then echo 2
+  elif [ "$(config knative-serving config-kourier use-remote-address)" = true ]; then echo 3
   else echo 0; fi
 }
 

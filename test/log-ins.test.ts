@@ -19,7 +19,7 @@ const customers = ['ann@example.com', 'bob@example.com', 'eve@example.com'];
 let server: HttpServer;
 let url: string;
 beforeAll(async () => {
-  process.env['PROXY_HOPS'] = '1';
+  process.env['PROXY_HOPS'] = '2';
   const { createStorefront } = await import('#functions/storefront/index.ts');
   const handles: Record<string, RequestHandle> = {
     'log-in': (await import('#functions/log-in/index.ts')).handle,

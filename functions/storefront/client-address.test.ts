@@ -5,7 +5,7 @@ import type { Request } from 'express';
 // the way inside (10.244.0.1); Knative's proxy beside the function adds the gateway, the activator (10.244.0.17) too if it
 // is on the way.
 
-process.env['PROXY_HOPS'] = '2';
+process.env['PROXY_HOPS'] = '3';
 const { clientAddress } = await import('./client-address.ts');
 
 const addressOf = (forwarded: string | undefined, more: Record<string, string> = {}) =>

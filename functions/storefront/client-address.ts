@@ -11,10 +11,11 @@ const gateways = new Map<string, number>();
 const rememberedMs = 600_000;
 
 /**
- * The IP address that a request comes from, however many addresses the caller has written before it. The last ones are
- * of our own proxies: behind Kourier a request for the shop's domain passes the gateway, the gateway again (a
- * DomainMapping leads to the service inside), and Knative's activator while there are few instances for much load. The
- * activator names itself, but so may a caller: nobody is the activator where a gateway stands.
+ * The IP address that a request comes from, however many addresses the caller has written before it: each proxy of ours
+ * adds the address that has called it. Behind Kourier a request for the shop's domain passes the gateway, the gateway
+ * again (a DomainMapping leads to the service inside), Knative's activator while there are few instances for much load,
+ * and Knative's proxy beside the function. The activator names itself, but so may a caller: nobody is the activator where
+ * a gateway stands.
  */
 export function clientAddress({ headers, socket }: Request): string {
   const connected = socket.remoteAddress ?? '';
@@ -22,7 +23,7 @@ export function clientAddress({ headers, socket }: Request): string {
   const chain = String(headers['x-forwarded-for'] ?? '')
     .split(',')
     .map((address) => address.trim());
-  const address = chain.at(-1 - PROXY_HOPS - (isActivated(headers, chain) ? 1 : 0)) ?? '';
+  const address = chain.at(-PROXY_HOPS - (isActivated(headers, chain) ? 1 : 0)) ?? '';
   return isIP(address) === 0 ? connected : address;
 }
 
@@ -31,7 +32,7 @@ function isActivated(headers: IncomingHttpHeaders, chain: string[]): boolean {
   const now = performance.now();
   if (headers['k-proxy-request'] === undefined) {
     // the activator is not on the way, so the gateway itself has called
-    if (chain.length > PROXY_HOPS) gateways.set(next, now);
+    if (chain.length >= PROXY_HOPS) gateways.set(next, now);
     if (gateways.size > 100) gateways.clear();
     return false;
   }

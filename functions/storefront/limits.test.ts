@@ -19,7 +19,7 @@ beforeAll(async () => {
     RATE_LIMIT_REGISTRATIONS: '1',
     RATE_LIMIT_FAILED_LOGINS: '2',
     RATE_LIMIT_FAILED_LOGINS_PER_ADDRESS: '3',
-    PROXY_HOPS: '2',
+    PROXY_HOPS: '3',
   });
   const { createStorefront } = await import('./index.ts');
   door = await serveHttp(createStorefront(), { port: 0, host: '127.0.0.1' });

@@ -20,8 +20,8 @@ export const storefrontSettings = settings({
   /** Signs cursors, so that only what the shop has handed out is looked up: 32 bytes or more in base64url. */
   CURSOR_KEY: z.string().regex(/^[\w-]{43,}$/, 'must be 32 bytes or more in base64url'),
   /**
-   * How many proxies of ours add to `X-Forwarded-For` after the one that was called: what stands before them is the
-   * caller's address, and whatever is further left was forged. 0: whoever connects is the caller.
+   * How many proxies of ours a request passes, each of which adds to `X-Forwarded-For` who has called it; 0: whoever
+   * connects is the caller. What a caller has written there itself stands further left and is not looked at.
    */
   PROXY_HOPS: wholeNumber(0, 10).default(0),
 });

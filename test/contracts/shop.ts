@@ -26,7 +26,7 @@ const stops: (() => Promise<unknown>)[] = [];
 export function useShop({ limit }: { limit?: number } = {}): void {
   if (limit !== undefined) process.env['RATE_LIMIT_REQUESTS'] = String(limit);
   // each request comes from an address of its own, unless it says otherwise
-  process.env['PROXY_HOPS'] = '1';
+  process.env['PROXY_HOPS'] = '2';
   // before the database goes
   afterAll(async () => {
     for (const stop of stops.splice(0)) await stop();
