@@ -36,7 +36,8 @@ Settings (environment):
   MAIL_IMAGE       docker.io/maildev/maildev:3.0.0; "build" makes one from the npm package (knative/mail-catcher)
   OVERLAY          the folder in knative/overlays: minikube, existing (with --existing) or scale
   PROXY_HOPS       proxies that a request passes: 3 behind Kourier, its own and Knative's (docs/operations.md)
-  POSTGRES_STORAGE 8Gi: the size of the volume, taken at the first start
+  POSTGRES_STORAGE, POSTGRES_ACCESS   8Gi and ReadWriteOnce: the volume, as it is made at the first start; ReadWriteOncePod
+                   where the storage can
   INGRESS          the gateway's service, namespace/name: kourier-system/kourier
   ADMIN_EMAIL, ADMIN_PASSWORD   the administrator; set at a later start, they replace the one from before
   SMTP_URL, DATABASE_URL        taken over at the first start
@@ -251,7 +252,7 @@ config() { kubectl -n "$1" get configmap "$2" -o "jsonpath={.data.$3}" 2>/dev/nu
 # --- start --------------------------------------------------------------------------------------------------------
 
 do_start() {
-  local began image mail='' overlay=${OVERLAY:-${existing:+existing}}
+  local began image mail='' broker=../broker overlay=${OVERLAY:-${existing:+existing}}
   began=$(now)
   overlay=${overlay:-minikube}
   [ -d "knative/overlays/$overlay" ] || die "There is no overlay $overlay."
@@ -283,9 +284,9 @@ do_start() {
   deploy "$image" no
   say "Broker, Triggers, domain and ping"
   # a broker's class is chosen when it is created
-  [ "$overlay" != scale ] || in_shop apply -f knative/overlays/scale/broker.yaml >/dev/null
-  if knows_senders; then install "$mail" "overlays/$overlay" ../broker entry event-types event-policy
-  else install "$mail" "overlays/$overlay" ../broker entry event-types; fi
+  [ "$overlay" != scale ] || broker=overlays/scale/broker
+  if knows_senders; then install "$mail" "overlays/$overlay" "$broker" entry event-types event-policy
+  else install "$mail" "overlays/$overlay" "$broker" entry event-types; fi
   wait_for "the address of the Broker" wait sinkbinding --all --for=condition=Ready --timeout=120s
   deploy "$image" yes
   wait_for "the functions" wait ksvc --all --for=condition=Ready --timeout=180s
@@ -543,12 +544,16 @@ replaced() { # NAME IMAGE: an entry of kustomize's images; an empty one keeps th
 
 sizes_and_domain() {
   # a claim keeps what it was made with; `kubectl edit pvc data-postgres-0` makes it larger where the storage can
-  local size kind
-  size=$(in_shop get statefulset postgres -o 'jsonpath={.spec.volumeClaimTemplates[0].spec.resources.requests.storage}' 2>/dev/null || true)
+  local size mode kind claim='{.spec.volumeClaimTemplates[0].spec'
+  size=$(in_shop get statefulset postgres -o "jsonpath=$claim.resources.requests.storage}" 2>/dev/null || true)
+  mode=$(in_shop get statefulset postgres -o "jsonpath=$claim.accessModes[0]}" 2>/dev/null || true)
   printf 'patches:\n  - target: { kind: ConfigMap, name: shop }\n    patch: >-\n      [{"op": "replace", "path": "/data/PROXY_HOPS", "value": "%s"}]\n' "$(proxy_hops)"
   ! has_https || printf '  - target: { kind: DomainMapping }\n    patch: >-\n      [{"op": "add", "path": "/metadata/annotations", "value": {"networking.knative.dev/http-protocol": "redirected"}}]\n'
   if [ -n "${size:-${POSTGRES_STORAGE:-}}" ]; then
     printf '  - target: { kind: StatefulSet, name: postgres }\n    patch: >-\n      [{"op": "replace", "path": "/spec/volumeClaimTemplates/0/spec/resources/requests/storage", "value": "%s"}]\n' "${size:-$POSTGRES_STORAGE}"
+  fi
+  if [ -n "${mode:-${POSTGRES_ACCESS:-}}" ]; then
+    printf '  - target: { kind: StatefulSet, name: postgres }\n    patch: >-\n      [{"op": "replace", "path": "/spec/volumeClaimTemplates/0/spec/accessModes/0", "value": "%s"}]\n' "${mode:-$POSTGRES_ACCESS}"
   fi
   for kind in DomainMapping ClusterDomainClaim; do
     printf '  - target: { kind: %s, name: arch.homework }\n    options: { allowNameChange: true }\n    patch: >-\n      [{"op": "replace", "path": "/metadata/name", "value": "%s"}]\n' $kind "$domain"
