@@ -145,8 +145,10 @@ missing_tools() {
   has kubectl || echo "  kubectl: $(how "$brew" 'brew install kubernetes-cli' https://kubernetes.io/docs/tasks)"
   has npm || echo "  Node 24: $(how "$brew" 'brew install node@24' https://nodejs.org)"
   if has npm && [ ! -e node_modules ]; then echo "  the packages of the shop: npm ci"; fi
-  has func || kn func version >/dev/null 2>&1 ||
-    echo "  func: $(how "$brew" 'brew install knative-extensions/kn-plugins/func' https://knative.dev/docs/functions/install-func)"
+  case ${command:-} in
+    start | deploy | doctor) has func || kn func version >/dev/null 2>&1 ||
+      echo "  func: $(how "$brew" 'brew install knative-extensions/kn-plugins/func' https://knative.dev/docs/functions/install-func)" ;;
+  esac
   [ -z "$existing" ] || return 0
   has minikube || {
     # a shop that was put on the current cluster is found again without being told

@@ -68,6 +68,7 @@ describe('a rotation', () => {
 const kubectl = `#!/usr/bin/env bash
 cd "$(dirname "$0")"
 case "$* " in
+  "config current-context "*) echo here ;;
   *" -o json "*)
     separator=
     printf '{"items":['
