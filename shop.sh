@@ -7,22 +7,22 @@ usage() {
   cat <<'X'
 ./shop.sh start      installs what is missing, builds the image, deploys every function, and waits until all is ready;
                      over a running shop: the upgrade to the version in this folder
-./shop.sh test       runs the Postman story through Kourier
+./shop.sh test       runs the Postman scenario through Kourier
 ./shop.sh open       opens the page of the shop in the browser, until Ctrl-C
 ./shop.sh verify     asks the shop whether all that it has stored fits together
 ./shop.sh deploy NAME  builds the image and deploys one function (kn func deploy)
-./shop.sh rollback   puts every function back to the version before; the database keeps its schema
+./shop.sh rollback [NAME]  puts every function, or this one, back to the version before; the database keeps its schema
 ./shop.sh keys STEP  a step in the rotation of the keys of events and tokens: accept, sign, retire (docs/operations.md);
                      a step that was stopped is made again by the same command
-./shop.sh faults     what only a cluster shows: tells addresses apart, scales, loses no order when pods are deleted by
+./shop.sh faults     what only a cluster shows: tells callers' addresses apart, scales, loses no order when pods are deleted by
                      force; not where customers are
-./shop.sh alerts     causes what the alerts report, and looks whether each fires (needs Prometheus); not where customers are
+./shop.sh alerts     causes what the alerts report, and checks that each fires (needs Prometheus); not where customers are
 ./shop.sh status     shows what runs
 ./shop.sh doctor     says what is missing on this machine and what the cluster has
 ./shop.sh stop       removes what start made, and nothing else
 
-On Minikube (profile "shop"), unless --existing says to take the current context of kubectl, where Knative with a
-network layer and a default broker has to be there.
+On Minikube (profile "shop"), unless --existing says to take the current context of kubectl. The cluster there must
+have Knative with a network layer and a default broker.
 
 Settings (environment):
   NAMESPACE        shop: the namespace on the cluster
@@ -53,7 +53,10 @@ kubernetes=v1.34.0
 knative=v1.23.0
 label=app.kubernetes.io/managed-by=shop.sh
 existing=
-dir=$(cd "$(mktemp -d)" && pwd -P)
+dir=$(mktemp -d) && dir=$(cd "$dir" && pwd -P) || {
+  echo "No temporary folder can be made: set TMPDIR to a folder that can be written." >&2
+  exit 1
+}
 trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
@@ -89,18 +92,20 @@ main() {
     step=${1:-}
     case $step in accept | sign | retire) shift ;; *) die "Which step? ./shop.sh keys accept | sign | retire" ;; esac
   fi
-  if [ "$command" = deploy ]; then
-    step=${1:-}
-    [ -n "$step" ] && [ -e "functions/$step/func.yaml" ] || die "Which function? $(cd functions && echo */ | tr -d /)"
-    shift
-  fi
+  case $command:${1:-} in
+    deploy:* | rollback:[a-z]*)
+      step=${1:-}
+      case $step in '' | *[!a-z-]*) step=/ ;; esac
+      [ -e "functions/$step/func.yaml" ] || die "Which function? $(cd functions && echo */ | tr -d /)"
+      shift
+      ;;
+  esac
+  case $namespace in '' | *[!a-z0-9-]* | -* | *-) die "NAMESPACE has to be a name of lower-case letters, digits and hyphens." ;; esac
+  case $domain in '' | *[!a-z0-9.-]* | .* | *. | *..*) die "DOMAIN has to be a domain name in lower case." ;; esac
   for argument in "$@"; do
     case $argument in
       --existing) existing=yes ;;
-      *)
-        usage >&2
-        die "Unknown: $argument"
-        ;;
+      *) die "Unknown: $argument. ./shop.sh --help lists the commands." ;;
     esac
   done
   case $command in
@@ -115,10 +120,11 @@ main() {
       choose_context
       "do_$command"
       ;;
-    *)
+    '')
       usage >&2
       exit 1
       ;;
+    *) die "Unknown: $command. ./shop.sh --help lists the commands." ;;
   esac
 }
 
@@ -153,13 +159,16 @@ missing_tools() {
   has minikube || {
     # a shop that was put on the current cluster is found again without being told
     [ "${command:-}" != start ] && has kubectl && installed_here && return
+    [ "${command:-}" = start ] || has minikube || echo "  (there is no shop in the namespace $namespace of the current cluster, and no Minikube)"
     echo "  minikube: $(how "$brew" 'brew install minikube' https://minikube.sigs.k8s.io/docs/start), or use the current cluster with --existing"
   }
 }
 
 how() { if [ -n "$1" ]; then echo "$2"; else echo "$3"; fi; } # MACOS? COMMAND PAGE
 
-installed_here() { kubectl get namespace "$namespace" -o 'jsonpath={.metadata.labels}' 2>/dev/null | grep -q shop.sh; }
+installed_here() {
+  [ "$(kubectl get namespace "$namespace" -o 'jsonpath={.metadata.labels.app\.kubernetes\.io/managed-by}' 2>/dev/null)" = "${label#*=}" ]
+}
 
 # Behind a proxy kubectl and func still have to reach the cluster itself.
 spare_proxy() {
@@ -176,16 +185,19 @@ use_context() { # CONTEXT
   export KUBECONFIG=$dir/kubeconfig
   spare_proxy
   say "context $1, namespace $namespace"
+  [ "$command" = doctor ] || kubectl get --raw=/readyz --request-timeout=10s >/dev/null 2>&1 || die "The cluster of the context $1 does not answer."
 }
 
-current_context() {
-  kubectl config current-context 2>/dev/null || die "kubectl has no current context."
+use_current_context() {
+  local context
+  context=$(kubectl config current-context 2>/dev/null) || die "kubectl has no current context."
+  use_context "$context"
 }
 
 # For all but start: Minikube's profile if there is one, else the current cluster if the shop is there.
 choose_context() {
   if [ -z "$existing" ] && ! on_minikube && installed_here; then existing=yes; fi
-  if [ -n "$existing" ]; then use_context "$(current_context)"
+  if [ -n "$existing" ]; then use_current_context
   elif [ "$command" = stop ]; then :
   elif on_minikube; then use_context "$profile"
   else die "The shop runs neither in Minikube's profile $profile nor on the current cluster: ./shop.sh start comes first."; fi
@@ -201,7 +213,7 @@ do_doctor() {
   local tool missing status=0
   say "$(system), $(uname -m)$([ -z "${HTTPS_PROXY:-}${HTTP_PROXY:-}" ] || echo ', behind a proxy')"
   for tool in node npm kubectl func kn minikube docker podman; do
-    if has $tool; then say "$tool: $(command -v $tool), $(version_of $tool)"; fi
+    if has $tool; then say "$tool: $(type -P $tool), $(version_of $tool)"; fi
   done
   missing=$(missing_tools)
   if [ -n "$missing" ]; then
@@ -210,7 +222,7 @@ do_doctor() {
   fi
   has kubectl || return $status
   if [ -z "$existing" ] && on_minikube; then use_context $profile
-  elif kubectl config current-context >/dev/null 2>&1; then use_context "$(current_context)"
+  elif [ -n "$existing" ] || kubectl config current-context >/dev/null 2>&1; then use_current_context
   else
     say "There is no cluster yet: ./shop.sh start makes one in Minikube."
     return $status
@@ -242,10 +254,10 @@ say_knative() {
   say "Knative Serving $(release knative-serving), Eventing $(release knative-eventing)"
   say "network layer: $(config knative-serving config-network ingress-class || echo 'not set')"
   say "default broker: $(config knative-eventing config-br-defaults default-br-config | sed -n 's/.*brokerClass: *//p' | head -n 1)"
-  if has_https; then say "HTTPS: Knative gets certificates for $domain, and leads whoever comes in clear there"
+  if has_https; then say "HTTPS: Knative gets certificates for $domain, and redirects HTTP to it"
   else say "HTTPS: none from Knative (external-domain-tls is off), so passwords travel in clear: fine on this machine; for anybody else install cert-manager and switch it on, or end TLS in front of the gateway"; fi
   if knows_senders; then say "senders of events: have to show who they are; knative/event-policy admits the shop alone"
-  else say "senders of events: anybody on the cluster (authentication-oidc is off); events that the shop did not sign are parked"; fi
+  else say "senders of events: any pod of the cluster (authentication-oidc is off); events that the shop did not sign are parked"; fi
 }
 knows_senders() { [ "$(config knative-eventing config-features authentication-oidc | tr '[:upper:]' '[:lower:]')" = enabled ]; }
 release() { kubectl get namespace "$1" -o 'jsonpath={.metadata.labels.app\.kubernetes\.io/version}' 2>/dev/null; }
@@ -257,23 +269,25 @@ do_start() {
   local began image mail='' broker=../broker overlay=${OVERLAY:-${existing:+existing}}
   began=$(now)
   overlay=${overlay:-minikube}
-  [ -d "knative/overlays/$overlay" ] || die "There is no overlay $overlay."
+  case $overlay in minikube | existing | scale) ;; *) die "There is no overlay $overlay for ./shop.sh start: minikube, existing or scale." ;; esac
   if [ -z "$existing" ]; then
     spare_proxy
     start_minikube
     use_context $profile
     install_knative
   else
-    use_context "$(current_context)"
+    use_current_context
     check_knative
   fi
-  tell_callers_apart
+  own_domain "$domain"
   own_namespace
+  tell_callers_apart
   make_secrets
   image=$(image_of shop .)
   say "image $image"
   if [ "${MAIL_IMAGE:-}" = build ]; then mail=$(image_of mail-catcher knative/mail-catcher); else mail=${MAIL_IMAGE:-}; fi
 
+  still_there
   say "database and mail catcher"
   install "$mail" "overlays/$overlay"
   if [ "$overlay" = scale ]; then wait_for "Postgres" wait cluster/postgres --for=condition=Ready --timeout=600s
@@ -284,6 +298,7 @@ do_start() {
   # First those that publish nothing, the dead letter sink among them: the Broker has an address only once it is there,
   # and those that publish are given this address as they are created.
   deploy "$image" no
+  still_there
   say "Broker, Triggers, domain and ping"
   # a broker's class is chosen when it is created
   [ "$overlay" != scale ] || broker=overlays/scale/broker
@@ -393,14 +408,21 @@ check_knative() {
   esac
 }
 
-# Kourier tells nobody who calls unless it is told to, and then every visitor would be one address for the limits of
+# Kourier does not pass on the caller's address unless it is told to, and then every visitor would be one address for the limits of
 # requests and log-ins. Set where nobody has decided; stop takes it back.
 tell_callers_apart() {
   case $(config knative-serving config-network ingress-class) in *kourier*) ;; *) return 0 ;; esac
   if [ -n "$(config knative-serving config-kourier use-remote-address)" ] || [ -n "${PROXY_HOPS:-}" ]; then return; fi
   say "Kourier is told to pass on who calls (use-remote-address in knative-serving/config-kourier)"
   kubectl -n knative-serving patch configmap/config-kourier --type merge -p '{"data":{"use-remote-address":"true"}}' >/dev/null
-  kubectl -n knative-serving label configmap/config-kourier "$label" --overwrite >/dev/null
+  kubectl -n knative-serving label configmap/config-kourier shop/use-remote-address=set --overwrite >/dev/null
+}
+
+# A domain belongs to one namespace: another shop's is not taken from it.
+own_domain() { # NAME
+  local owner
+  owner=$(kubectl get clusterdomainclaim "$1" -o 'jsonpath={.spec.namespace}' 2>/dev/null || true)
+  [ -z "$owner" ] || [ "$owner" = "$namespace" ] || die "The domain $1 belongs to the namespace $owner: set DOMAIN to another one."
 }
 
 # stop removes only what carries this label, so start takes no namespace that somebody else has made.
@@ -427,7 +449,9 @@ make_secrets() {
     kubectl apply --server-side --force-conflicts -f "$dir/missing.json" >/dev/null
   fi
   # the administrator of the settings, if they name one: of all secrets only this one changes at a later start
-  in_shop get secret admin -o json | node knative/admin-secret.ts | kubectl replace -f - >/dev/null
+  if [ -n "${ADMIN_EMAIL:-}${ADMIN_PASSWORD:-}" ]; then
+    in_shop get secret admin -o json | node knative/admin-secret.ts | kubectl replace -f - >/dev/null
+  fi
   # one for each function; a new function gets its own
   in_shop get secret database -o json | node knative/database-secrets.ts |
     kubectl apply --server-side --force-conflicts -f - >/dev/null
@@ -440,6 +464,7 @@ make_secrets() {
 image_of() { # NAME FOLDER: prints the reference
   local name=$1 from=${NODE_IMAGE:-node:24-slim} hash reference
   if [ "$name" = shop ] && [ -n "${IMAGE:-}" ]; then
+    case $IMAGE in *@sha256:*) ;; *) die "IMAGE has to be a reference by digest (name@sha256:…)." ;; esac
     echo "$IMAGE"
     return
   fi
@@ -533,7 +558,7 @@ proxy_hops() {
   else echo 0; fi
 }
 
-# Where Knative gets certificates, nobody speaks to the shop in clear.
+# Where Knative gets certificates, HTTP is redirected.
 has_https() { [ "$(config knative-serving config-network external-domain-tls)" = Enabled ]; }
 
 replaced() { # NAME IMAGE: an entry of kustomize's images; an empty one keeps the overlay's
@@ -568,6 +593,7 @@ migrate() { # IMAGE: runs once for an image and an administrator
   ran=$(in_shop get job migrate \
     -o 'jsonpath={.spec.template.spec.containers[0].image} {.metadata.annotations.shop/admin} {.status.succeeded}' 2>/dev/null || true)
   [ "$ran" != "$1 $admin 1" ] || return 0
+  still_there
   say "migrations and administrator"
   in_shop delete job migrate --ignore-not-found >/dev/null
   sed -e "s|image: shop$|image: $1|" -e "s|^  namespace: shop$|  namespace: $namespace|" knative/migrate/job.yaml | kubectl apply -f - >/dev/null
@@ -627,9 +653,17 @@ within() { # SECONDS COMMAND…: as `timeout`, which macOS does not have
     kill "$pid" 2>/dev/null
   ) >/dev/null 2>&1 &
   watch=$!
+  printf '%s\n' "$watch" "$pid" >>"$dir/children"
   wait "$pid" || status=$?
   kill "$watch" 2>/dev/null || true
   return $status
+}
+
+still_there() {
+  case $(kubectl get namespace "$namespace" -o 'jsonpath={.status.phase}' 2>/dev/null || true) in
+    Active) ! in_shop get quota stopping >/dev/null 2>&1 || die "The shop is being removed meanwhile: ./shop.sh start begins anew afterwards." ;;
+    *) die "The shop was removed meanwhile: ./shop.sh start begins anew." ;;
+  esac
 }
 
 wait_for() { # WHAT KUBECTL-ARGUMENTS…
@@ -646,6 +680,8 @@ wait_for() { # WHAT KUBECTL-ARGUMENTS…
       sleeping=$!
       wait "$sleeping"
       say "waiting for $what ($(($(now) - began)) s)"
+      # the newest trouble, for example an image that cannot be pulled
+      in_shop get events --field-selector type=Warning --sort-by=.lastTimestamp -o 'jsonpath={.items[-1:].reason}: {.items[-1:].message}' 2>/dev/null | grep . | cut -c 1-160 || true
     done
   ) &
   local progress=$!
@@ -654,6 +690,7 @@ wait_for() { # WHAT KUBECTL-ARGUMENTS…
   wait "$pid" || status=$?
   kill "$progress" 2>/dev/null || true
   [ $status -ne 0 ] || return 0
+  [ "$command" != start ] || still_there
   cat "$dir/wait.log" >&2
   explain "$namespace"
   die "Not ready in time: $what. Correct what is said above and run ./shop.sh $command${step:+ $step} again: it goes on where it ended."
@@ -664,7 +701,7 @@ explain() { # NAMESPACE: why it is not ready – events and last words of its po
     kubectl -n "$1" get ksvc,broker,trigger,sinkbinding,pod 2>/dev/null | grep -v -e ' True ' -e Running -e Completed || true
     kubectl -n "$1" get events --field-selector type=Warning --sort-by=.lastTimestamp 2>/dev/null | tail -n 10
     for pod in $(kubectl -n "$1" get pods --no-headers 2>/dev/null | awk '$3 != "Completed" { split($2, n, "/"); if (n[1] != n[2]) print $1 }'); do
-      echo "--- last words of $pod"
+      echo "--- last log lines of $pod"
       kubectl -n "$1" logs "$pod" --all-containers --tail=10 2>/dev/null || true
     done
   } >&2
@@ -684,7 +721,7 @@ forward_to() { # NAMESPACE/SERVICE PORT [LOCAL-PORT]: prints the local port
   done
   sed -n 's/Forwarding from 127.0.0.1:\([0-9]*\) .*/\1/p' "$log" | head -n 1 | grep . || {
     cat "$log" >&2
-    die "No way to $1."
+    die "Cannot reach $1."
   }
 }
 
@@ -697,11 +734,11 @@ need_shop() {
 # Runs a command of package.json with the ways into the shop.
 run_inside() { # MAILS? NPM-COMMAND…
   need_shop
-  local mails='' door status=0
-  door=$(forward_to "$ingress" 80)
+  local mails='' port status=0
+  port=$(forward_to "$ingress" 80)
   if [ "$1" = mails ]; then mails=http://127.0.0.1:$(forward_to "$namespace/mail-catcher" 1080); fi
   shift
-  BASE_URL=http://127.0.0.1:$door HOST_HEADER=$domain MAIL_URL=$mails SHOP_NAMESPACE=$namespace INGRESS=$ingress \
+  BASE_URL=http://127.0.0.1:$port HOST_HEADER=$domain MAIL_URL=$mails SHOP_NAMESPACE=$namespace INGRESS=$ingress \
     ADMIN_EMAIL=$(secret admin email) ADMIN_PASSWORD=$(secret admin password) npm run --silent "$@" || status=$?
   return $status
 }
@@ -715,14 +752,15 @@ do_alerts() { run_inside '' test:alerts; }
 do_open() {
   need_shop
   local name=$namespace.localhost port url
+  own_domain "$name"
   sed -e "s|name: arch.homework|name: $name|" -e "s|namespace: shop|namespace: $namespace|" knative/entry/domain.yaml |
     kubectl apply -f - >/dev/null
   kubectl label clusterdomainclaim "$name" "$label" --overwrite >/dev/null
   wait_for "the address" wait "domainmapping/$name" --for=condition=Ready --timeout=60s
   port=$(forward_to "$ingress" 80 8080 2>/dev/null) || port=$(forward_to "$ingress" 80)
   url=http://$name:$port
-  say "The page: $url   (administrator $(secret admin email), password: kubectl -n $namespace get secret admin)"
-  say "Mails:    http://127.0.0.1:$(forward_to "$namespace/mail-catcher" 1080)"
+  say "The page: $url   (administrator $(secret admin email), password: kubectl -n $namespace get secret admin -o 'jsonpath={.data.password}' | base64 --decode)"
+  say "Mails:    http://127.0.0.1:$(forward_to "$namespace/mail-catcher" 1080)/index.html"
   say "Ctrl-C ends this; the shop goes on."
   case $(system) in
     macos) open "$url" ;;
@@ -737,6 +775,7 @@ do_open() {
 }
 
 do_keys() {
+  need_shop
   say "keys: $step"
   in_shop get secret/event-keys secret/token-private-key configmap/token-public-keys secret/key-rotation \
     --ignore-not-found -o json >"$dir/keys.json"
@@ -767,24 +806,25 @@ do_deploy() {
     explain "$namespace"
     die "Not deployed: $step."
   }
-  say "$step runs. ./shop.sh rollback puts the version before back."
+  say "$step runs. ./shop.sh rollback $step puts the version before back."
 }
 
 # What each function ran before its present image is made its newest revision. Migrations only add, so the version before
 # works on the newer schema (docs/operations.md).
 do_rollback() {
   need_shop
-  in_shop get ksvc,revision -o json | node knative/rollback.ts >"$dir/rollback" || die "There is no version before."
+  in_shop get ksvc,revision -o json | node knative/rollback.ts ${step:+"$step"} >"$dir/rollback" || die "There is no version before."
   local name patch
   while read -r name patch; do
     say "$name"
     in_shop patch ksvc "$name" --type json -p "$patch" >/dev/null
   done <"$dir/rollback"
   wait_for "the functions" wait ksvc --all --for=condition=Ready --timeout=300s
-  say "Every function runs the version before. ./shop.sh start deploys the one in this folder again."
+  say "${step:-Every function} runs the version before. ./shop.sh start deploys the one in this folder again."
 }
 
 do_status() {
+  need_shop
   in_shop get ksvc,broker,trigger,sinkbinding,pingsource,domainmapping,pod
 }
 
@@ -811,10 +851,10 @@ do_stop() {
     [ "${claim#*=}" != "$namespace" ] || kubectl delete clusterdomainclaim "${claim%=*}" --wait=false --ignore-not-found >/dev/null
   done
   # unless another shop is there
-  if [ -n "$(kubectl -n knative-serving get configmap config-kourier -l "$label" -o name 2>/dev/null)" ] &&
+  if [ -n "$(kubectl -n knative-serving get configmap config-kourier -l shop/use-remote-address=set -o name 2>/dev/null)" ] &&
     [ "$(kubectl get namespace -l "$label" -o name)" = "namespace/$namespace" ]; then
     kubectl -n knative-serving patch configmap/config-kourier --type json \
-      -p '[{"op":"remove","path":"/data/use-remote-address"},{"op":"remove","path":"/metadata/labels/app.kubernetes.io~1managed-by"}]' >/dev/null || true
+      -p '[{"op":"remove","path":"/data/use-remote-address"},{"op":"remove","path":"/metadata/labels/shop~1use-remote-address"}]' >/dev/null || true
   fi
   # Nothing starts a pod again. One that a controller made in between would be given the time of grace of its kind, and
   # Knative's proxy in it takes 30 s to drain, whatever it is told later.

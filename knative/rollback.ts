@@ -1,5 +1,5 @@
 // Prints, for each function, its name and a JSON patch (RFC 6902) that makes what it ran before its present image its
-// newest revision again. Reads what `kubectl get ksvc,revision -o json` says. Ends with 1 if nothing ran before.
+// newest revision again; with a name, for that one. Reads what `kubectl get ksvc,revision -o json` says. Ends with 1 if nothing ran before.
 import { text } from 'node:stream/consumers';
 
 interface Spec {
@@ -17,6 +17,7 @@ interface Item {
 }
 
 const { items } = JSON.parse(await text(process.stdin)) as { items: Item[] };
+const only = process.argv[2];
 const isReady = ({ status }: Item) =>
   status?.conditions?.some(({ type, status: its }) => type === 'Ready' && its === 'True') ?? false;
 const generation = ({ metadata }: Item) =>
@@ -24,7 +25,7 @@ const generation = ({ metadata }: Item) =>
 
 let found = 0;
 for (const { kind, metadata, spec } of items) {
-  if (kind !== 'Service') continue;
+  if (kind !== 'Service' || (only && metadata.name !== only)) continue;
   const present = spec.template.spec.containers[0].image;
   const before = items
     .filter(

@@ -11,8 +11,8 @@ import type {
   VariableScopeDefinition,
 } from 'postman-collection';
 import { z } from 'zod';
-import { runningShop } from '#local/lock.ts';
 import { sayEnd, sayStep, type CollectionResult, type Step } from '#local/newman-progress.ts';
+import { findTarget, type Target } from '#local/target.ts';
 import { settings } from '#platform/settings.ts';
 
 const help = `Runs the Postman collection (postman/) against the shop that runs on this machine, or against another one.
@@ -27,17 +27,6 @@ Settings (environment): DATA_DIR .data, where a shop on this machine is found. F
 themselves are not looked at), ADMIN_EMAIL, ADMIN_PASSWORD. REPORT: "xml" (JUnit) or "json" writes a report to
 reports/, a path that ends in one of them writes it there.
 `;
-
-/** A shop to run the collection against. */
-export interface Target {
-  baseUrl: string;
-  /** Sent as `Host`, where `baseUrl` is the address of an ingress. */
-  host?: string | undefined;
-  /** The mail catcher's. Without it, the requests that look into it are left out. */
-  mailUrl?: string | undefined;
-  adminEmail: string;
-  adminPassword: string;
-}
 
 export interface CollectionRun {
   target: Target;
@@ -216,33 +205,6 @@ function hider(password: string): (text: string) => string {
 function writeReport(file: string, content: string): void {
   mkdirSync(path.dirname(file), { recursive: true });
   writeFileSync(file, `${content}\n`);
-}
-
-/** The shop that the settings name, or the one that runs on this machine. */
-export function findTarget(): Target {
-  const env = settings({
-    DATA_DIR: z.string().min(1).default('.data'),
-    BASE_URL: z.url({ protocol: /^https?$/ }).optional(),
-    HOST_HEADER: z.string().optional(),
-    MAIL_URL: z.string().optional(),
-    ADMIN_EMAIL: z.string().optional(),
-    ADMIN_PASSWORD: z.string().optional(),
-  });
-  const dataDir = path.resolve(env.DATA_DIR);
-  const shop = env.BASE_URL ? undefined : runningShop(dataDir);
-  const baseUrl = env.BASE_URL ?? shop?.url;
-  if (!baseUrl) {
-    throw new Error(`No shop runs on ${dataDir}. Start one with "npm start", or set BASE_URL to aim at another one.`);
-  }
-  const adminPassword = shop?.adminPassword ?? env.ADMIN_PASSWORD;
-  if (!adminPassword) throw new Error(`Set ADMIN_PASSWORD to the password of the administrator of ${baseUrl}.`);
-  return {
-    baseUrl: baseUrl.replace(/\/+$/, ''),
-    host: env.HOST_HEADER,
-    mailUrl: (env.MAIL_URL ?? shop?.mailUrl ?? undefined)?.replace(/\/+$/, ''),
-    adminEmail: shop?.adminEmail ?? env.ADMIN_EMAIL ?? 'admin@example.com',
-    adminPassword,
-  };
 }
 
 function readArgs(args: string[]): { folder: string | undefined; iterations: number } {

@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util';
 import { request } from 'undici';
 import { z } from 'zod';
-import { findTarget, type Target } from '#local/newman.ts';
+import { findTarget, type Target } from '#local/target.ts';
 
 const help = `Compares balances, transfers, orders, deposits and notifications of a running shop with each other.
 

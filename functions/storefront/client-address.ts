@@ -14,8 +14,8 @@ const rememberedMs = 600_000;
  * The IP address that a request comes from, however many addresses the caller has written before it: each proxy of ours
  * adds the address that has called it. Behind Kourier a request for the shop's domain passes the gateway, the gateway
  * again (a DomainMapping leads to the service inside), Knative's activator while there are few instances for much load,
- * and Knative's proxy beside the function. The activator names itself, but so may a caller: nobody is the activator where
- * a gateway stands.
+ * and Knative's proxy beside the function. A caller may forge the name of the activator, so it counts only where the
+ * nearest address is not that of a gateway that was seen in the last ten minutes.
  */
 export function clientAddress({ headers, socket }: Request): string {
   const connected = socket.remoteAddress ?? '';

@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { request } from 'undici';
 import { uuidv7 } from 'uuidv7';
-import { findTarget } from '#local/newman.ts';
+import { findTarget } from '#local/target.ts';
 import { until } from '../support/until.ts';
 
 // Customers of a shop on a cluster, who reach it through its gateway and nothing else.
@@ -13,7 +13,7 @@ export const namespace = process.env['SHOP_NAMESPACE'] || 'shop';
 const { baseUrl, host } = findTarget();
 /** The name by which the gateway knows the shop. */
 export const domain = host ?? new URL(baseUrl).host;
-/** Runs kubectl and gives what it says. */
+/** Runs kubectl and returns its output. */
 export const kubectl = async (...args: string[]) => (await promisify(execFile)('kubectl', args)).stdout;
 
 interface Answer<Body> {
@@ -21,7 +21,7 @@ interface Answer<Body> {
   body: Body;
 }
 
-/** Asks until there is an answer that is neither trouble nor "slow down": what a client of such a shop does. */
+/** Asks until there is an answer that is neither a transient failure nor 429: what a client of such a shop does. */
 export async function ask<Body>(
   method: 'GET' | 'POST',
   path: string,

@@ -91,5 +91,5 @@ export async function deleteByForce(victim: string): Promise<string> {
   });
   const orders = everybody.reduce((sum, { ordered }) => sum + ordered.size, 0);
   const seconds = (since: number) => ((Date.now() - since) / 1_000).toFixed(1);
-  return `${String(pods.length)} deleted, ${String(orders).padStart(4)} orders: all decided, charged and told once ${seconds(deleted)} s after (${seconds(began)} s)`;
+  return `${String(pods.length)} deleted, ${String(orders).padStart(4)} orders: all decided, charged and notified once ${seconds(deleted)} s after (${seconds(began)} s)`;
 }

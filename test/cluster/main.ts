@@ -4,7 +4,7 @@ import { tellAddressesApart } from './addresses.ts';
 import { deleteByForce, groups, places } from './forced-deletes.ts';
 import { scaleUnderLoad } from './scale.ts';
 
-const help = `Looks whether two addresses are two, whatever headers they forge; whether a second instance starts under load; and
+const help = `Checks that callers are told apart whatever headers they forge, and that a second instance starts under load; and
 deletes pods by force (--grace-period=0 --force) in the middle of orders, cancels, deposits and registrations: of
 each function, of the broker and of Postgres in turn. Then every order that was answered with 202 has to be there,
 decided, charged once and told once. For a shop without customers: it registers its own.

@@ -1,6 +1,6 @@
 import { request } from 'undici';
 import { uuidv7 } from 'uuidv7';
-import type { Target } from '#local/newman.ts';
+import type { Target } from '#local/target.ts';
 import { until } from '../support/until.ts';
 
 /** One customer of a shop behind an ingress. */

@@ -260,6 +260,41 @@ describe('on a cluster that is there already', () => {
     expect(linesOf(asked, 'kubectl').filter((line) => line.includes('delete'))).toEqual([]);
   });
 
+  test('a namespace is not the shop’s because of its name, nor a domain because nobody else has asked for it', async () => {
+    standIns.cluster.items['namespace/shop.sh-team'] = {
+      kind: 'Namespace',
+      metadata: { name: 'shop.sh-team', labels: { 'kubernetes.io/metadata.name': 'shop-sh' } },
+    };
+    const stopped = await shop(['stop', '--existing'], { NAMESPACE: 'shop-sh' });
+    expect(linesOf(stopped.calls, 'kubectl').filter((line) => line.includes('delete'))).toEqual([]);
+    standIns.cluster.items['clusterdomainclaim/arch.homework'] = {
+      kind: 'ClusterDomainClaim',
+      metadata: { name: 'arch.homework' },
+      owner: 'first',
+    };
+    expect(await shop(['start', '--existing'], { ...existing, NAMESPACE: 'second' })).toMatchObject({
+      status: 1,
+      wrong: 'The domain arch.homework belongs to the namespace first: set DOMAIN to another one.\n',
+    });
+  });
+
+  test.each([
+    [{ NAMESPACE: 'Shop' }, ['start', '--existing'], 'NAMESPACE has to be'],
+    [{ DOMAIN: 'my shop!' }, ['start', '--existing'], 'DOMAIN has to be'],
+    [{ OVERLAY: 'gitops' }, ['start', '--existing'], 'There is no overlay gitops'],
+    [{ IMAGE: 'registry.example/shop:latest' }, ['start', '--existing'], 'IMAGE has to be a reference by digest'],
+    [{}, ['deploy', '../functions/sweep', '--existing'], 'Which function?'],
+    [{}, ['strat'], 'Unknown: strat'],
+    [{ TMPDIR: '/nonexistent' }, ['status', '--existing'], 'No temporary folder can be made'],
+  ])('%j %j is refused in a sentence, and nothing is changed', async (settings, args, sentence) => {
+    const { status, wrong, calls } = await shop(args, { ...existing, ...settings });
+    expect({ status, wrong }).toEqual({ status: 1, wrong: expect.stringContaining(sentence) });
+    expect(
+      calls.filter(({ args: [verb = '', ...more] }) => ['deploy', 'delete'].includes(verb) || more.includes('delete')),
+    ).toEqual([]);
+    expect(readdirSync(path.join(folder, 'product'))).toContain('package.json');
+  });
+
   test('the secrets of a start that was stopped in between are completed by the next one, and then stay', async () => {
     await startedShop(['--existing'], existing);
     const secrets = () =>
@@ -337,7 +372,7 @@ describe('the script itself', () => {
       /sed (-i|-r)/,
       /grep (-P|-oP)/,
       /date -d/,
-      /\bbase64 -/,
+      /\bbase64 -\w/,
       /xargs/,
       /\bstat -c/,
       /\bcp -t/,

@@ -294,7 +294,9 @@ function get(what: string[]): void {
     if (cluster.items[`installed/${name}`]) says('1.23.0');
   } else if (!item) fails(`Error from server (NotFound): ${kind} "${name}" not found`);
   else if (format === 'json') says(JSON.stringify(item));
-  else if (format.includes('.metadata.labels')) says(JSON.stringify(item.metadata.labels ?? {}));
+  else if (format.includes('managed-by')) says(item.metadata.labels?.['app.kubernetes.io/managed-by'] ?? '');
+  else if (kind === 'clusterdomainclaim') says(String(item['owner']));
+  else if (format.includes('.status.phase')) says('Active');
   else if (format.includes('.data.')) says(valueAt(item, format));
   else if (format.includes('.data')) says(JSON.stringify(item['data']));
   else if (format.includes('image'))
