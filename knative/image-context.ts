@@ -2,7 +2,7 @@
 // of the files and of the base image, so that a second start builds nothing. With FROM the Dockerfile there begins with
 // that base image. What belongs to the image is listed in .dockerignore; without one, everything does.
 import { createHash } from 'node:crypto';
-import { cpSync, existsSync, globSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, globSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
 const [folder = '.', target = '', from = ''] = process.argv.slice(2);
@@ -24,7 +24,7 @@ for (const file of files) {
   const text = readFileSync(path.join(folder, file));
   const content = dockerfile ? String(text).replace(/^ARG NODE_IMAGE=.*$/m, `ARG NODE_IMAGE=${from}`) : text;
   hash.update(`${file}\0${content.length}\0`).update(content);
-  cpSync(path.join(folder, file), path.join(target, file));
+  mkdirSync(path.dirname(path.join(target, file)), { recursive: true });
   writeFileSync(path.join(target, file), content);
 }
 process.stdout.write(`${hash.digest('hex').slice(0, 16)}\n`);

@@ -1,7 +1,7 @@
 // Prints the secrets that an installation does not have yet, as a list for `kubectl apply --server-side -f -`: made here,
-// never kept in a file. Reads the names of those that it has (`kubectl get secret,configmap -o name`), so a start that was
+// never stored in a file. Reads the names of those that it has (`kubectl get secret,configmap -o name`), so a start that was
 // stopped in the middle is completed by the next one. A key that is there is never replaced, except that a private key
-// without its public one was never used, and both are made anew.
+// without its public one was never used, and both are made again.
 // NAMESPACE, ADMIN_EMAIL, ADMIN_PASSWORD, SMTP_URL and DATABASE_URL are taken from the environment if they are set.
 import { randomBytes } from 'node:crypto';
 import { text } from 'node:stream/consumers';

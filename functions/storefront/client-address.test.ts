@@ -8,11 +8,10 @@ import type { Request } from 'express';
 process.env['PROXY_HOPS'] = '3';
 const { clientAddress } = await import('./client-address.ts');
 
-const addressOf = (forwarded: string | undefined, more: Record<string, string> = {}) =>
-  clientAddress({
-    headers: { ...(forwarded !== undefined && { 'x-forwarded-for': forwarded }), ...more },
-    socket: { remoteAddress: '127.0.0.1' },
-  } as unknown as Request);
+const addressOf = (forwarded: string | undefined, more: Record<string, string> = {}, hops?: number) => {
+  const headers = { ...(forwarded !== undefined && { 'x-forwarded-for': forwarded }), ...more };
+  return clientAddress({ headers, socket: { remoteAddress: '127.0.0.1' } } as unknown as Request, hops);
+};
 const activated = { 'k-proxy-request': 'activator' };
 
 test.each(['203.0.113.5', '192.168.49.1', '2001:db8::5'])(
@@ -28,6 +27,10 @@ test.each(['203.0.113.5', '192.168.49.1', '2001:db8::5'])(
 test.each(['203.0.113.5', '192.168.49.1'])('%s names the activator, and has still their own address', (caller) => {
   addressOf('192.0.2.9,10.244.0.1, 10.244.0.10'); // somebody has come by that gateway before
   expect(addressOf(`198.51.100.1, ${caller},10.244.0.1, 10.244.0.10`, activated)).toBe(caller);
+});
+
+test('behind a single reverse proxy nobody is taken for the activator', () => {
+  expect(addressOf('198.51.100.1, 203.0.113.7', activated, 1)).toBe('203.0.113.7');
 });
 
 test('without an address that can be read it is whoever is connected', () => {

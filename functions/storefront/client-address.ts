@@ -17,22 +17,24 @@ const rememberedMs = 600_000;
  * and Knative's proxy beside the function. A caller may forge the name of the activator, so it counts only where the
  * nearest address is not that of a gateway that was seen in the last ten minutes.
  */
-export function clientAddress({ headers, socket }: Request): string {
+export function clientAddress({ headers, socket }: Request, hops = PROXY_HOPS): string {
   const connected = socket.remoteAddress ?? '';
-  if (PROXY_HOPS === 0) return connected;
+  if (hops === 0) return connected;
   const chain = String(headers['x-forwarded-for'] ?? '')
     .split(',')
     .map((address) => address.trim());
-  const address = chain.at(-PROXY_HOPS - (isActivated(headers, chain) ? 1 : 0)) ?? '';
+  // behind a single proxy the nearest address is the caller's own, and there is no activator
+  const extra = hops > 1 && isActivated(headers, chain, hops) ? 1 : 0;
+  const address = chain.at(-hops - extra) ?? '';
   return isIP(address) === 0 ? connected : address;
 }
 
-function isActivated(headers: IncomingHttpHeaders, chain: string[]): boolean {
+function isActivated(headers: IncomingHttpHeaders, chain: string[], hops: number): boolean {
   const next = chain.at(-1) ?? '';
   const now = performance.now();
   if (headers['k-proxy-request'] === undefined) {
     // the activator is not on the way, so the gateway itself has called
-    if (chain.length >= PROXY_HOPS) gateways.set(next, now);
+    if (chain.length >= hops) gateways.set(next, now);
     if (gateways.size > 100) gateways.clear();
     return false;
   }
