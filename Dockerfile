@@ -16,10 +16,12 @@ COPY broker broker
 COPY platform platform
 COPY database database
 COPY functions functions
+COPY web web
+COPY knative/fill-compile-cache.ts knative/fill-compile-cache.ts
 # every function is loaded once, so that none has to be parsed at its start
-RUN node platform/fill-compile-cache.ts
+RUN node knative/fill-compile-cache.ts
 # numeric, because Pod Security wants to see that it is not root
 USER 1000
 EXPOSE 8080
-ENTRYPOINT ["sh", "platform/init.sh"]
+ENTRYPOINT ["sh", "platform/runtime/init.sh"]
 CMD ["node", "start.ts"]

@@ -6,8 +6,8 @@ if (K_SERVICE) {
   // until the function has a handler of its own: process 1 of a container ignores a signal without one
   const leave = () => process.exit(0);
   process.on('SIGTERM', leave);
-  const { serveFunction } = await import('#platform/serve-function.ts');
-  const { releaseStartMemory } = await import('#platform/start-memory.ts');
+  const { serveFunction } = await import('#platform/runtime/serve-function.ts');
+  const { releaseStartMemory } = await import('#platform/runtime/start-memory.ts');
   await serveFunction(K_SERVICE);
   process.off('SIGTERM', leave);
   flushCompileCache();

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { currency, money } from '#platform/money.ts';
-import { uuid } from '#platform/uuid.ts';
+import { currency, money } from '#platform/values/money.ts';
+import { uuid } from '#platform/values/uuid.ts';
 import { named, pageOf, paging, type Route } from './route.ts';
 
 export const account = named(

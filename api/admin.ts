@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { line } from '#platform/text.ts';
-import { uuid } from '#platform/uuid.ts';
+import { line } from '#platform/values/text.ts';
+import { uuid } from '#platform/values/uuid.ts';
 import { named, pageOf, paging, type Route } from './route.ts';
 
 const status = z.enum(['parked', 'replaying', 'done']);

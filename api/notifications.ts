@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { uuid } from '#platform/uuid.ts';
+import { uuid } from '#platform/values/uuid.ts';
 import { named, pageOf, paging, type Route } from './route.ts';
 
 const notification = named(

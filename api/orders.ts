@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { currency, money } from '#platform/money.ts';
-import { line } from '#platform/text.ts';
-import { uuid } from '#platform/uuid.ts';
+import { currency, money } from '#platform/values/money.ts';
+import { line } from '#platform/values/text.ts';
+import { uuid } from '#platform/values/uuid.ts';
 import { named, pageOf, paging, type Route } from './route.ts';
 
 export const sku = line.min(1).max(64);

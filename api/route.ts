@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { ProblemCode } from '#platform/problem.ts';
+import type { ProblemCode } from '#platform/http/problem.ts';
 
 /** One route of the API: what may be sent and everything that it answers. */
 export interface Route {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { email } from '#platform/email.ts';
-import { password, personName, typedPassword } from '#platform/text.ts';
-import { uuid } from '#platform/uuid.ts';
+import { email } from '#platform/values/email.ts';
+import { password, personName, typedPassword } from '#platform/values/text.ts';
+import { uuid } from '#platform/values/uuid.ts';
 import { named, type Route } from './route.ts';
 
 export const newUser = named('NewUser', z.object({ email, password, name: personName }));

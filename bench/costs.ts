@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { descendants, functionOf, inspect } from '../test/support/processes.ts';
+import { descendants, functionOf, inspect } from '#test/support/processes.ts';
 import type { Shop } from './shop.ts';
 
 /** Whose work a process of the shop does. In one process the broker is among the functions. */

@@ -3,11 +3,11 @@ import pg from 'pg';
 import { uuidv7 } from 'uuidv7';
 import { migrate } from '#database/migrate.ts';
 import { signToken } from '#functions/log-in/sign-token.ts';
-import { descendants, inspect } from '../test/support/processes.ts';
-import { startShop, type Shop } from '../test/support/shop.ts';
+import { descendants, inspect } from '#test/support/processes.ts';
+import { startShop, type Shop } from '#test/support/shop.ts';
 import type { Mode } from './options.ts';
 
-export type { Shop } from '../test/support/shop.ts';
+export type { Shop } from '#test/support/shop.ts';
 
 /** Where rows are asked for. */
 export interface Database {

@@ -1,4 +1,4 @@
-import { invariants, parameters, type Violation } from '../test/support/invariants.ts';
+import { invariants, parameters, type Violation } from '#test/support/invariants.ts';
 import type { Database } from './shop.ts';
 
 /** Throws if an invariant of the shop is violated: a fast wrong run is a failed run. */

@@ -1,7 +1,7 @@
 import { beforeAll, expect, test } from '@jest/globals';
 import { uuidv7 } from 'uuidv7';
-import { row, rows, useDatabase } from '#local/testing/database.ts';
-import { isPassword } from '#platform/password.ts';
+import { row, rows, useDatabase } from '#test/support/database.ts';
+import { isPassword } from '#platform/values/password.ts';
 import { ensureAdmin } from './admin.ts';
 
 useDatabase();

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { uuidv7 } from 'uuidv7';
-import { hashPassword, isPassword } from '#platform/password.ts';
+import { hashPassword, isPassword } from '#platform/values/password.ts';
 
 interface User {
   email: string;

@@ -6,9 +6,9 @@ import { ensureAdmin } from '#database/admin.ts';
 import { migrate } from '#database/migrate.ts';
 import { refuseSharedSessions } from '#database/pooler.ts';
 import { setRolePasswords } from '#database/roles.ts';
-import { email } from '#platform/email.ts';
-import { settings } from '#platform/settings.ts';
-import { password } from '#platform/text.ts';
+import { email } from '#platform/values/email.ts';
+import { settings } from '#platform/runtime/settings.ts';
+import { password } from '#platform/values/text.ts';
 
 const { DATABASE_URL, DATABASE_ROLES_KEY, ADMIN_EMAIL, ADMIN_PASSWORD } = settings({
   DATABASE_URL: z.string(),

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, test } from '@jest/globals';
 import { uuidv7 } from 'uuidv7';
-import { connection, row, rows, useDatabase } from '#local/testing/database.ts';
+import { connection, row, rows, useDatabase } from '#test/support/database.ts';
 import { migrate } from './migrate.ts';
 
 useDatabase();

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import pg from 'pg';
-import { useDatabase } from '#local/testing/database.ts';
-import { freePort } from '../test/support/ports.ts';
+import { useDatabase } from '#test/support/database.ts';
+import { freePort } from '#test/support/ports.ts';
 import { refuseSharedSessions } from './pooler.ts';
 
 useDatabase();
@@ -67,7 +67,7 @@ withPgBouncer.each(['session', 'transaction', 'statement'])('behind a pooler in 
       await expect(refuseSharedSessions(url.href)).resolves.toBeUndefined();
       // a function, as it connects
       const asked = `
-        import { closeDatabase, one } from '#platform/database.ts';
+        import { closeDatabase, one } from '#platform/database/database.ts';
         const text = "select current_setting('lock_timeout') as lock, current_setting('plan_cache_mode') as plans";
         process.stdout.write(JSON.stringify(await one({ name: 'pooler.settings', text })));
         await closeDatabase();`;

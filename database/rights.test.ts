@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import pg from 'pg';
 import { functionNames } from '#local/functions.ts';
-import { row, rows, useDatabase } from '#local/testing/database.ts';
-import { one, statement } from '#platform/database.ts';
+import { row, rows, useDatabase } from '#test/support/database.ts';
+import { one, statement } from '#platform/database/database.ts';
 import { roleOf, roleOfAll, roleUrl, setRolePasswords } from './roles.ts';
 
 // Every right that a function has, and none beside. That each is needed, the room's own test shows: it runs under it.

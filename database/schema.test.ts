@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { expect, test } from '@jest/globals';
-import { connection, useDatabase } from '#local/testing/database.ts';
+import { connection, useDatabase } from '#test/support/database.ts';
 import { dumpSchema, schemaFile } from './dump-schema.ts';
 import { withEmptyDatabase } from './scratch.ts';
 

@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { compileFilter } from '#local/broker/filters.ts';
 import type { Trigger } from '#local/broker/manifests.ts';
-import { beginChain, type EventContract } from '#platform/event.ts';
+import { beginChain, type EventContract } from '#platform/events/event.ts';
 
 /** One kind of event and its way: who produces it and which functions the Triggers hand it to. */
 export interface Hop {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { readManifests, type Trigger } from '#local/broker/manifests.ts';
-import { connection, useDatabase } from '#local/testing/database.ts';
+import { connection, useDatabase } from '#test/support/database.ts';
 import { databaseSource, readTables } from './database.ts';
 import { flowSource } from './flow.ts';
 import { hopsOf, readContracts } from './hops.ts';

@@ -5,7 +5,7 @@ import type { Page } from 'playwright-core';
 import { z } from 'zod';
 import { findBrowser, noBrowser, openBrowser } from '#local/browser.ts';
 import { runningShop } from '#local/lock.ts';
-import { settings } from '#platform/settings.ts';
+import { settings } from '#platform/runtime/settings.ts';
 
 const fileOf = (name: string) => fileURLToPath(new URL(`${name}.png`, import.meta.url));
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { defineEvent } from '#platform/event.ts';
-import { currency } from '#platform/money.ts';
-import { uuid } from '#platform/uuid.ts';
+import { defineEvent } from '#platform/events/event.ts';
+import { currency } from '#platform/values/money.ts';
+import { uuid } from '#platform/values/uuid.ts';
 
 export const accountOpened = defineEvent('shop.account.opened.v1', {
   summary: 'A customer has a billing account, empty.',

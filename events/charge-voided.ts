@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { defineEvent } from '#platform/event.ts';
-import { uuid } from '#platform/uuid.ts';
+import { defineEvent } from '#platform/events/event.ts';
+import { uuid } from '#platform/values/uuid.ts';
 
 export const chargeVoided = defineEvent('shop.charge.voided.v1', {
   summary: 'A canceled order was not charged, and never will be.',

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { defineEvent } from '#platform/event.ts';
-import { currency, money } from '#platform/money.ts';
-import { uuid } from '#platform/uuid.ts';
+import { defineEvent } from '#platform/events/event.ts';
+import { currency, money } from '#platform/values/money.ts';
+import { uuid } from '#platform/values/uuid.ts';
 
 export const depositSucceeded = defineEvent('shop.deposit.succeeded.v1', {
   summary: 'Money has arrived on an account.',

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { defineEvent } from '#platform/event.ts';
-import { uuid } from '#platform/uuid.ts';
+import { defineEvent } from '#platform/events/event.ts';
+import { uuid } from '#platform/values/uuid.ts';
 
 export const orderCancelRequested = defineEvent('shop.order.cancel_requested.v1', {
   summary: 'A customer has canceled an order. Whether it was charged is decided by the charge, not by the event.',

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { defineEvent } from '#platform/event.ts';
-import { uuid } from '#platform/uuid.ts';
+import { defineEvent } from '#platform/events/event.ts';
+import { uuid } from '#platform/values/uuid.ts';
 
 export const orderPlaced = defineEvent('shop.order.placed.v1', {
   summary: 'An order was accepted. It names the order; what it costs is decided by the row.',

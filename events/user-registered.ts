@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { defineEvent } from '#platform/event.ts';
-import { uuid } from '#platform/uuid.ts';
+import { defineEvent } from '#platform/events/event.ts';
+import { uuid } from '#platform/values/uuid.ts';
 
 export const userRegistered = defineEvent('shop.user.registered.v1', {
   summary: 'Somebody became a customer. Their address and name stay in the database.',

@@ -2,9 +2,9 @@
 // ADMIN_EMAIL and ADMIN_PASSWORD of the environment, if they are set. The job `migrate` then changes the administrator.
 import { text } from 'node:stream/consumers';
 import { z } from 'zod';
-import { email } from '#platform/email.ts';
-import { settings } from '#platform/settings.ts';
-import { password } from '#platform/text.ts';
+import { email } from '#platform/values/email.ts';
+import { settings } from '#platform/runtime/settings.ts';
+import { password } from '#platform/values/text.ts';
 
 const { ADMIN_EMAIL, ADMIN_PASSWORD } = settings({
   ADMIN_EMAIL: z.preprocess(unlessEmpty, email.optional()),

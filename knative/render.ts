@@ -4,7 +4,7 @@
 import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { parse, stringify } from 'yaml';
 import { functionNames } from '#local/functions.ts';
-import type { EventContract } from '#platform/event.ts';
+import type { EventContract } from '#platform/events/event.ts';
 
 interface FuncYaml {
   name: string;

@@ -13,7 +13,7 @@ import type {
 import { z } from 'zod';
 import { sayEnd, sayStep, type CollectionResult, type Step } from '#local/newman-progress.ts';
 import { findTarget, type Target } from '#local/target.ts';
-import { settings } from '#platform/settings.ts';
+import { settings } from '#platform/runtime/settings.ts';
 
 const help = `Runs the Postman collection (postman/) against the shop that runs on this machine, or against another one.
 

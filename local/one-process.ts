@@ -4,15 +4,15 @@ import { readManifests } from '#local/broker/manifests.ts';
 import { functionNames } from '#local/functions.ts';
 import { ping } from '#local/ping.ts';
 import type { Running, Wiring } from '#local/wiring.ts';
-import { backgroundDone, type Background } from '#platform/background.ts';
-import { connectBroker } from '#platform/broker-client.ts';
-import { closeDatabase, connectDatabase } from '#platform/database.ts';
-import { connectFunctions } from '#platform/function-client.ts';
-import { serveHttp } from '#platform/http-server.ts';
-import { serveMetrics } from '#platform/metrics-server.ts';
-import type { EventHandle } from '#platform/on-event.ts';
-import type { RequestHandle } from '#platform/on-request.ts';
-import { startTracing } from '#platform/tracing.ts';
+import { backgroundDone, type Background } from '#platform/runtime/background.ts';
+import { connectBroker } from '#platform/events/broker-client.ts';
+import { closeDatabase, connectDatabase } from '#platform/database/database.ts';
+import { connectFunctions } from '#platform/http/function-client.ts';
+import { serveHttp } from '#platform/http/http-server.ts';
+import { serveMetrics } from '#platform/telemetry/metrics-server.ts';
+import type { EventHandle } from '#platform/events/on-event.ts';
+import type { RequestHandle } from '#platform/http/on-request.ts';
+import { startTracing } from '#platform/telemetry/tracing.ts';
 
 interface Room {
   handle: EventHandle | RequestHandle;

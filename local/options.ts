@@ -1,9 +1,9 @@
 import { parseArgs } from 'node:util';
 import path from 'node:path';
 import { z } from 'zod';
-import { email } from '#platform/email.ts';
-import { settings, wholeNumber } from '#platform/settings.ts';
-import { password } from '#platform/text.ts';
+import { email } from '#platform/values/email.ts';
+import { settings, wholeNumber } from '#platform/runtime/settings.ts';
+import { password } from '#platform/values/text.ts';
 
 const help = `The shop on this machine: database, broker, mail catcher and every function.
 

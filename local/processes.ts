@@ -5,7 +5,7 @@ import { keepAlive, type Child } from '#local/child.ts';
 import { functionNames } from '#local/functions.ts';
 import { ping } from '#local/ping.ts';
 import type { Running, Wiring } from '#local/wiring.ts';
-import { writeEvent } from '#platform/event-http.ts';
+import { writeEvent } from '#platform/events/event-http.ts';
 
 /**
  * Runs the broker and every function as a process of its own, under the real function runtime over HTTP, as on a

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { z } from 'zod';
 import { runningShop } from '#local/lock.ts';
-import { settings } from '#platform/settings.ts';
+import { settings } from '#platform/runtime/settings.ts';
 
 /** A shop that a program of this folder talks to. */
 export interface Target {

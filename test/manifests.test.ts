@@ -238,7 +238,7 @@ describe('the image', () => {
   test('can be built: every function is loaded with nothing but what the build step sets', () => {
     const cache = mkdtempSync(join(tmpdir(), 'shop-compile-cache-'));
     const env = { PATH: process.env['PATH'], NODE_COMPILE_CACHE: cache };
-    const { status, stderr } = spawnSync(process.execPath, ['platform/fill-compile-cache.ts'], {
+    const { status, stderr } = spawnSync(process.execPath, ['knative/fill-compile-cache.ts'], {
       env,
       encoding: 'utf8',
     });

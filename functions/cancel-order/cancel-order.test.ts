@@ -1,10 +1,10 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { uuidv7 } from 'uuidv7';
-import { call } from '#local/testing/calls.ts';
-import { connection, row, rows, useDatabase, waitingForLock } from '#local/testing/database.ts';
-import { order } from '#local/testing/people.ts';
-import { backgroundDone } from '#platform/background.ts';
-import { connectBroker } from '#platform/broker-client.ts';
+import { call } from '#test/support/calls.ts';
+import { connection, row, rows, useDatabase, waitingForLock } from '#test/support/database.ts';
+import { order } from '#test/support/fixtures.ts';
+import { backgroundDone } from '#platform/runtime/background.ts';
+import { connectBroker } from '#platform/events/broker-client.ts';
 import { handle } from './index.ts';
 
 useDatabase();

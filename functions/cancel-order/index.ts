@@ -1,15 +1,15 @@
 import { z } from 'zod';
 import { orderCancelRequested } from '#events/order-cancel-requested.ts';
-import { batch, decideOnce } from '#platform/batch.ts';
-import { beginChain } from '#platform/event.ts';
-import { orders } from '#platform/metrics.ts';
-import { onCustomerRequest } from '#platform/on-request.ts';
-import { publish } from '#platform/outbox.ts';
-import { Problem } from '#platform/problem.ts';
-import { uuid } from '#platform/uuid.ts';
+import { batch, decideOnce } from '#platform/database/batch.ts';
+import { beginChain } from '#platform/events/event.ts';
+import { orders } from '#platform/telemetry/metrics.ts';
+import { onCustomerRequest } from '#platform/http/on-request.ts';
+import { publish } from '#platform/events/outbox.ts';
+import { Problem } from '#platform/http/problem.ts';
+import { uuid } from '#platform/values/uuid.ts';
 import { cancelOrders, findOrders, type Cancellation, type Order } from './queries.ts';
 
-export { relay as background } from '#platform/outbox.ts';
+export { relay as background } from '#platform/events/outbox.ts';
 
 const idOf = ({ id }: { id: string }) => id;
 

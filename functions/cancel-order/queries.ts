@@ -1,5 +1,5 @@
-import { many, statement } from '#platform/database.ts';
-import type { ShopEvent } from '#platform/event.ts';
+import { many, statement } from '#platform/database/database.ts';
+import type { ShopEvent } from '#platform/events/event.ts';
 
 /** A customer's wish to cancel an order. */
 export interface Cancellation {

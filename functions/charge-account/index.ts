@@ -1,9 +1,9 @@
 import { chargeDeclined } from '#events/charge-declined.ts';
 import { chargeSucceeded } from '#events/charge-succeeded.ts';
 import { orderPlaced, type OrderPlaced } from '#events/order-placed.ts';
-import { batch, decideOnce } from '#platform/batch.ts';
-import { onEvent } from '#platform/on-event.ts';
-import { Problem } from '#platform/problem.ts';
+import { batch, decideOnce } from '#platform/database/batch.ts';
+import { onEvent } from '#platform/events/on-event.ts';
+import { Problem } from '#platform/http/problem.ts';
 import { decideCharges, findCharges, findOrders, type Charge } from './queries.ts';
 
 const orderOf = ({ orderId }: { orderId: string }) => orderId;

@@ -1,7 +1,7 @@
 import { uuidv7 } from 'uuidv7';
 import type { ChargeDeclined } from '#events/charge-declined.ts';
 import type { OrderPlaced } from '#events/order-placed.ts';
-import { many, statement } from '#platform/database.ts';
+import { many, statement } from '#platform/database/database.ts';
 
 /** A decision: declined if there is a reason. */
 export interface Charge {

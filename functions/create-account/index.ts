@@ -1,8 +1,8 @@
 import { uuidv7 } from 'uuidv7';
 import { accountOpened } from '#events/account-opened.ts';
 import { userRegistered } from '#events/user-registered.ts';
-import { batch, decideOnce } from '#platform/batch.ts';
-import { onEvent } from '#platform/on-event.ts';
+import { batch, decideOnce } from '#platform/database/batch.ts';
+import { onEvent } from '#platform/events/on-event.ts';
 import { findAccounts, insertAccounts, type Account } from './queries.ts';
 
 /** Opens the billing account of a customer, exactly one: a repeat answers with the account that is there. */

@@ -1,4 +1,4 @@
-import { many, statement } from '#platform/database.ts';
+import { many, statement } from '#platform/database/database.ts';
 
 export interface Account {
   id: string;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { uuidv7 } from 'uuidv7';
-import { call } from '#local/testing/calls.ts';
-import { connection, row, rows, useDatabase, waitingForLock } from '#local/testing/database.ts';
+import { call } from '#test/support/calls.ts';
+import { connection, row, rows, useDatabase, waitingForLock } from '#test/support/database.ts';
 import { handle } from './index.ts';
 
 useDatabase();

@@ -1,15 +1,15 @@
 import { uuidv7 } from 'uuidv7';
 import { newOrder } from '#api/orders.ts';
 import { orderPlaced } from '#events/order-placed.ts';
-import { batch, decideOnce } from '#platform/batch.ts';
-import { beginChain } from '#platform/event.ts';
-import { orders } from '#platform/metrics.ts';
-import { onCommand } from '#platform/on-request.ts';
-import { publish } from '#platform/outbox.ts';
-import { Problem } from '#platform/problem.ts';
+import { batch, decideOnce } from '#platform/database/batch.ts';
+import { beginChain } from '#platform/events/event.ts';
+import { orders } from '#platform/telemetry/metrics.ts';
+import { onCommand } from '#platform/http/on-request.ts';
+import { publish } from '#platform/events/outbox.ts';
+import { Problem } from '#platform/http/problem.ts';
 import { findOrders, findPrices, insertOrders, type Draft, type Order } from './queries.ts';
 
-export { relay as background } from '#platform/outbox.ts';
+export { relay as background } from '#platform/events/outbox.ts';
 
 const keyOf = ({ userId, idempotencyKey }: { userId: string; idempotencyKey: string }) => `${userId} ${idempotencyKey}`;
 

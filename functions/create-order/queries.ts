@@ -1,5 +1,5 @@
-import { many, statement } from '#platform/database.ts';
-import type { ShopEvent } from '#platform/event.ts';
+import { many, statement } from '#platform/database/database.ts';
+import type { ShopEvent } from '#platform/events/event.ts';
 
 /** An order as it is asked for. */
 export interface Draft {

@@ -2,13 +2,13 @@ import { uuidv7 } from 'uuidv7';
 import type { z } from 'zod';
 import { newDeposit } from '#api/accounts.ts';
 import { depositSucceeded } from '#events/deposit-succeeded.ts';
-import { beginChain } from '#platform/event.ts';
-import { onCommand, type Command } from '#platform/on-request.ts';
-import { publish } from '#platform/outbox.ts';
-import { Problem } from '#platform/problem.ts';
+import { beginChain } from '#platform/events/event.ts';
+import { onCommand, type Command } from '#platform/http/on-request.ts';
+import { publish } from '#platform/events/outbox.ts';
+import { Problem } from '#platform/http/problem.ts';
 import { findAccount, findDeposit, insertDeposit, type Deposit } from './queries.ts';
 
-export { relay as background } from '#platform/outbox.ts';
+export { relay as background } from '#platform/events/outbox.ts';
 
 type NewDeposit = z.infer<typeof newDeposit>;
 

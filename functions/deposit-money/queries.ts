@@ -1,6 +1,6 @@
-import { maybeOne, statement } from '#platform/database.ts';
-import type { ShopEvent } from '#platform/event.ts';
-import type { Command } from '#platform/on-request.ts';
+import { maybeOne, statement } from '#platform/database/database.ts';
+import type { ShopEvent } from '#platform/events/event.ts';
+import type { Command } from '#platform/http/on-request.ts';
 
 export interface Deposit {
   id: string;

@@ -1,7 +1,7 @@
 import { credentials } from '#api/users.ts';
-import { onRequest } from '#platform/on-request.ts';
-import { hashPassword, isPassword } from '#platform/password.ts';
-import { Problem } from '#platform/problem.ts';
+import { onRequest } from '#platform/http/on-request.ts';
+import { hashPassword, isPassword } from '#platform/values/password.ts';
+import { Problem } from '#platform/http/problem.ts';
 import { findUser } from './queries.ts';
 import { expiresInSeconds, signToken } from './sign-token.ts';
 

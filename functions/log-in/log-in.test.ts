@@ -1,10 +1,10 @@
 import { beforeAll, expect, test } from '@jest/globals';
 import { uuidv7 } from 'uuidv7';
-import { call } from '#local/testing/calls.ts';
-import { rows, useDatabase } from '#local/testing/database.ts';
-import { countingHashes } from '#local/testing/hashes.ts';
-import { hashPassword } from '#platform/password.ts';
-import { authenticate } from '#platform/token.ts';
+import { call } from '#test/support/calls.ts';
+import { rows, useDatabase } from '#test/support/database.ts';
+import { countingHashes } from '#test/support/hashes.ts';
+import { hashPassword } from '#platform/values/password.ts';
+import { authenticate } from '#platform/http/token.ts';
 import { handle } from './index.ts';
 
 useDatabase();

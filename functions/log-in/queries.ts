@@ -1,4 +1,4 @@
-import { maybeOne, statement } from '#platform/database.ts';
+import { maybeOne, statement } from '#platform/database/database.ts';
 
 const find = statement<{ id: string; role: 'customer' | 'admin'; passwordHash: string }>(
   'log-in.find',

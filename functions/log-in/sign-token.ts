@@ -1,9 +1,9 @@
 import { importJWK, SignJWT } from 'jose';
 import { uuidv7 } from 'uuidv7';
 import { z } from 'zod';
-import { now } from '#platform/clock.ts';
-import { settings } from '#platform/settings.ts';
-import { tokenAudience, tokenIssuer, type Caller } from '#platform/token.ts';
+import { now } from '#platform/database/clock.ts';
+import { settings } from '#platform/runtime/settings.ts';
+import { tokenAudience, tokenIssuer, type Caller } from '#platform/http/token.ts';
 
 const privateKey = z.object({
   kty: z.literal('OKP'),

@@ -1,10 +1,10 @@
 import type { CloudEventV1 } from 'cloudevents';
 import { z } from 'zod';
-import { log } from '#platform/log.ts';
-import { givenUp, unverifiedDropped } from '#platform/metrics.ts';
-import { onAnyEvent } from '#platform/on-event.ts';
-import { settings, wholeNumber } from '#platform/settings.ts';
-import { isRefusal, isVerified } from '#platform/signature.ts';
+import { log } from '#platform/telemetry/log.ts';
+import { givenUp, unverifiedDropped } from '#platform/telemetry/metrics.ts';
+import { onAnyEvent } from '#platform/events/on-event.ts';
+import { settings, wholeNumber } from '#platform/runtime/settings.ts';
+import { isRefusal, isVerified } from '#platform/events/signature.ts';
 import { parkEvent } from './queries.ts';
 
 /** How many events from untrusted senders are stored; what comes after them is only counted. */

@@ -1,6 +1,6 @@
 import { uuidv7 } from 'uuidv7';
-import { maybeOne, statement } from '#platform/database.ts';
-import { encodeEvent, rawBody, type RawEvent } from '#platform/event-codec.ts';
+import { maybeOne, statement } from '#platform/database/database.ts';
+import { encodeEvent, rawBody, type RawEvent } from '#platform/events/event-codec.ts';
 
 interface DeadLetter {
   event: RawEvent;

@@ -1,9 +1,9 @@
 import { chargeRefunded } from '#events/charge-refunded.ts';
 import { chargeVoided } from '#events/charge-voided.ts';
 import { orderCancelRequested, type OrderCancelRequested } from '#events/order-cancel-requested.ts';
-import { batch, decideOnce } from '#platform/batch.ts';
-import { onEvent } from '#platform/on-event.ts';
-import { Problem } from '#platform/problem.ts';
+import { batch, decideOnce } from '#platform/database/batch.ts';
+import { onEvent } from '#platform/events/on-event.ts';
+import { Problem } from '#platform/http/problem.ts';
 import { findReversals, refundCharges, voidCharges, type Reversal } from './queries.ts';
 
 const orderOf = ({ orderId }: { orderId: string }) => orderId;

@@ -1,6 +1,6 @@
 import { uuidv7 } from 'uuidv7';
 import type { OrderCancelRequested } from '#events/order-cancel-requested.ts';
-import { many, statement } from '#platform/database.ts';
+import { many, statement } from '#platform/database/database.ts';
 
 /** What became of the charge of a canceled order. */
 export interface Reversal {

@@ -1,9 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
 import { uuidv7 } from 'uuidv7';
 import { orderCancelRequested } from '#events/order-cancel-requested.ts';
-import { deliver, eventOf } from '#local/testing/calls.ts';
-import { connection, row, rows, useDatabase, waitingForLock } from '#local/testing/database.ts';
-import { customer, order, standing } from '#local/testing/people.ts';
+import { deliver, eventOf } from '#test/support/calls.ts';
+import { connection, row, rows, useDatabase, waitingForLock } from '#test/support/database.ts';
+import { customer, order, standing } from '#test/support/fixtures.ts';
 import { handle } from './index.ts';
 
 useDatabase();

@@ -1,13 +1,13 @@
 import { newUser } from '#api/users.ts';
 import { userRegistered } from '#events/user-registered.ts';
-import { beginChain } from '#platform/event.ts';
-import { onRequest } from '#platform/on-request.ts';
-import { publish } from '#platform/outbox.ts';
-import { hashPassword } from '#platform/password.ts';
-import { Problem } from '#platform/problem.ts';
+import { beginChain } from '#platform/events/event.ts';
+import { onRequest } from '#platform/http/on-request.ts';
+import { publish } from '#platform/events/outbox.ts';
+import { hashPassword } from '#platform/values/password.ts';
+import { Problem } from '#platform/http/problem.ts';
 import { findOwn, insertUser } from './queries.ts';
 
-export { relay as background } from '#platform/outbox.ts';
+export { relay as background } from '#platform/events/outbox.ts';
 
 /** Registers a customer; `user.registered` then opens their billing account. */
 export const handle = onRequest(newUser, async ({ body, requestId, traceparent }) => {

@@ -1,5 +1,5 @@
-import { maybeOne, statement } from '#platform/database.ts';
-import type { ShopEvent } from '#platform/event.ts';
+import { maybeOne, statement } from '#platform/database/database.ts';
+import type { ShopEvent } from '#platform/events/event.ts';
 
 export interface User {
   id: string;

@@ -1,17 +1,17 @@
 import { validateHeaderValue } from 'node:http';
 import { z } from 'zod';
 import { newReplay } from '#api/admin.ts';
-import { sendToBroker } from '#platform/broker-client.ts';
-import type { ShopEvent } from '#platform/event.ts';
-import { decodeEvent, rawBody, type RawEvent } from '#platform/event-codec.ts';
-import { writeEvent } from '#platform/event-http.ts';
-import { onAdminRequest } from '#platform/on-request.ts';
-import { publish } from '#platform/outbox.ts';
-import { Problem } from '#platform/problem.ts';
-import { uuid } from '#platform/uuid.ts';
+import { sendToBroker } from '#platform/events/broker-client.ts';
+import type { ShopEvent } from '#platform/events/event.ts';
+import { decodeEvent, rawBody, type RawEvent } from '#platform/events/event-codec.ts';
+import { writeEvent } from '#platform/events/event-http.ts';
+import { onAdminRequest } from '#platform/http/on-request.ts';
+import { publish } from '#platform/events/outbox.ts';
+import { Problem } from '#platform/http/problem.ts';
+import { uuid } from '#platform/values/uuid.ts';
 import { markUnsent, replayLetter, replayLetters, stopReplay } from './queries.ts';
 
-export { relay as background } from '#platform/outbox.ts';
+export { relay as background } from '#platform/events/outbox.ts';
 
 const wanted = z.discriminatedUnion('action', [
   z.strictObject({ action: z.literal('replay'), id: uuid }),

@@ -1,6 +1,6 @@
 import type { CloudEventV1 } from 'cloudevents';
-import { many, maybeOne, statement } from '#platform/database.ts';
-import type { ShopEvent } from '#platform/event.ts';
+import { many, maybeOne, statement } from '#platform/database/database.ts';
+import type { ShopEvent } from '#platform/events/event.ts';
 
 /** A letter that is replayed: ours goes through the outbox, a stranger's is only sent. */
 export type Replayed =

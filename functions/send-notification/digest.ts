@@ -1,4 +1,4 @@
-import { many, statement } from '#platform/database.ts';
+import { many, statement } from '#platform/database/database.ts';
 import type { Mail } from './mails.ts';
 import type { Outcome, QueuedMail } from './queries.ts';
 

@@ -1,7 +1,7 @@
 import { Gauge } from 'prom-client';
-import { one, statement } from '#platform/database.ts';
-import { thisFunction } from '#platform/log.ts';
-import { registry } from '#platform/metrics.ts';
+import { one, statement } from '#platform/database/database.ts';
+import { thisFunction } from '#platform/telemetry/log.ts';
+import { registry } from '#platform/telemetry/metrics.ts';
 
 const oldest = statement<{ seconds: number }>(
   'send-notification.oldest',

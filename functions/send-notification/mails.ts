@@ -1,5 +1,5 @@
-import type { EventData } from '#platform/event.ts';
-import { formatMoney } from '#platform/money.ts';
+import type { EventData } from '#platform/events/event.ts';
+import { formatMoney } from '#platform/values/money.ts';
 
 export type Template =
   'welcome' | 'deposit-received' | 'order-paid' | 'order-rejected' | 'order-refunded' | 'order-canceled';

@@ -1,6 +1,6 @@
-import { many, statement } from '#platform/database.ts';
-import type { Reach } from '#platform/due.ts';
-import type { EventData } from '#platform/event.ts';
+import { many, statement } from '#platform/database/database.ts';
+import type { Reach } from '#platform/events/poll.ts';
+import type { EventData } from '#platform/events/event.ts';
 import type { Mail, Template } from './mails.ts';
 
 export interface NewNotification {

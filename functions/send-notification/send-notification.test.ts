@@ -10,13 +10,13 @@ import { orderPaid } from '#events/order-paid.ts';
 import { orderPlaced } from '#events/order-placed.ts';
 import { orderRefunded } from '#events/order-refunded.ts';
 import { orderRejected } from '#events/order-rejected.ts';
-import { deliver, eventOf } from '#local/testing/calls.ts';
-import { connection, row, rows, useDatabase, waitingForLock } from '#local/testing/database.ts';
-import { customer, order } from '#local/testing/people.ts';
-import { backgroundDone } from '#platform/background.ts';
-import { continueChain, type ShopEvent } from '#platform/event.ts';
-import type { EventHandle } from '#platform/on-event.ts';
-import { signed } from '#platform/signature.ts';
+import { deliver, eventOf } from '#test/support/calls.ts';
+import { connection, row, rows, useDatabase, waitingForLock } from '#test/support/database.ts';
+import { customer, order } from '#test/support/fixtures.ts';
+import { backgroundDone } from '#platform/runtime/background.ts';
+import { continueChain, type ShopEvent } from '#platform/events/event.ts';
+import type { EventHandle } from '#platform/events/on-event.ts';
+import { signed } from '#platform/events/signature.ts';
 
 useDatabase();
 
@@ -52,7 +52,7 @@ beforeAll(async () => {
   outgoing = await import('./outgoing.ts');
 });
 afterAll(async () => {
-  (await import('#platform/mail.ts')).closeMail();
+  (await import('#functions/send-notification/mailer.ts')).closeMail();
   await new Promise<void>((resolve) => server.close(resolve));
 });
 beforeEach(async () => {

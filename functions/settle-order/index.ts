@@ -6,11 +6,11 @@ import { orderCanceled } from '#events/order-canceled.ts';
 import { orderPaid } from '#events/order-paid.ts';
 import { orderRefunded } from '#events/order-refunded.ts';
 import { orderRejected } from '#events/order-rejected.ts';
-import { batch, decideOnce } from '#platform/batch.ts';
-import type { Fact, ShopEvent } from '#platform/event.ts';
-import { orders } from '#platform/metrics.ts';
-import { onEvents, when } from '#platform/on-event.ts';
-import { Problem } from '#platform/problem.ts';
+import { batch, decideOnce } from '#platform/database/batch.ts';
+import type { Fact, ShopEvent } from '#platform/events/event.ts';
+import { orders } from '#platform/telemetry/metrics.ts';
+import { onEvents, when } from '#platform/events/on-event.ts';
+import { Problem } from '#platform/http/problem.ts';
 import { endChain, findOrders, settleOrders, type Order, type Settlement } from './queries.ts';
 
 const orderOf = ({ orderId }: { orderId: string }) => orderId;

@@ -5,12 +5,12 @@ import { chargeRefunded } from '#events/charge-refunded.ts';
 import { chargeSucceeded } from '#events/charge-succeeded.ts';
 import { chargeVoided } from '#events/charge-voided.ts';
 import { orderCancelRequested } from '#events/order-cancel-requested.ts';
-import { deliver, eventOf } from '#local/testing/calls.ts';
-import { connection, row, rows, useDatabase, waitingForLock } from '#local/testing/database.ts';
-import { order } from '#local/testing/people.ts';
-import { continueChain } from '#platform/event.ts';
+import { deliver, eventOf } from '#test/support/calls.ts';
+import { connection, row, rows, useDatabase, waitingForLock } from '#test/support/database.ts';
+import { order } from '#test/support/fixtures.ts';
+import { continueChain } from '#platform/events/event.ts';
 import { orderPlaced } from '#events/order-placed.ts';
-import { signed } from '#platform/signature.ts';
+import { signed } from '#platform/events/signature.ts';
 import { handle } from './index.ts';
 
 useDatabase();

@@ -1,17 +1,17 @@
 import express, { type Express, type RequestHandler } from 'express';
 import helmet from 'helmet';
-import { admin } from './admin.ts';
-import { commands } from './commands.ts';
-import { docs } from './docs.ts';
-import { answerProblem, noRoute } from './errors.ts';
-import { events } from './events.ts';
-import { health } from './health.ts';
-import { limitCaller } from './limits.ts';
-import { identify, onlyKnown } from './identity.ts';
-import { reads } from './reads.ts';
-import { watch } from './watch.ts';
-import { webPage } from './web-page.ts';
-import './parked.ts';
+import { admin } from './admin/routes.ts';
+import { commands } from './http/commands.ts';
+import { docs } from './http/documents.ts';
+import { answerProblem, noRoute } from './http/errors.ts';
+import { events } from './stream/events.ts';
+import { health } from './http/health.ts';
+import { limitCaller } from './http/limits.ts';
+import { identify, onlyKnown } from './http/identity.ts';
+import { reads } from './orders/reads.ts';
+import { watch } from './http/observe.ts';
+import { webPage } from './http/web-page.ts';
+import './admin/parked.ts';
 
 /** What is told to one customer stays in no cache on the way. */
 const notKept: RequestHandler = (_request, response, next) => {

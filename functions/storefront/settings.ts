@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { settings, wholeNumber } from '#platform/settings.ts';
+import { settings, wholeNumber } from '#platform/runtime/settings.ts';
 
 /** Limits count in this instance alone. */
 export const storefrontSettings = settings({

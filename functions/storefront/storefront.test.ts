@@ -2,12 +2,12 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import type { AddressInfo } from 'node:net';
 import { SignJWT, UnsecuredJWT, generateKeyPair } from 'jose';
 import { uuidv7 } from 'uuidv7';
-import { bearer } from '#local/testing/calls.ts';
-import { row, rows, useDatabase } from '#local/testing/database.ts';
-import { customer, order } from '#local/testing/people.ts';
-import { connectFunctions, type FunctionRequest } from '#platform/function-client.ts';
-import { serveHttp, type HttpServer } from '#platform/http-server.ts';
-import { Problem } from '#platform/problem.ts';
+import { bearer } from '#test/support/calls.ts';
+import { row, rows, useDatabase } from '#test/support/database.ts';
+import { customer, order } from '#test/support/fixtures.ts';
+import { connectFunctions, type FunctionRequest } from '#platform/http/function-client.ts';
+import { serveHttp, type HttpServer } from '#platform/http/http-server.ts';
+import { Problem } from '#platform/http/problem.ts';
 import { createStorefront } from './index.ts';
 
 useDatabase();

@@ -1,6 +1,6 @@
-import { log } from '#platform/log.ts';
-import { onAnyEvent } from '#platform/on-event.ts';
-import { most, republishDue } from '#platform/outbox.ts';
+import { log } from '#platform/telemetry/log.ts';
+import { onAnyEvent } from '#platform/events/on-event.ts';
+import { most, republishDue } from '#platform/events/outbox.ts';
 import { parkUndelivered, rowsPerStatement } from './queries.ts';
 import { reconcile } from './reconcile.ts';
 

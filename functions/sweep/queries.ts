@@ -1,5 +1,5 @@
-import { many, one, statement } from '#platform/database.ts';
-import type { ShopEvent } from '#platform/event.ts';
+import { many, one, statement } from '#platform/database/database.ts';
+import type { ShopEvent } from '#platform/events/event.ts';
 
 interface Parked {
   rows: number;

@@ -3,10 +3,10 @@ import { depositSucceeded } from '#events/deposit-succeeded.ts';
 import { orderCancelRequested } from '#events/order-cancel-requested.ts';
 import { orderPlaced } from '#events/order-placed.ts';
 import { userRegistered } from '#events/user-registered.ts';
-import { now as clockTime } from '#platform/clock.ts';
-import { beginChain, type EventContract, type ShopEvent } from '#platform/event.ts';
-import { log } from '#platform/log.ts';
-import { registry } from '#platform/metrics.ts';
+import { now as clockTime } from '#platform/database/clock.ts';
+import { beginChain, type EventContract, type ShopEvent } from '#platform/events/event.ts';
+import { log } from '#platform/telemetry/log.ts';
+import { registry } from '#platform/telemetry/metrics.ts';
 import { reopenChains } from './queries.ts';
 import { rowsPerPage, scanCanceled, tables, type Stranded, type Table } from './stranded.ts';
 

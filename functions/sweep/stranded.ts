@@ -1,4 +1,4 @@
-import { maybeOne, one, statement, type Statement } from '#platform/database.ts';
+import { maybeOne, one, statement, type Statement } from '#platform/database/database.ts';
 
 /** What began a chain that has not ended and has no outbox row any more. */
 export interface Stranded {

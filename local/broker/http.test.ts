@@ -6,7 +6,7 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import { createBroker, type SubscriberResponse } from '#local/broker/broker.ts';
 import { event, inProcess, manifestsOf, trigger, type Event } from '#local/broker/fixtures.ts';
 import { deliverOverHttp, serveBroker } from '#local/broker/http.ts';
-import { rawBody, type RawEvent } from '#platform/event-codec.ts';
+import { rawBody, type RawEvent } from '#platform/events/event-codec.ts';
 
 const opened: (() => unknown)[] = [];
 afterEach(async () => {

@@ -4,7 +4,7 @@ import { createBroker } from '#local/broker/broker.ts';
 import { parseFaults } from '#local/broker/faults.ts';
 import { deliverOverHttp, serveBroker } from '#local/broker/http.ts';
 import { readManifests } from '#local/broker/manifests.ts';
-import { settings, wholeNumber } from '#platform/settings.ts';
+import { settings, wholeNumber } from '#platform/runtime/settings.ts';
 
 // The broker as a process of its own. It says where it listens to its parent, and nothing on its output but errors.
 

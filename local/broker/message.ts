@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { CloudEventV1 } from 'cloudevents';
-import { decodeEvent, encodeEvent, rawBody, type RawEvent } from '#platform/event-codec.ts';
+import { decodeEvent, encodeEvent, rawBody, type RawEvent } from '#platform/events/event-codec.ts';
 
 const versions = ['1.0', '0.3'];
 const formats = /^application\/cloudevents(-batch)?\+json\s*(;|$)/i;

@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { differencesOf, manifestsOf, serveSubscribers, type Place } from '#local/broker/conformance-run.ts';
 import { scenarios as allScenarios, type Case } from '#local/broker/conformance.ts';
-import { settings, wholeNumber } from '#platform/settings.ts';
+import { settings, wholeNumber } from '#platform/runtime/settings.ts';
 
 // Whether the default broker of a cluster with Knative does what local/broker/conformance.ts says, case by case:
 //

@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import { request } from 'undici';
 import { uuidv7 } from 'uuidv7';
 import { findTarget } from '#local/target.ts';
-import { until } from '../support/until.ts';
+import { until } from '#test/support/until.ts';
 
 // Customers of a shop on a cluster, who reach it through its gateway and nothing else.
 

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { functionNames } from '#local/functions.ts';
-import { until } from '../support/until.ts';
+import { until } from '#test/support/until.ts';
 import { all, ask, deposit, kubectl, namespace, newCustomer, shopUntil, type Customer } from './client.ts';
 
 /** Where the pods of a victim are, and by which label. */

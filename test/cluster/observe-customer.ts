@@ -1,7 +1,7 @@
 import { request } from 'undici';
 import { uuidv7 } from 'uuidv7';
 import type { Target } from '#local/target.ts';
-import { until } from '../support/until.ts';
+import { until } from '#test/support/until.ts';
 
 /** One customer of a shop behind an ingress. */
 export interface Customer {

@@ -4,8 +4,8 @@ import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { stringify } from 'yaml';
-import { freePort } from '../support/ports.ts';
-import { until } from '../support/until.ts';
+import { freePort } from '#test/support/ports.ts';
+import { until } from '#test/support/until.ts';
 import type { RuleGroup, ScrapeConfig } from './observe-config.ts';
 
 /** A target as Prometheus found and scraped it. */

@@ -8,8 +8,8 @@ import { uuidv7 } from 'uuidv7';
 import { orderPlaced } from '#events/order-placed.ts';
 import { runCollection } from '#local/newman.ts';
 import { findTarget } from '#local/target.ts';
-import { isOfTheCluster, namedIn, readDashboard } from '../support/observe.ts';
-import { secondsSince, until } from '../support/until.ts';
+import { isOfTheCluster, namedIn, readDashboard } from '#test/support/observe.ts';
+import { secondsSince, until } from '#test/support/until.ts';
 import { hurried, readPodMonitors, readRuleGroups, scrapeConfigsOf } from './observe-config.ts';
 import { newCustomer } from './observe-customer.ts';
 import { grantsOf, type Fault } from './observe-faults.ts';
@@ -166,8 +166,8 @@ async function withBroker(work: (url: string) => Promise<void>): Promise<void> {
 async function postEvents(): Promise<void> {
   const keys = await inShop('get', 'secret', 'event-keys', '-o', 'jsonpath={.data.keys}');
   process.env['EVENT_KEYS'] = Buffer.from(keys, 'base64').toString();
-  const { eventOf, postRaw } = await import('../support/events.ts');
-  const { encodeEvent } = await import('#platform/event-codec.ts');
+  const { eventOf, postRaw } = await import('#test/support/events.ts');
+  const { encodeEvent } = await import('#platform/events/event-codec.ts');
   await withBroker(async (brokerUrl) => {
     for (const changes of [{}, { signature: 'stranger.none' }]) {
       const event = eventOf(orderPlaced, { orderId: uuidv7(), userId: uuidv7() });

@@ -1,9 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { uuidv7 } from 'uuidv7';
-import { rows } from '#local/testing/database.ts';
-import { account, customer } from '#local/testing/people.ts';
-import { until } from '../support/until.ts';
+import { rows } from '#test/support/database.ts';
+import { account, customer } from '#test/support/fixtures.ts';
+import { until } from '#test/support/until.ts';
 import { documented, expectDocumented, operations, type Operation } from './contract.ts';
 import { ask, postUnsigned, settled, useShop, withoutDatabase, type Ask, type Reply } from './shop.ts';
 

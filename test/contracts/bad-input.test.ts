@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { uuidv7 } from 'uuidv7';
 import { routes } from '#api/routes.ts';
-import { row } from '#local/testing/database.ts';
-import { customer } from '#local/testing/people.ts';
+import { row } from '#test/support/database.ts';
+import { customer } from '#test/support/fixtures.ts';
 import { expectDocumented, operations, type Operation } from './contract.ts';
 import { ask, settled, useShop, type Ask, type Reply } from './shop.ts';
 

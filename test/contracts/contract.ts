@@ -1,7 +1,7 @@
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { expect } from '@jest/globals';
-import { openApi } from '#functions/storefront/openapi.ts';
+import { openApi } from '#api/documents/openapi.ts';
 import type { Reply } from './shop.ts';
 
 type Schema = Record<string, unknown>;

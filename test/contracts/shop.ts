@@ -6,14 +6,14 @@ import { createBroker, type Broker, type Deliver } from '#local/broker/broker.ts
 import { serveBroker } from '#local/broker/http.ts';
 import { readManifests } from '#local/broker/manifests.ts';
 import { functionNames } from '#local/functions.ts';
-import { bearer } from '#local/testing/calls.ts';
-import { row, useDatabase } from '#local/testing/database.ts';
-import { databaseUrl } from '#local/testing/global-setup.ts';
-import { backgroundDone } from '#platform/background.ts';
-import { connectFunctions } from '#platform/function-client.ts';
-import { serveHttp } from '#platform/http-server.ts';
-import type { EventHandle } from '#platform/on-event.ts';
-import type { RequestHandle } from '#platform/on-request.ts';
+import { bearer } from '#test/support/calls.ts';
+import { row, useDatabase } from '#test/support/database.ts';
+import { databaseUrl } from '#test/support/global-setup.ts';
+import { backgroundDone } from '#platform/runtime/background.ts';
+import { connectFunctions } from '#platform/http/function-client.ts';
+import { serveHttp } from '#platform/http/http-server.ts';
+import type { EventHandle } from '#platform/events/on-event.ts';
+import type { RequestHandle } from '#platform/http/on-request.ts';
 
 let url = '';
 let broker: Broker;
@@ -46,7 +46,7 @@ async function start(): Promise<void> {
   process.env['K_SINK'] = `http://127.0.0.1:${ingress.port}/shop/default`;
   // these read their settings when they are loaded
   const [{ connectBroker }, { createStorefront }] = await Promise.all([
-    import('#platform/broker-client.ts'),
+    import('#platform/events/broker-client.ts'),
     import('#functions/storefront/index.ts'),
   ]);
   for (const name of functionNames.filter((one) => one !== 'storefront')) {

@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import type { Result } from '../support/sizes.ts';
+import type { Result } from '#test/support/sizes.ts';
 import type { Kind } from './kinds.ts';
 import type { Run } from './table.ts';
 

@@ -1,6 +1,6 @@
-import { percentile } from '../../bench/statistics.ts';
-import type { Findings } from '../support/findings.ts';
-import type { Result } from '../support/sizes.ts';
+import { percentile } from '#bench/statistics.ts';
+import type { Findings } from '#test/support/findings.ts';
+import type { Result } from '#test/support/sizes.ts';
 
 /** What one run of one kind has come to. */
 export interface Run {

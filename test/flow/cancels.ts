@@ -2,15 +2,15 @@ import { expect, test } from '@jest/globals';
 import { chargeSucceeded } from '#events/charge-succeeded.ts';
 import { orderCancelRequested } from '#events/order-cancel-requested.ts';
 import { orderPlaced } from '#events/order-placed.ts';
-import { continueChain } from '#platform/event.ts';
-import { signed } from '#platform/signature.ts';
-import { call } from '../support/api.ts';
-import { customersWith, customerWith, newCustomers, openAccounts } from '../support/customers.ts';
-import type { Customer, Order, Page } from '../support/customers.ts';
-import { eventOf, post } from '../support/events.ts';
-import { outcomes, placeAndCancel } from '../support/load.ts';
-import type { Shop } from '../support/shop.ts';
-import { report, until } from '../support/until.ts';
+import { continueChain } from '#platform/events/event.ts';
+import { signed } from '#platform/events/signature.ts';
+import { call } from '#test/support/api.ts';
+import { customersWith, customerWith, newCustomers, openAccounts } from '#test/support/customers.ts';
+import type { Customer, Order, Page } from '#test/support/customers.ts';
+import { eventOf, post } from '#test/support/events.ts';
+import { outcomes, placeAndCancel } from '#test/support/load.ts';
+import type { Shop } from '#test/support/shop.ts';
+import { report, until } from '#test/support/until.ts';
 
 interface Entry {
   kind: string;

@@ -1,11 +1,11 @@
 import { expect, test } from '@jest/globals';
 import { uuidv7 } from 'uuidv7';
 import { orderPlaced } from '#events/order-placed.ts';
-import { call } from '../support/api.ts';
-import { adminToken, customerWith, type Customer } from '../support/customers.ts';
-import { deadLetters, eventOf, orderWithoutEvent, post, type DeadLetter } from '../support/events.ts';
-import type { Shop } from '../support/shop.ts';
-import { until } from '../support/until.ts';
+import { call } from '#test/support/api.ts';
+import { adminToken, customerWith, type Customer } from '#test/support/customers.ts';
+import { deadLetters, eventOf, orderWithoutEvent, post, type DeadLetter } from '#test/support/events.ts';
+import type { Shop } from '#test/support/shop.ts';
+import { until } from '#test/support/until.ts';
 
 interface Progress {
   startedAt: string;

@@ -3,11 +3,11 @@ import { uuidv7 } from 'uuidv7';
 import { chargeSucceeded } from '#events/charge-succeeded.ts';
 import { orderPlaced } from '#events/order-placed.ts';
 import { userRegistered } from '#events/user-registered.ts';
-import { call } from '../support/api.ts';
-import { adminToken, customerWith, newCustomers, openAccounts, type Customer } from '../support/customers.ts';
-import { deadLetters, eventOf, orderWithoutEvent, post, postRaw, resigned } from '../support/events.ts';
-import type { Shop } from '../support/shop.ts';
-import { until } from '../support/until.ts';
+import { call } from '#test/support/api.ts';
+import { adminToken, customerWith, newCustomers, openAccounts, type Customer } from '#test/support/customers.ts';
+import { deadLetters, eventOf, orderWithoutEvent, post, postRaw, resigned } from '#test/support/events.ts';
+import type { Shop } from '#test/support/shop.ts';
+import { until } from '#test/support/until.ts';
 
 /** What comes through the broker: repeated, early, broken, forged. */
 export function eventTests(shop: () => Shop): void {

@@ -1,8 +1,8 @@
 import { expect, test } from '@jest/globals';
-import { call, newKey } from '../support/api.ts';
-import { adminToken, customerWith, register, type Order, type Page } from '../support/customers.ts';
-import type { Shop } from '../support/shop.ts';
-import { until } from '../support/until.ts';
+import { call, newKey } from '#test/support/api.ts';
+import { adminToken, customerWith, register, type Order, type Page } from '#test/support/customers.ts';
+import type { Shop } from '#test/support/shop.ts';
+import { until } from '#test/support/until.ts';
 
 interface Entry {
   kind: string;

@@ -1,8 +1,8 @@
 import { expect, test } from '@jest/globals';
-import { customerWith, newCustomers, openAccounts, type Customer } from '../support/customers.ts';
-import { refusedPrefix } from '../support/mailbox.ts';
-import type { Shop } from '../support/shop.ts';
-import { report, secondsSince, until } from '../support/until.ts';
+import { customerWith, newCustomers, openAccounts, type Customer } from '#test/support/customers.ts';
+import { refusedPrefix } from '#test/support/mailbox.ts';
+import type { Shop } from '#test/support/shop.ts';
+import { report, secondsSince, until } from '#test/support/until.ts';
 
 /** What the shop does while something that it needs is away. */
 export function outageTests(shop: () => Shop, { processes }: { processes: boolean }): void {

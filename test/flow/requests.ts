@@ -3,10 +3,10 @@ import { createServer, type AddressInfo } from 'node:net';
 import { expect, test } from '@jest/globals';
 import { uuidv7 } from 'uuidv7';
 import { importJWK, SignJWT } from 'jose';
-import { call, newKey, type ProblemBody } from '../support/api.ts';
-import { customersWith, customerWith, type Customer, type Order, type Page } from '../support/customers.ts';
-import type { Shop } from '../support/shop.ts';
-import { until } from '../support/until.ts';
+import { call, newKey, type ProblemBody } from '#test/support/api.ts';
+import { customersWith, customerWith, type Customer, type Order, type Page } from '#test/support/customers.ts';
+import type { Shop } from '#test/support/shop.ts';
+import { until } from '#test/support/until.ts';
 
 /** What the door lets in, and what it does not. */
 export function requestTests(shop: () => Shop): void {

@@ -1,8 +1,8 @@
 import { expect, test } from '@jest/globals';
-import { readStream, type StreamReader } from '#local/testing/event-stream.ts';
-import { customersWith, customerWith, type Customer } from '../support/customers.ts';
-import type { Shop } from '../support/shop.ts';
-import { report, until } from '../support/until.ts';
+import { readStream, type StreamReader } from '#test/support/event-stream.ts';
+import { customersWith, customerWith, type Customer } from '#test/support/customers.ts';
+import type { Shop } from '#test/support/shop.ts';
+import { report, until } from '#test/support/until.ts';
 
 /** What customers see of their own facts while they watch. */
 export function streamTests(shop: () => Shop, { processes }: { processes: boolean }): void {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { expect } from '@jest/globals';
 import { userRegistered } from '#events/user-registered.ts';
 import { ping } from '#local/ping.ts';
-import { writeEvent } from '#platform/event-http.ts';
+import { writeEvent } from '#platform/events/event-http.ts';
 import { register } from './customers.ts';
 import { eventOf, post } from './events.ts';
 import type { Shop } from './shop.ts';

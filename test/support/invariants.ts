@@ -20,7 +20,7 @@ export interface Given {
   earlier: unknown;
 }
 
-export const invariants = readFileSync(new URL('../invariants.sql', import.meta.url), 'utf8');
+export const invariants = readFileSync(new URL('invariants.sql', import.meta.url), 'utf8');
 
 export const parameters = ({ accepted, canceled, broken, earlier }: Given): unknown[] => [
   accepted,

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { parser } from '@prometheus-io/lezer-promql';
-import { inNamespace, readRuleGroups } from '../cluster/observe-config.ts';
+import { inNamespace, readRuleGroups } from '#test/cluster/observe-config.ts';
 
 /** Unit tests of the alerts, for promtool. */
 export const ruleTests = 'knative/observe/alerts.test.yml';

@@ -1,0 +1,224 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import type { AddressInfo } from 'node:net';
+import { uuidv7 } from 'uuidv7';
+import { bearer } from '#test/support/calls.ts';
+import { rows, useDatabase } from '#test/support/database.ts';
+import { connectFunctions } from '#platform/http/function-client.ts';
+import { serveHttp, type HttpServer } from '#platform/http/http-server.ts';
+import { createStorefront } from '#functions/storefront/index.ts';
+
+useDatabase();
+
+let shop: HttpServer;
+let url: string;
+beforeAll(async () => {
+  shop = await serveHttp(createStorefront(), { port: 0, host: '127.0.0.1' });
+  url = `http://127.0.0.1:${(shop.server.address() as AddressInfo).port}/v1/admin/dead-letters`;
+});
+afterAll(() => shop.stop());
+
+// what replay-events is called with, and what it answers
+const called: unknown[] = [];
+let answer = { statusCode: 202, headers: {}, body: {} as unknown };
+beforeEach(async () => {
+  called.length = 0;
+  answer = { statusCode: 202, headers: {}, body: {} };
+  connectFunctions(async (name, { body }) => {
+    expect(name).toBe('replay-events');
+    called.push(body);
+    return answer;
+  });
+  await rows('truncate events.dead_letters, events.outbox');
+});
+
+interface Body {
+  code: string;
+  id: string;
+  status: string;
+  data: { id: string; status: string; type: string }[];
+  nextCursor: string | null;
+}
+
+interface Options {
+  method?: string;
+  body?: unknown;
+  role?: 'customer' | 'admin';
+}
+
+const caller = uuidv7();
+
+async function ask(path: string, { method = 'GET', body, role = 'admin' }: Options = {}) {
+  const response = await fetch(url + path, {
+    method,
+    headers: { ...(await bearer(caller, role)), ...(body !== undefined && { 'content-type': 'application/json' }) },
+    ...(body !== undefined && { body: JSON.stringify(body) }),
+  });
+  return { status: response.status, headers: response.headers, body: (await response.json()) as Body };
+}
+
+interface Kept {
+  verified?: boolean;
+  type?: string;
+  parkedAt?: string;
+  replayedAt?: string | null;
+  bulkAt?: string | null;
+  /** How often its open chain was published; null if the chain is closed. */
+  attempts?: number | null;
+}
+
+const at = (second: number) => `2026-01-01T10:00:${String(second).padStart(2, '0')}Z`;
+
+async function letter({ verified = true, type = 'x', parkedAt = at(1), replayedAt, bulkAt, attempts }: Kept = {}) {
+  const id = uuidv7();
+  await rows(
+    `insert into events.dead_letters (id, verified, source, event_id, type, correlation_id, reason, detail, event,
+                                      first_parked_at, last_parked_at, replayed_at, bulk_at)
+     values ($1, $2, '/x', $3, $4, $3, 'refused', 'why', $5, $6, $6, $7, $8)`,
+    [id, verified, `${id}.placed`, type, { id: `${id}.placed` }, parkedAt, replayedAt, bulkAt],
+  );
+  if (typeof attempts === 'number') {
+    await rows(
+      `insert into events.outbox (id, event, attempts, due_at) values ($1, '{}', $2, now() + interval '1 hour')`,
+      [`${id}.placed`, attempts],
+    );
+  }
+  return id;
+}
+
+describe('the status of a letter is seen from its chain', () => {
+  test.each([
+    ['parked', 'not replayed', {}],
+    ['parked', 'not replayed, its chain open for another reason', { attempts: 1 }],
+    ['replaying', 'its chain is open', { replayedAt: at(2), attempts: 1 }],
+    ['replaying', 'its chain is open again after it came back', { parkedAt: at(3), replayedAt: at(2), attempts: 1 }],
+    ['parked', 'it came back', { parkedAt: at(3), replayedAt: at(2) }],
+    ['done', 'its chain is closed and it did not come back', { replayedAt: at(2) }],
+    ['done', 'a stranger’s that did not come back', { verified: false, replayedAt: at(2) }],
+    ['done', 'a stranger’s that names a chain of ours', { verified: false, replayedAt: at(2), attempts: 1 }],
+    ['parked', 'a stranger’s that came back', { verified: false, parkedAt: at(3), replayedAt: at(2) }],
+  ] as [string, string, Kept][])('%s: %s', async (status, _why, kept) => {
+    const id = await letter(kept);
+    expect((await ask(`/${id}`)).body).toMatchObject({ id, status, event: { id: `${id}.placed` } });
+    expect((await ask(`?status=${status}`)).body.data).toMatchObject([{ id, status }]);
+    const others = ['parked', 'replaying', 'done'].filter((other) => other !== status);
+    for (const other of others) expect((await ask(`?status=${other}`)).body.data).toEqual([]);
+  });
+});
+
+test('letters are listed with cause, age and times, newest first, page by page', async () => {
+  const ids: string[] = [];
+  // two of one moment, too
+  for (const second of [5, 3, 3, 9, 1]) ids.push(await letter({ parkedAt: at(second) }));
+  const [five, three, other, nine, one] = ids as [string, string, string, string, string];
+  const seen: string[] = [];
+  for (let cursor: string | null = ''; cursor !== null;) {
+    const { body } = await ask(`?limit=2${cursor && `&cursor=${cursor}`}`);
+    seen.push(...body.data.map(({ id }) => id));
+    cursor = body.nextCursor;
+  }
+  expect(seen).toEqual([nine, five, other, three, one]);
+  expect((await ask(`/${one}`)).body).toMatchObject({
+    reason: 'refused',
+    detail: 'why',
+    times: 1,
+    ageSeconds: expect.any(Number),
+    firstParkedAt: '2026-01-01T10:00:01.000Z',
+  });
+});
+
+test('letters are listed by type', async () => {
+  const id = await letter({ type: 'shop.order.placed.v1' });
+  await letter({ type: 'y' });
+  expect((await ask('?type=shop.order.placed.v1')).body.data).toMatchObject([{ id }]);
+  expect((await ask('?type=shop.order.placed.v1&status=done')).body.data).toEqual([]);
+});
+
+test.each([
+  ['GET', '?status=lost', 400, 'malformed_request'],
+  ['GET', '?type=', 400, 'malformed_request'],
+  ['GET', `?cursor=${Buffer.from(JSON.stringify(uuidv7())).toString('base64url')}`, 400, 'bad_cursor'],
+  ['GET', `/${uuidv7()}`, 404, 'not_found'],
+  ['GET', '/none', 404, 'not_found'],
+  ['POST', '/none/replay', 404, 'not_found'],
+  ['POST', '/replay', 415, 'unsupported_media_type'],
+  ['DELETE', `/${uuidv7()}/replay`, 405, 'method_not_allowed'],
+  ['DELETE', '', 405, 'method_not_allowed'],
+  ['PUT', '/replay', 405, 'method_not_allowed'],
+])('%s %s is %i, and nothing is replayed', async (method, path, status, code) => {
+  expect(await ask(path, { method })).toMatchObject({ status, body: { code } });
+  expect(called).toEqual([]);
+});
+
+describe('replays', () => {
+  test('one is handed on, and the letter answered as it is then', async () => {
+    const id = await letter({ replayedAt: at(2), attempts: 1 });
+    const { status, headers, body } = await ask(`/${id}/replay`, { method: 'POST' });
+    expect({ status, location: headers.get('location') }).toEqual({
+      status: 202,
+      location: `/v1/admin/dead-letters/${id}`,
+    });
+    expect(body).toMatchObject({ id, status: 'replaying' });
+    expect(called).toEqual([{ action: 'replay', id }]);
+  });
+
+  test('a refusal is passed on', async () => {
+    answer = { statusCode: 422, headers: {}, body: { code: 'not_replayable' } };
+    for (const path of [`/${await letter()}/replay`, '/replay']) {
+      expect(await ask(path, { method: 'POST', body: {} })).toMatchObject({
+        status: 422,
+        body: { code: 'not_replayable' },
+      });
+    }
+  });
+
+  test('all are handed on with type and rate, and stopped', async () => {
+    const nothing = { startedAt: null, endsAt: null, total: 0, waiting: 0, replaying: 0, done: 0, parked: 0 };
+    const body = { type: 'x', rate: 5, action: 'stop' };
+    expect(await ask('/replay', { method: 'POST', body })).toMatchObject({ status: 202, body: nothing });
+    answer.statusCode = 200;
+    expect(await ask('/replay', { method: 'DELETE' })).toMatchObject({ status: 200, body: nothing });
+    expect(called).toEqual([{ type: 'x', rate: 5, action: 'replay-all' }, { action: 'stop' }]);
+  });
+
+  test.each([[[]], ['all'], [null], [7]])('what is no object replays nothing: %j', async (body) => {
+    const answered = await ask('/replay', { method: 'POST', body });
+    expect(answered).toMatchObject({ status: 422, body: { code: 'invalid_body' } });
+    expect(called).toEqual([]);
+  });
+
+  test('the newest tells its progress by what became of its letters', async () => {
+    const bulkAt = at(10);
+    await letter({ replayedAt: at(5), bulkAt: at(5) }); // of an earlier one
+    await letter({ replayedAt: at(20) }); // of its own
+    await letter();
+    for (const attempts of [0, 0, 0]) await letter({ bulkAt, replayedAt: bulkAt, attempts });
+    await letter({ bulkAt, replayedAt: bulkAt, attempts: 2 });
+    await letter({ bulkAt, replayedAt: bulkAt });
+    await letter({ bulkAt, replayedAt: bulkAt, parkedAt: at(11) });
+    expect((await ask('/replay')).body).toEqual({
+      startedAt: '2026-01-01T10:00:10.000Z',
+      endsAt: expect.any(String),
+      total: 6,
+      waiting: 3,
+      replaying: 1,
+      done: 1,
+      parked: 1,
+    });
+  });
+});
+
+test('none of it is for customers', async () => {
+  const id = await letter();
+  for (const [method, path] of [
+    ['GET', ''],
+    ['GET', `/${id}`],
+    ['POST', `/${id}/replay`],
+    ['GET', '/replay'],
+    ['POST', '/replay'],
+    ['DELETE', '/replay'],
+  ] as const) {
+    const refused = await ask(path, { method, role: 'customer', ...(method === 'POST' && { body: {} }) });
+    expect(refused).toMatchObject({ status: 403, body: { code: 'forbidden' } });
+  }
+  expect(called).toEqual([]);
+});

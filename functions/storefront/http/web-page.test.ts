@@ -1,0 +1,65 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { readdirSync, statSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { serveHttp, type HttpServer } from '#platform/http/http-server.ts';
+import { createStorefront } from '#functions/storefront/index.ts';
+
+let shop: HttpServer;
+let url: string;
+beforeAll(async () => {
+  shop = await serveHttp(createStorefront(), { port: 0, host: '127.0.0.1' });
+  url = `http://127.0.0.1:${(shop.server.address() as AddressInfo).port}`;
+});
+afterAll(() => shop.stop());
+
+const folder = fileURLToPath(new URL('../../../web', import.meta.url));
+const files = readdirSync(folder);
+
+test('the page allows nothing but its own files: no inline script or style, no other host, no form target', async () => {
+  const answer = await fetch(url);
+  expect(answer.headers.get('content-type')).toContain('text/html');
+  const policy = answer.headers.get('content-security-policy') ?? '';
+  expect(policy.split(';')).toEqual(
+    expect.arrayContaining([
+      "default-src 'none'",
+      "script-src 'self'",
+      "style-src 'self'",
+      "form-action 'none'",
+      "frame-ancestors 'none'",
+      "require-trusted-types-for 'script'",
+    ]),
+  );
+  expect(policy).not.toMatch(/unsafe|https:|\*/);
+  const html = await answer.text();
+  expect(html).not.toMatch(/<style|style=|\son\w+=|<script(?![^>]*src=)|https?:/);
+});
+
+test('every file of the page is served under its type, and its browser fetches all modules at once', async () => {
+  const html = await (await fetch(url)).text();
+  const named = [...html.matchAll(/(?:href|src)="(\/page\/[^"]+)"/g)].map(([, path]) => path ?? '');
+  const types: Record<string, string> = { js: 'javascript', css: 'text/css', svg: 'image/svg+xml' };
+  for (const path of named) {
+    const answer = await fetch(url + path);
+    expect(answer.status).toBe(200);
+    expect(answer.headers.get('content-type')).toContain(types[path.split('.').at(-1) ?? '']);
+  }
+  const inFolder = files.filter((name) => name !== 'index.html').map((name) => `/page/${name}`);
+  expect(named.toSorted()).toEqual([...inFolder, '/page/lib/lit-html.js'].toSorted());
+});
+
+test('the page weighs less than 500 KB, with everything that it loads', async () => {
+  const litHtml = await (await fetch(`${url}/page/lib/lit-html.js`)).text();
+  const own = files.map((name) => statSync(`${folder}/${name}`).size);
+  const bytes = own.reduce((sum, size) => sum + size, litHtml.length);
+  expect(bytes).toBeGreaterThan(10_000);
+  expect(bytes).toBeLessThan(500_000);
+});
+
+test('nothing else is served beside it', async () => {
+  const missing = ['/page', '/page/', '/page/none.js', '/page/..%2findex.ts', '/page/lib/', '/index.html'];
+  const statuses = await Promise.all(missing.map(async (path) => (await fetch(url + path)).status));
+  expect(statuses).toEqual(missing.map(() => 404));
+  const posted = await fetch(url, { method: 'POST' });
+  expect([posted.status, posted.headers.get('allow')]).toEqual([405, 'GET']);
+});

@@ -1,0 +1,273 @@
+import { many, maybeOne, one, statement } from '#platform/database/database.ts';
+
+/** Everything of an order that keeps a time. */
+export interface Story {
+  order: StoryOrder;
+  charge: Omit<StoryCharge, 'orderId'> | undefined;
+  refund: Omit<StoryRefund, 'orderId'> | undefined;
+  notifications: StoryNotification[];
+}
+
+interface StoryOrder {
+  id: string;
+  userId: string;
+  total: number;
+  currency: string;
+  reason: string | null;
+  createdAt: Date;
+  paidAt: Date | null;
+  rejectedAt: Date | null;
+  cancelRequestedAt: Date | null;
+  canceledAt: Date | null;
+  refundedAt: Date | null;
+}
+
+interface StoryCharge {
+  orderId: string;
+  outcome: string;
+  reason: string | null;
+  amount: number;
+  currency: string;
+  decidedAt: Date;
+}
+
+interface StoryRefund {
+  orderId: string;
+  amount: number;
+  currency: string;
+  refundedAt: Date;
+}
+
+export interface StoryNotification {
+  id: string;
+  userId: string;
+  orderId: string | null;
+  template: string;
+  correlationId: string;
+  createdAt: Date;
+  sentAt: Date | null;
+}
+
+const orderColumns = `
+         id, user_id as "userId", total, currency, reason, created_at as "createdAt", paid_at as "paidAt",
+         rejected_at as "rejectedAt", cancel_requested_at as "cancelRequestedAt", canceled_at as "canceledAt",
+         refunded_at as "refundedAt"`;
+
+const order = statement<StoryOrder>(
+  'storefront.story_order',
+  `
+  select ${orderColumns}
+    from ordering.orders
+   where id = $2::uuid
+     and user_id = $1::uuid`,
+);
+
+const notificationColumns = `
+         id, user_id as "userId", order_id as "orderId", template, correlation_id as "correlationId",
+         created_at as "createdAt", sent_at as "sentAt"`;
+
+const notifications = statement<StoryNotification>(
+  'storefront.story_notifications',
+  `
+  select ${notificationColumns}
+    from notifying.notifications
+   where fact > $1::text || '.'
+     and fact < $1::text || '/'`,
+);
+
+/** The story of an order of this customer. */
+export async function findStory(userId: string, orderId: string): Promise<Story | undefined> {
+  const found = await maybeOne(order, [userId, orderId]);
+  if (!found) return undefined;
+  const [story] = await storiesOf([found], await many(notifications, [orderId]));
+  return story;
+}
+
+const charges = statement<StoryCharge>(
+  'storefront.story_charges',
+  `
+  select order_id as "orderId", outcome, reason, amount::bigint, currency, decided_at as "decidedAt"
+    from billing.charges
+   where order_id = any ($1::uuid[])`,
+);
+
+const refunds = statement<StoryRefund>(
+  'storefront.story_refunds',
+  `
+  select order_id as "orderId", amount::bigint, currency, created_at as "refundedAt"
+    from billing.transfers
+   where order_id = any ($1::uuid[])
+     and kind = 'refund'`,
+);
+
+async function storiesOf(orders: StoryOrder[], told: StoryNotification[]): Promise<Story[]> {
+  if (orders.length === 0) return [];
+  const ids = orders.map(({ id }) => id);
+  const [charged, refunded] = await Promise.all([many(charges, [ids]), many(refunds, [ids])]);
+  const chargeOf = new Map(charged.map((charge) => [charge.orderId, charge]));
+  const refundOf = new Map(refunded.map((refund) => [refund.orderId, refund]));
+  const toldOf = Map.groupBy(told, ({ orderId }) => orderId);
+  return orders.map((its) => ({
+    order: its,
+    charge: chargeOf.get(its.id),
+    refund: refundOf.get(its.id),
+    notifications: toldOf.get(its.id) ?? [],
+  }));
+}
+
+const clock = statement<{ now: Date }>('storefront.clock', 'select clock_timestamp() as now');
+
+/** The database's clock, which all times here are of. */
+export const databaseTime = async (): Promise<Date> => (await one(clock)).now;
+
+// What has happened since then is read by the database's times, at most so many rows of each customer. What changes late –
+// an order that is settled, a mail that is sent – is looked for among the newest of the last two hours, and by what
+// customers are notified of.
+const lateRows = 200;
+const lookBack = '2 hours';
+
+const recentOrders = statement<StoryOrder>(
+  'storefront.recent_orders',
+  `
+  with found as (
+    select o.id
+      from unnest($1::uuid[]) as w (user_id)
+     cross join lateral (
+       select id
+         from ordering.orders
+        where user_id = w.user_id
+          and created_at >= $2::timestamptz
+        order by created_at desc
+        limit $3::int) as o
+    union
+    select o.id
+      from unnest($1::uuid[]) as w (user_id)
+     cross join lateral (
+       select id, status, greatest(paid_at, rejected_at, canceled_at, refunded_at) as settled_at
+         from ordering.orders
+        where user_id = w.user_id
+          and created_at < $2::timestamptz
+          and created_at > $2::timestamptz - interval '${lookBack}'
+        order by created_at desc
+        limit ${lateRows}) as o
+           -- of an order in flight the charge may be new; of a settled one it is older than what settled it
+     where o.status in ('pending', 'canceling')
+        or o.settled_at >= $2::timestamptz
+    union
+    select o.id
+      from unnest($1::uuid[]) as w (user_id)
+     cross join lateral (
+       select id
+         from ordering.orders
+        where user_id = w.user_id
+          and cancel_requested_at >= $2::timestamptz
+        order by cancel_requested_at desc
+        limit $3::int) as o
+    union
+    select n.order_id
+      from unnest($1::uuid[]) as w (user_id)
+     cross join lateral (
+       select order_id
+         from notifying.notifications
+        where user_id = w.user_id
+          and created_at >= $2::timestamptz
+        order by created_at desc
+        limit $3::int) as n
+  )
+  select ${orderColumns}
+    from ordering.orders
+         -- an array, not a join: planned while the table was small, a join walks through all of it
+   where id = any (array(select id from found))`,
+);
+
+const recentNotifications = statement<StoryNotification>(
+  'storefront.recent_notifications',
+  `
+  select ${notificationColumns.replaceAll('user_id', 'n.user_id')}
+    from unnest($1::uuid[]) as w (user_id)
+   cross join lateral (
+     (select *
+        from notifying.notifications
+       where user_id = w.user_id
+         and created_at >= $2::timestamptz
+       order by created_at desc
+       limit $3::int)
+     union all
+     (select *
+        from (select *
+                from notifying.notifications
+               where user_id = w.user_id
+                 and created_at < $2::timestamptz
+                 and created_at > $2::timestamptz - interval '${lookBack}'
+               order by created_at desc
+               limit ${lateRows}) as late
+       where sent_at >= $2::timestamptz)) as n`,
+);
+
+export interface AccountOpening {
+  id: string;
+  userId: string;
+  openedAt: Date;
+}
+
+const recentAccounts = statement<AccountOpening>(
+  'storefront.recent_accounts',
+  `
+  select id, user_id as "userId", opened_at as "openedAt"
+    from billing.accounts
+   where user_id = any ($1::uuid[])
+     and opened_at >= $2::timestamptz`,
+);
+
+export interface Deposit {
+  id: string;
+  userId: string;
+  amount: number;
+  currency: string;
+  createdAt: Date;
+}
+
+const recentDeposits = statement<Deposit>(
+  'storefront.recent_deposits',
+  `
+  select d.id, d.user_id as "userId", d.amount::bigint, d.currency, d.created_at as "createdAt"
+    from unnest($1::uuid[]) as w (user_id)
+   cross join lateral (
+     select *
+       from billing.deposits
+      where user_id = w.user_id
+        and created_at >= $2::timestamptz
+      order by created_at desc
+      limit $3::int) as d`,
+);
+
+/**
+ * Everything of these customers in which something has happened since then, and maybe more; of each kind at most
+ * `maxRows` a customer. `cut` are the customers of whom there was more.
+ */
+export async function findRecent(userIds: string[], since: Date, maxRows: number) {
+  const which = [userIds, since, maxRows];
+  const [orders, told, accounts, deposits] = await Promise.all([
+    many(recentOrders, which),
+    many(recentNotifications, which),
+    many(recentAccounts, which.slice(0, 2)),
+    many(recentDeposits, which),
+  ]);
+  const cut = new Set(
+    [
+      orders.filter(({ createdAt }) => createdAt >= since),
+      orders.filter(({ cancelRequestedAt }) => cancelRequestedAt && cancelRequestedAt >= since),
+      told.filter(({ createdAt }) => createdAt >= since),
+      deposits,
+    ].flatMap((rows) => reaching(rows, maxRows)),
+  );
+  return { stories: await storiesOf(orders, []), notifications: told, accounts, deposits, cut };
+}
+
+/** The customers who have as many rows as are read of one. */
+function reaching(rows: { userId: string }[], maxRows: number): string[] {
+  if (rows.length < maxRows) return [];
+  return [...Map.groupBy(rows, ({ userId }) => userId)].flatMap(([userId, own]) =>
+    own.length >= maxRows ? [userId] : [],
+  );
+}

@@ -1,0 +1,127 @@
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { setTimeout as wait } from 'node:timers/promises';
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { serveHttp, type HttpServer } from '#platform/http/http-server.ts';
+
+const open: { server?: HttpServer; door?: Server; sockets: Socket[] } = { sockets: [] };
+afterEach(async () => {
+  for (const socket of open.sockets.splice(0)) socket.destroy();
+  open.door?.close();
+  await open.server?.stop();
+});
+
+/** Serves an echo of what it has read; gives how to speak to it byte by byte. */
+async function serve(options = {}): Promise<{ server: HttpServer; call: () => Socket }> {
+  const app: Parameters<typeof serveHttp>[0] = (request, response) =>
+    void text(request).then(
+      (body) => response.end(`read ${body.length}`),
+      () => undefined,
+    );
+  const server = await serveHttp(app, { port: 0, host: '127.0.0.1' }, options);
+  open.server = server;
+  const { port } = server.server.address() as AddressInfo;
+  return {
+    server,
+    call: () => {
+      const socket = connect(port, '127.0.0.1').on('error', () => undefined);
+      open.sockets.push(socket);
+      return socket;
+    },
+  };
+}
+
+/** Sends a byte again and again until it is answered, or the other side ends the connection; gives the answer. */
+async function trickle(socket: Socket, byte: string): Promise<string> {
+  let answer = '';
+  socket.on('data', (chunk) => (answer += chunk.toString()));
+  const ended = new Promise((resolve) => socket.once('close', resolve));
+  while (answer === '' && !socket.destroyed && socket.writable) {
+    socket.write(byte);
+    await wait(20);
+  }
+  await ended;
+  return answer;
+}
+
+describe('who speaks slowly does not hold a connection for good', () => {
+  const short = { headersTimeout: 200, requestTimeout: 400, connectionsCheckingInterval: 50 };
+
+  test('headers that never end are given up with 408', async () => {
+    const { call } = await serve(short);
+    const socket = call();
+    socket.write('GET / HTTP/1.1\r\nhost: x\r\nx-slow: ');
+    // what is still being sent when the connection ends may take the answer with it
+    expect(await trickle(socket, 'a')).toMatch(/^(HTTP\/1\.1 408 |$)/);
+  });
+
+  test('a body that never ends is given up with 408', async () => {
+    const { call } = await serve(short);
+    const socket = call();
+    socket.write('POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n');
+    expect(await trickle(socket, 'a')).toMatch(/^(HTTP\/1\.1 408 |$)/);
+  });
+
+  test('a hundred of them keep nobody else out', async () => {
+    const { call } = await serve();
+    for (let count = 0; count < 100; count += 1) call().write('GET / HTTP/1.1\r\nhost: x\r\n');
+    const socket = call();
+    socket.write('GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n');
+    expect(await text(socket)).toMatch(/^HTTP\/1\.1 200 /);
+  });
+
+  test('10 s for the headers and 30 s for a request are the defaults, looked at every second', async () => {
+    const { server } = await serve();
+    const { headersTimeout, requestTimeout } = server.server;
+    expect({ headersTimeout, requestTimeout }).toEqual({ headersTimeout: 10_000, requestTimeout: 30_000 });
+  });
+});
+
+test('headers above 16 KiB are refused with 431', async () => {
+  const { call } = await serve();
+  const socket = call();
+  socket.write(`GET / HTTP/1.1\r\nhost: x\r\nx-large: ${'a'.repeat(17_000)}\r\n\r\n`);
+  expect(await text(socket)).toMatch(/^HTTP\/1\.1 431 /);
+});
+
+test('what is no HTTP is refused with 400', async () => {
+  const { call } = await serve();
+  const socket = call();
+  socket.write('EHLO example.com\r\n\r\n');
+  expect(await text(socket)).toMatch(/^HTTP\/1\.1 400 /);
+});
+
+test('a request on a connection that another process accepted is finished before the server has stopped', async () => {
+  const { server } = await serve();
+  const door = createServer({ pauseOnConnect: true }, (socket) => server.take(socket)).listen(0, '127.0.0.1');
+  open.door = door;
+  await once(door, 'listening');
+  const client = connect((door.address() as AddressInfo).port, '127.0.0.1');
+  open.sockets.push(client);
+  const begun = once(server.server, 'request');
+  client.write('POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\nab');
+  await begun;
+  const stopped = server.stop();
+  client.write('cd');
+  expect(await text(client)).toContain('read 4');
+  await stopped;
+});
+
+test('a client that sends its next request while the server stops is answered, and told to open no more here', async () => {
+  const { server, call } = await serve();
+  const socket = call();
+  const request = 'GET / HTTP/1.1\r\nhost: x\r\n\r\n';
+  socket.write(request);
+  const [first] = (await once(socket, 'data')) as [Buffer];
+  expect(first.toString()).toMatch(/connection: keep-alive/i);
+  const began = Date.now();
+  const stopped = server.stop();
+  await wait(100);
+  socket.write(request);
+  const last = await text(socket);
+  expect(last).toMatch(/^HTTP\/1\.1 200 /);
+  expect(last).toMatch(/connection: close/i);
+  await stopped;
+  expect(Date.now() - began).toBeLessThan(5_000);
+});

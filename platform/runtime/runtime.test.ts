@@ -1,0 +1,201 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { connect } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import { text } from 'node:stream/consumers';
+import { setTimeout as wait } from 'node:timers/promises';
+import { userRegistered } from '#events/user-registered.ts';
+import { eventOf } from '#test/support/calls.ts';
+import { rows, useDatabase } from '#test/support/database.ts';
+import { customer } from '#test/support/fixtures.ts';
+import { writeEvent } from '#platform/events/event-http.ts';
+
+// The real runtime serves real rooms, each in a process of its own, as on a cluster.
+useDatabase();
+
+interface Served {
+  child: ChildProcess;
+  port: number;
+  url: string;
+}
+
+async function serve(name: string): Promise<Served> {
+  const free = createServer().listen(0, '127.0.0.1');
+  await once(free, 'listening');
+  const { port } = free.address() as AddressInfo;
+  free.close();
+  const child = spawn(process.execPath, ['start.ts'], {
+    env: { ...process.env, NODE_OPTIONS: '', K_SERVICE: name, PORT: String(port), HOST: '127.0.0.1' },
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  });
+  await once(child, 'message');
+  return { child, port, url: `http://127.0.0.1:${port}/` };
+}
+
+let events: Served;
+let commands: Served;
+let sink: Served;
+beforeAll(async () => {
+  [events, commands, sink] = await Promise.all([serve('create-account'), serve('log-in'), serve('park-event')]);
+});
+afterAll(() => {
+  for (const { child } of [events, commands, sink]) child.kill('SIGKILL');
+});
+
+async function post(to: Served, body: string, headers: Record<string, string>, path = '') {
+  const answer = await fetch(to.url + path, { method: 'POST', headers, body });
+  return { status: answer.status, headers: answer.headers, body: await answer.text() };
+}
+
+async function registered(): Promise<{ headers: Record<string, string>; body: string; userId: string }> {
+  const { userId } = await customer({ balance: null });
+  const { headers, body } = writeEvent(eventOf(userRegistered, { userId }));
+  return { headers, body: String(body), userId };
+}
+
+/** How often a process has been woken so far. */
+const wakes = ({ child }: Served) =>
+  Number(/^voluntary_ctxt_switches:\s+(\d+)$/m.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1]);
+
+test('a function that nobody calls sleeps', async () => {
+  // the start's own work has to be over
+  await wait(1_000);
+  const before = wakes(commands);
+  await wait(2_000);
+  // the runtime alone would wake 600 times
+  expect(wakes(commands) - before).toBeLessThan(150);
+});
+
+describe('an event function', () => {
+  test('answers an event with an event, in binary mode', async () => {
+    const { headers, body, userId } = await registered();
+    const answer = await post(events, body, headers);
+    expect({ status: answer.status, type: answer.headers.get('ce-type') }).toEqual({
+      status: 200,
+      type: 'shop.account.opened.v1',
+    });
+    expect(JSON.parse(answer.body)).toMatchObject({ userId });
+  });
+
+  test('reads structured mode too', async () => {
+    const { userId } = await customer({ balance: null });
+    const body = JSON.stringify(eventOf(userRegistered, { userId }));
+    expect((await post(events, body, { 'content-type': 'application/cloudevents+json' })).status).toBe(200);
+  });
+
+  test.each([
+    ['without a type', (headers: Record<string, string>) => void delete headers['ce-type']],
+    ['without an id', (headers: Record<string, string>) => void delete headers['ce-id']],
+    ['without a source', (headers: Record<string, string>) => void delete headers['ce-source']],
+    ['of another version', (headers: Record<string, string>) => void (headers['ce-specversion'] = '19.0')],
+    ['with a time that is none', (headers: Record<string, string>) => void (headers['ce-time'] = 'noon')],
+    [
+      'in batch mode',
+      (headers: Record<string, string>) => void (headers['content-type'] = 'application/cloudevents-batch+json'),
+    ],
+  ])('answers 400, not 500, to an event %s', async (_what, spoil) => {
+    const { headers, body } = await registered();
+    spoil(headers);
+    expect((await post(events, body, headers)).status).toBe(400);
+  });
+
+  test('answers 400 to data that is not JSON, to a plain request, and to an unreadable structured event', async () => {
+    const { headers } = await registered();
+    expect((await post(events, '{"userId":', headers)).status).toBe(400);
+    expect((await post(events, '{}', { 'content-type': 'application/json' })).status).toBe(400);
+    expect((await post(events, '{', { 'content-type': 'application/cloudevents+json' })).status).toBe(400);
+    const { userId } = await customer({ balance: null });
+    const event = { ...eventOf(userRegistered, { userId }), time: 'noon' };
+    const answer = await post(events, JSON.stringify(event), { 'content-type': 'application/cloudevents+json' });
+    expect(answer.status).toBe(400);
+    expect(answer.body).toContain('time must be one of RFC 3339');
+  });
+
+  test('takes no event from the query', async () => {
+    const { headers, body } = await registered();
+    expect((await post(events, body, headers, '?cloudevent=x')).status).toBe(400);
+    expect((await post(commands, '{}', { 'content-type': 'application/json' }, '?body=x')).status).toBe(400);
+  });
+
+  test('refuses an attribute that is given twice', async () => {
+    const { headers, body } = await registered();
+    const lines = [...Object.entries(headers), ['ce-id', 'other'], ['content-length', String(body.length)]];
+    const socket = connect(events.port, '127.0.0.1');
+    const request = lines.map(([name, value]) => `${name}: ${value}\r\n`).join('');
+    socket.end(`POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n${request}\r\n${body}`);
+    expect(await text(socket)).toMatch(/^HTTP\/1\.1 400 /);
+  });
+
+  test('the dead letter sink takes what nobody could read', async () => {
+    const { headers } = await registered();
+    expect((await post(sink, 'no \0 JSON', { ...headers, 'ce-knativeerrorcode': '400' })).status).toBe(204);
+    expect(await rows('select verified from events.dead_letters where event_id = $1', [headers['ce-id']])).toEqual([
+      { verified: false },
+    ]);
+  });
+});
+
+test('an answer allows no other origin', async () => {
+  const answer = await post(commands, '{}', { 'content-type': 'application/json', origin: 'http://evil.example' });
+  expect(answer.status).toBe(422);
+  expect(answer.headers.get('access-control-allow-origin')).toBeNull();
+});
+
+test('an error shows nothing of its cause', async () => {
+  await rows('alter table users.users rename to users_away');
+  const body = JSON.stringify({ email: 'a@example.com', password: 'x' });
+  const answer = await post(commands, body, { 'content-type': 'application/json' });
+  await rows('alter table users.users_away rename to users');
+  expect(answer.status).toBe(500);
+  expect(answer.body).not.toMatch(/users|relation|42P01/);
+});
+
+test('health is answered while the function is busy', async () => {
+  for (const path of ['health/liveness', 'health/readiness']) {
+    expect((await fetch(events.url + path)).status).toBe(200);
+  }
+});
+
+test('a local shop’s function is reached over the loopback only', async () => {
+  const other = Object.values(networkInterfaces())
+    .flatMap((all) => all ?? [])
+    .find(({ internal, family }) => !internal && family === 'IPv4');
+  if (!other) return;
+  await expect(fetch(`http://${other.address}:${events.port}/health/liveness`)).rejects.toThrow('fetch failed');
+});
+
+test('SIGTERM lets what is in flight finish, and the process ends with 0', async () => {
+  const { child, url, port } = await serve('log-in');
+  const body = JSON.stringify({ email: 'a@example.com', password: 'x' });
+  const answers = Promise.all(
+    [1, 2, 3].map(
+      async () => (await fetch(url, { method: 'POST', body, headers: { 'content-type': 'application/json' } })).status,
+    ),
+  );
+  // once the requests are there, their password hashes take a while
+  const socket = connect(port, '127.0.0.1');
+  await once(socket, 'connect');
+  socket.destroy();
+  await fetch(`${url}health/liveness`);
+  child.kill('SIGTERM');
+  const [[code], statuses] = await Promise.all([once(child, 'exit'), answers]);
+  expect({ code, statuses }).toEqual({ code: 0, statuses: [401, 401, 401] });
+});
+
+test('what nobody caught ends the process with 1', async () => {
+  const child = spawn(
+    process.execPath,
+    [
+      '--input-type=module-typescript',
+      '--eval',
+      `const { serveRoom } = await import('#platform/runtime/runtime.ts');
+       await serveRoom({ handle: async () => { setTimeout(() => { throw new Error('boom'); }); return { statusCode: 204, headers: {} }; } }, { port: ${8000 + (process.pid % 1000)}, host: '127.0.0.1' });
+       await fetch('http://127.0.0.1:${8000 + (process.pid % 1000)}/', { method: 'POST', body: '{}' });`,
+    ],
+    { env: { ...process.env, NODE_OPTIONS: '' }, stdio: 'ignore' },
+  );
+  expect((await once(child, 'exit'))[0]).toBe(1);
+});

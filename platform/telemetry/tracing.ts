@@ -1,0 +1,12 @@
+/**
+ * Exports traces if the standard environment variables of OpenTelemetry name a receiver
+ * (`OTEL_EXPORTER_OTLP_ENDPOINT` or `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`). Gives what sends the rest and ends it.
+ * Otherwise nothing of it is loaded.
+ */
+export async function startTracing(): Promise<() => Promise<void>> {
+  const { env } = process;
+  const endpoint = env['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'] || env['OTEL_EXPORTER_OTLP_ENDPOINT'];
+  const isOff = env['OTEL_SDK_DISABLED']?.toLowerCase() === 'true' || env['OTEL_TRACES_EXPORTER'] === 'none';
+  if (!endpoint || isOff) return async () => undefined;
+  return (await import('#platform/telemetry/span-export.ts')).exportSpans();
+}

@@ -1,0 +1,141 @@
+import { connect, type AddressInfo } from 'node:net';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { uuidv7 } from 'uuidv7';
+import { bearer } from '#test/support/calls.ts';
+import { row, useDatabase } from '#test/support/database.ts';
+import { customer } from '#test/support/fixtures.ts';
+import { connectBroker } from '#platform/events/broker-client.ts';
+import { connectFunctions } from '#platform/http/function-client.ts';
+import { serveHttp, type HttpServer } from '#platform/http/http-server.ts';
+import type { Room } from '#platform/runtime/runtime.ts';
+import { record } from '#test/support/sizes.ts';
+
+// HTTP as no library sends it, over a bare socket. What two servers could read in two ways (RFC 9112, sections 6.3 and
+// 11.2) must not be read at all: no second request may hide in the body of the first.
+
+useDatabase();
+
+let door: HttpServer;
+let port: number;
+let authorization: string;
+beforeAll(async () => {
+  const { createStorefront } = await import('#functions/storefront/index.ts');
+  const rooms: Record<string, Room> = {
+    'create-order': await import('#functions/create-order/index.ts'),
+    'deposit-money': await import('#functions/deposit-money/index.ts'),
+  };
+  connectFunctions(async (name, request) => (rooms[name] as Room).handle({ method: 'POST', ...request }));
+  connectBroker(async () => undefined);
+  door = await serveHttp(createStorefront(), { port: 0, host: '127.0.0.1' });
+  ({ port } = door.server.address() as AddressInfo);
+  ({ authorization } = await bearer((await customer({ balance: 1_000 })).userId));
+});
+afterAll(() => door.stop());
+
+/** Sends these bytes and gives everything that comes back until the server closes the connection. */
+async function exchange(bytes: string, { hangUp = false } = {}): Promise<string> {
+  const socket = connect(port, '127.0.0.1');
+  let answer = '';
+  socket.setEncoding('latin1').on('data', (text: string) => (answer += text));
+  socket.on('error', () => undefined);
+  socket.setTimeout(5_000, () => socket.destroy());
+  socket.write(bytes, 'latin1');
+  if (hangUp) socket.end();
+  await new Promise((resolve) => socket.once('close', resolve));
+  return answer;
+}
+
+const statuses = (answer: string) => [...answer.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status]) => Number(status));
+
+const deposit = JSON.stringify({ amount: 100, currency: 'usd' });
+/** A whole request that would move money, to be hidden in another one. */
+const hidden = () => request([], deposit);
+
+function request(more: string[], body: string, { end = '\r\n', length = true } = {}): string {
+  const head = [
+    'POST /v1/accounts/me/deposits HTTP/1.1',
+    'Host: shop',
+    'Connection: close',
+    'Content-Type: application/json',
+    `Authorization: ${authorization}`,
+    `Idempotency-Key: ${uuidv7()}`,
+    ...(length ? [`Content-Length: ${Buffer.byteLength(body)}`] : []),
+    ...more,
+  ];
+  return `${head.join(end)}${end}${end}${body}`;
+}
+
+const chunked = (body: string) => `${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`;
+const moved = async () =>
+  (await row<{ deposits: number }>('select count(*) as deposits from billing.deposits')).deposits;
+
+test('a request as it should be is carried out, also in chunks', async () => {
+  const before = await moved();
+  expect(statuses(await exchange(request([], deposit)))).toEqual([201]);
+  const inChunks = request(['Transfer-Encoding: chunked'], chunked(deposit), { length: false });
+  expect(statuses(await exchange(inChunks))).toEqual([201]);
+  expect(await moved()).toBe(before + 2);
+});
+
+const noLength = { length: false };
+const ambiguous: Record<string, () => string> = {
+  'a length and chunks': () => request(['Transfer-Encoding: chunked'], `0\r\n\r\n${hidden()}`),
+  'chunks and a length': () => request(['Transfer-Encoding: chunked', 'Content-Length: 5'], chunked(deposit), noLength),
+  'two lengths': () => request(['Content-Length: 0'], deposit + hidden()),
+  'the same length twice': () => request([`Content-Length: ${deposit.length}`], deposit),
+  'a list of lengths': () => request(['Content-Length: 31, 31'], deposit, noLength),
+  'a negative length': () => request(['Content-Length: -1'], deposit, noLength),
+  'a length with a sign': () => request([`Content-Length: +${deposit.length}`], deposit, noLength),
+  'a hexadecimal length': () => request(['Content-Length: 0x1f'], deposit, noLength),
+  'a length beyond all numbers': () => request(['Content-Length: 99999999999999999999'], deposit, noLength),
+  'chunks that are not the last encoding': () =>
+    request(['Transfer-Encoding: chunked, gzip'], chunked(deposit), noLength),
+  'an unknown encoding': () => request(['Transfer-Encoding: xchunked'], chunked(deposit), noLength),
+  'chunks by a name with a blank': () => request(['Transfer-Encoding : chunked'], chunked(deposit), noLength),
+  'chunks in a folded header': () => request(['X-Filler: a', ' Transfer-Encoding: chunked'], deposit),
+  'two encodings': () =>
+    request(['Transfer-Encoding: chunked', 'Transfer-Encoding: identity'], chunked(deposit), noLength),
+  'a chunk that is longer than its size': () =>
+    request(['Transfer-Encoding: chunked'], `3\r\n${deposit}\r\n0\r\n\r\n`, noLength),
+  'a chunk size beyond all numbers': () =>
+    request(['Transfer-Encoding: chunked'], `fffffffffffffffff\r\n${deposit}`, noLength),
+  'a chunk size with a sign': () => request(['Transfer-Encoding: chunked'], `+1f\r\n${deposit}\r\n0\r\n\r\n`, noLength),
+  'a chunk that ends with a line feed only': () =>
+    request(['Transfer-Encoding: chunked'], `1f\n${deposit}\n0\n\n`, noLength),
+  'lines that end with a line feed only': () => request([], deposit, { end: '\n' }),
+  'lines that end with a carriage return only': () => request([], deposit, { end: '\r' }),
+  'a header with a carriage return in it': () => request(['X-Filler: a\rTransfer-Encoding: chunked'], deposit),
+  'a header with a NUL in it': () => request(['X-Filler: a\0b'], deposit),
+  'a header without a colon': () => request(['Transfer-Encoding chunked'], deposit),
+  'a header without a name': () => request([': chunked'], deposit),
+  'headers of 20 KB': () => request([`X-Filler: ${'x'.repeat(20_000)}`], deposit),
+  'no host': () => request([], deposit).replace('Host: shop\r\n', ''),
+  'another version': () => request([], deposit).replace('HTTP/1.1', 'HTTP/9.9'),
+  'a method in lower case': () => request([], deposit).replace('POST', 'post'),
+  'a path with a blank': () => request([], deposit).replace('/me/', '/m e/'),
+};
+
+describe('refused, and nothing behind it is read', () => {
+  test.each(Object.entries(ambiguous))('%s', async (_what, bytes) => {
+    const before = await moved();
+    const [status = 0, ...others] = statuses(await exchange(bytes()));
+    expect({ status, others }).toEqual({ status: expect.any(Number), others: [] });
+    expect(status).toBeGreaterThanOrEqual(400);
+    expect(status).toBeLessThan(500);
+    expect(await moved()).toBe(before);
+    record({ fault: 'ambiguous request', count: 1, orders: 0 });
+  });
+});
+
+test('more headers than anybody needs are refused, or not looked at', async () => {
+  const before = await moved();
+  const many = Array.from({ length: 3_000 }, (_, index) => `X${index}: a`);
+  expect(statuses(await exchange(request(many, deposit)))).toEqual([431]);
+  expect(await moved()).toBe(before);
+});
+
+test('half a request, and then nothing: it is not carried out', async () => {
+  const before = await moved();
+  expect(statuses(await exchange(request([], deposit).slice(0, -5), { hangUp: true }))).not.toContain(201);
+  expect(await moved()).toBe(before);
+});

@@ -1,0 +1,135 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { expect, jest, test } from '@jest/globals';
+import type pg from 'pg';
+import { migrate } from '#database/migrate.ts';
+import { withEmptyDatabase } from '#database/scratch.ts';
+import { copyDatabase, restoreCopy } from '#test/support/copy-database.ts';
+import { customersWith } from '#test/support/customers.ts';
+import {
+  expectSound,
+  invariants,
+  mailViolations,
+  parameters,
+  type SentMail,
+  type Violation,
+} from '#test/support/invariants.ts';
+import { decidedAndTold, hurryMails, placeAndCancel, placeOrders } from '#test/support/load.ts';
+import { startShop, type Shop } from '#test/support/shop.ts';
+import { looked, record, sized } from '#test/support/sizes.ts';
+import { report, until } from '#test/support/until.ts';
+
+// A backup that is taken while orders flow is one moment of the shop: whoever starts a shop on it finds every order
+// that was accepted until then, and each of them is decided and told.
+
+jest.setTimeout(240_000);
+
+const customers = sized(20, 50);
+
+test('a shop that is started on a backup taken under load goes on where the backup was taken', async () => {
+  const shop = await startShop();
+  try {
+    // everything of a new database server, beside the one of the shop: roles belong to a server
+    await withEmptyDatabase(async (client, url) => {
+      await migrate(url);
+      const accepted = await backUp(shop, url);
+      expect(await wrongIn(client, accepted)).toEqual([]);
+      const open = await openIn(client);
+      // or the copy shows nothing but what was at rest already
+      expect(Number(open.chains)).toBeGreaterThan(0);
+      await resume(url, accepted, await shop.mails(), open);
+    }, '');
+  } finally {
+    await shop.stop();
+  }
+});
+
+/** Copies the shop's database in the middle of its work; gives the orders that were accepted before. */
+async function backUp(shop: Shop, url: string): Promise<string[]> {
+  const people = await customersWith(shop, customers, 1_000);
+  const placing = placeOrders(people, 15);
+  const canceling = placeAndCancel(people.slice(0, 5), 4);
+  canceling.catch(() => undefined);
+  await until('a hundred orders are answered', () => placing.answered() >= 100);
+  const accepted = [...shop.story.accepted];
+  // orders flow between the reading of two tables: what is read one after the other must be of one moment all the same
+  const copy = await copyDatabase(shop.databaseUrl, () => wait(30));
+  const during = shop.story.accepted.size - accepted.length;
+  expect(during).toBeGreaterThan(0);
+  await restoreCopy(url, copy);
+  await placing.done;
+  await canceling;
+  await expectSound(shop);
+  report(`copied with ${accepted.length} orders accepted; ${during} more were while it was copied`);
+  return accepted;
+}
+
+/** What must hold in every moment, and does not. */
+async function wrongIn(client: pg.Client, accepted: string[]): Promise<Violation[]> {
+  const given = parameters({ accepted, canceled: [], broken: [], earlier: [] });
+  const { rows } = await client.query<Violation>(invariants, given);
+  const wrong = rows.filter(({ holds }) => holds === 'always');
+  looked(wrong);
+  return wrong;
+}
+
+interface Open {
+  orders: string;
+  chains: string;
+  mails: string;
+}
+
+/** What the copy holds, and what of it is under way. */
+async function openIn(client: pg.Client): Promise<Open> {
+  const { rows } = await client.query<Open>(
+    `select (select count(*) from ordering.orders) as orders,
+            (select count(*) from events.outbox) as chains,
+            (select count(*) from notifying.notifications where status = 'queued') as mails`,
+  );
+  return rows[0] as Open;
+}
+
+/** Starts a shop on the copy, and waits until everything in it is decided and told. `earlier` has arrived before. */
+async function resume(url: string, accepted: string[], earlier: Awaited<ReturnType<Shop['mails']>>, open: Open) {
+  const began = Date.now();
+  const shop = await startShop({ existingDatabase: url });
+  try {
+    const openMs = Date.now() - began;
+    const orders = (await shop.sql<{ id: string }>('select id from ordering.orders')).map(({ id }) => id);
+    expect(orders).toEqual(expect.arrayContaining(accepted));
+    for (const id of orders) shop.story.accepted.add(id);
+    const { toldMs } = await decidedAndTold(shop, orders, began);
+    await hurryMails(shop, began);
+    // the mails of before went to another mail server: what the copy has as sent is not expected here
+    const sent = () => shop.sql<SentMail>('select id, status, recipient from notifying.notifications');
+    const known = new Set((await sent()).map(({ id }) => id));
+    const ofCopy = earlier.filter(({ notificationId }) => known.has(notificationId));
+    await until('every mail has arrived', async () => {
+      // sent after the copy was taken and once more now: twice, with the same Message-ID
+      const found = mailViolations(await sent(), [...ofCopy, ...(await shop.mails())], 1);
+      return found.length === 0;
+    });
+    await until('the copy is at rest', async () => {
+      const found = await shop.sql<Violation>(
+        invariants,
+        parameters({ accepted: orders, canceled: [], broken: [], earlier: [] }),
+      );
+      return found.length === 0;
+    });
+    looked([]);
+    const before = new Set(ofCopy.map(({ notificationId }) => notificationId));
+    const again = (await shop.mails()).filter(({ notificationId }) => before.has(notificationId)).length;
+    report(
+      `${open.orders} orders with ${open.chains} open chains and ${open.mails} open mails: the shop on the copy was ` +
+        `open after ${seconds(openMs)}, all were told after ${seconds(toldMs)}; ${again} mails came again`,
+    );
+    record({ fault: 'backup under load', count: 1, orders: orders.length, recoveriesMs: [toldMs] });
+    // and it is a shop like any other
+    const [customer] = await customersWith(shop, 1, 100);
+    const order = await customer?.order('pen');
+    expect(await customer?.decided(order?.id ?? '')).toMatchObject({ status: 'paid' });
+  } finally {
+    await shop.stop();
+  }
+}
+
+const seconds = (ms: number) => `${(ms / 1_000).toFixed(1)} s`;

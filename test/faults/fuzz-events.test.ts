@@ -1,0 +1,216 @@
+import { readdirSync } from 'node:fs';
+import type { IncomingMessage } from 'node:http';
+import { describe, expect, jest, test } from '@jest/globals';
+import fc from 'fast-check';
+import { orderPlaced } from '#events/order-placed.ts';
+import { functionNames } from '#local/functions.ts';
+import { row, rows, useDatabase } from '#test/support/database.ts';
+import { customer, order, standing } from '#test/support/fixtures.ts';
+import { beginChain, type EventContract, type ShopEvent } from '#platform/events/event.ts';
+import { hideEvent, writeEvent } from '#platform/events/event-http.ts';
+import type { Delivery, EventHandle } from '#platform/events/on-event.ts';
+import { signed } from '#platform/events/signature.ts';
+import { checkOften, mixedCase } from '#test/support/fuzz.ts';
+import { record, sized } from '#test/support/sizes.ts';
+
+// Whatever is posted to a function that hears events: what the shop has signed is handled, everything else is refused
+// with 400 and leaves no row. Never 5xx, never a throw.
+
+const properties = 7;
+const runs = sized(150, 170_000);
+const amount = { runs, share: 1 / properties };
+jest.setTimeout(60_000 + runs * 100);
+
+useDatabase();
+
+const contracts = await Promise.all(
+  readdirSync('events').map(async (file) => {
+    const [contract] = Object.values((await import(`#events/${file}`)) as Record<string, EventContract>);
+    return contract as EventContract;
+  }),
+);
+const rooms = (
+  await Promise.all(
+    functionNames.map(async (name) => {
+      const { handle } = (await import(`#functions/${name}/index.ts`)) as { handle?: EventHandle };
+      return handle && 'consumes' in handle ? [{ name, handle, [fc.toStringMethod]: () => name }] : [];
+    }),
+  )
+).flat();
+const parkEvent = rooms.find(({ name }) => name === 'park-event')?.handle as EventHandle;
+const hearing = rooms.filter(({ handle }) => handle.consumes.length > 0);
+const consumed = hearing.flatMap(({ name, handle }) =>
+  contracts
+    .filter(({ type }) => handle.consumes.includes(type))
+    .map((contract) => ({ handle, contract, [fc.toStringMethod]: () => `${contract.type} to ${name}` })),
+);
+
+type Headers = [name: string, value: string][];
+
+/** Posts what may be no event at all, as the function runtime hands it over; gives the status. */
+async function post(handle: EventHandle, headers: Headers, body: string | Buffer): Promise<number> {
+  const joined = Object.fromEntries(headers.map(([name, value]) => [name.toLowerCase(), value]));
+  const request = { method: 'POST', url: '/', headers: joined, rawHeaders: headers.flat() };
+  if (hideEvent(request as unknown as IncomingMessage)) return 400;
+  return (await handle({ method: 'POST', headers: joined, body: Buffer.from(body) })).statusCode;
+}
+
+/** Posts an event as its producer does, in one of the two modes. */
+function send(handle: EventHandle, event: ShopEvent, structured: boolean): Promise<number> {
+  if (structured) {
+    return post(handle, [['content-type', 'application/cloudevents+json; charset=utf-8']], JSON.stringify(event));
+  }
+  return post(handle, Object.entries(writeEvent(event).headers), JSON.stringify(event.data));
+}
+
+const written = () =>
+  row(
+    `select (select count(*) from billing.accounts) as accounts, (select count(*) from billing.charges) as charges,
+            (select count(*) from billing.transfers) as transfers, (select count(*) from events.outbox) as chains,
+            (select count(*) from notifying.notifications) as notifications,
+            (select count(*) from ordering.orders where status <> 'pending') as decided,
+            (select count(*) from events.dead_letters) as parked`,
+  );
+
+/** Checks a property so many times; none of what it posts may leave a row. A failure says how to repeat it. */
+async function nothingIsWritten<Input>(given: fc.Arbitrary<Input>, check: (input: Input) => Promise<void>) {
+  const before = await written();
+  const count = await checkOften(given, check, amount);
+  expect(await written()).toEqual(before);
+  record({ fault: 'fuzzed event', count, orders: 0 });
+}
+
+const oneOf = <Item>(items: readonly Item[]) => fc.constantFrom(...items);
+const text = fc.oneof(fc.string(), fc.string({ unit: 'binary' }), fc.webUrl(), fc.uuid(), fc.constant(''));
+const attribute = fc.oneof(
+  oneOf(['ce-id', 'ce-source', 'ce-type', 'ce-specversion', 'ce-time', 'ce-subject', 'ce-signature', 'ce-dataschema']),
+  oneOf(['ce-datacontenttype', 'ce-correlationid', 'ce-partitionkey', 'ce-data_base64', 'content-type', 'ce-', 'x']),
+  fc.stringMatching(/^ce-[a-z0-9]{1,24}$/),
+);
+const value = fc.oneof(
+  oneOf([
+    '1.0',
+    '0.3',
+    '2.0',
+    'application/json',
+    'application/cloudevents+json',
+    'application/cloudevents-batch+json',
+  ]),
+  oneOf([...contracts.map(({ type }) => type), 'test.AAAA', 'noon', '2026-11-22T10:00:00Z', 'text/plain']),
+  text,
+);
+const body = fc.oneof(
+  fc.json(),
+  fc.string(),
+  fc.uint8Array().map((bytes) => Buffer.from(bytes)),
+  oneOf(['{', '[]', '']),
+);
+
+describe('whatever is posted', () => {
+  test('that is no event of ours is refused', () =>
+    nothingIsWritten(
+      fc.tuple(oneOf(hearing), fc.array(fc.tuple(attribute, value), { maxLength: 9 }), body),
+      async ([{ handle }, headers, content]) => expect(await post(handle, headers, content)).toBe(400),
+    ));
+
+  test('in structured mode that is no event of ours is refused', () =>
+    nothingIsWritten(fc.tuple(oneOf(hearing), fc.object(), fc.json()), async ([{ handle }, fields, content]) => {
+      const type: Headers = [['content-type', 'application/cloudevents+json']];
+      expect(await post(handle, type, content)).toBe(400);
+      const nearly = { specversion: '1.0', id: '1', source: '/x', type: contracts[0]?.type, ...fields };
+      expect(await post(handle, type, JSON.stringify(nearly))).toBe(400);
+    }));
+
+  test('to the dead letter sink is taken', async () => {
+    const given = fc.tuple(fc.array(fc.tuple(attribute, value), { maxLength: 9 }), body);
+    const taken = async ([headers, content]: [Headers, string | Buffer]) => {
+      // a header that is given twice never gets as far as this from a broker
+      const once = [...new Map(headers.map((header) => [header[0], header])).values()];
+      expect(await post(parkEvent, once, content)).toBe(204);
+    };
+    const count = await checkOften(given, taken, amount);
+    record({ fault: 'fuzzed event', count, orders: 0 });
+  });
+});
+
+describe('an event of ours', () => {
+  test('with data that its schema does not know is refused', () =>
+    nothingIsWritten(
+      fc.tuple(oneOf(consumed), fc.oneof(fc.object(), fc.jsonValue()), fc.boolean()),
+      async ([{ handle, contract }, data, structured]) => {
+        fc.pre(!contract.data.safeParse(data).success && data !== undefined);
+        const event = signed({ ...beginChain(contract.fact(contract.sample)), data: JSON.parse(JSON.stringify(data)) });
+        expect(await send(handle, event, structured)).toBe(400);
+      },
+    ));
+
+  test('with one field of its data spoiled is refused', () =>
+    nothingIsWritten(
+      fc.tuple(oneOf(consumed), fc.nat(), fc.oneof(text, fc.double(), fc.constant(null), fc.object()), fc.boolean()),
+      async ([{ handle, contract }, which, wrong, structured]) => {
+        const fields = Object.keys(contract.sample);
+        const data: unknown = { ...contract.sample, [fields[which % fields.length] ?? '']: wrong };
+        fc.pre(!contract.data.safeParse(JSON.parse(JSON.stringify(data))).success);
+        const event = signed({ ...beginChain(contract.fact(contract.sample)), data });
+        expect(await send(handle, event, structured)).toBe(400);
+      },
+    ));
+
+  test('with ids in any case has its effect once, on the order that they name', async () => {
+    const handleOf = (name: string) => rooms.find((room) => room.name === name)?.handle as EventHandle;
+    const chain = ['charge-account', 'settle-order', 'send-notification'].map(handleOf);
+    const count = await checkOften(
+      fc.nat(),
+      async (pick) => {
+        const { userId, accountId } = await customer({ balance: 1 });
+        const orderId = await order(userId, 1);
+        const anyCase = (text: string) => text.replaceAll(/[0-9a-f-]{36}/g, (id) => mixedCase(id, pick));
+        let event: ShopEvent | undefined = beginChain(orderPlaced.fact({ orderId, userId }));
+        for (const handle of chain) {
+          const given: ShopEvent = signed(event as ShopEvent);
+          // all but the key of the outbox row, which is compared as it is
+          const { correlationid } = given;
+          const mixed = signed({ ...(JSON.parse(anyCase(JSON.stringify(given))) as ShopEvent), correlationid });
+          const first = await handle.deliver(mixed);
+          expect(await handle.deliver(given)).toMatchObject(withoutCause(first));
+          event = first.status === 200 ? first.event : undefined;
+        }
+        const facts = await rows('select fact from notifying.notifications where order_id = $1', [orderId]);
+        expect(facts).toEqual([{ fact: `${orderId}.paid` }]);
+        expect(await rows('select id from events.outbox where id = $1', [`${orderId}.placed`])).toEqual([]);
+        expect(await standing(accountId)).toMatchObject({ balance: 0, movements: 2 });
+      },
+      amount,
+    );
+    record({ fault: 'fuzzed event', count, orders: 0 });
+  });
+
+  test('that somebody has altered after it was signed is refused', async () => {
+    const { userId } = await customer({ balance: 1_000 });
+    const orderId = await order(userId, 100);
+    const protectedOnes = ['id', 'source', 'type', 'subject', 'correlationid', 'partitionkey', 'time', 'signature'];
+    const trusted = consumed.map((one) => ({ ...one, data: { ...one.contract.sample, userId, orderId } }));
+    await nothingIsWritten(
+      fc.tuple(oneOf(trusted), oneOf([...protectedOnes, 'data']), fc.string({ minLength: 1 }), fc.boolean()),
+      async ([{ handle, contract, data }, name, other, structured]) => {
+        const event: ShopEvent = signed(beginChain(contract.fact(data)));
+        const altered = { ...event, [name]: name === 'data' ? { ...data, [other]: other } : alike(name, other) };
+        fc.pre(altered[name] !== event[name]);
+        expect(await send(handle, altered, structured)).toBe(400);
+      },
+    );
+  });
+});
+
+/** A delivery without the id of the event that led to it, and so without its signature. */
+function withoutCause(delivery: Delivery): object {
+  if (delivery.status !== 200) return delivery;
+  const { causationid: _cause, signature: _signature, time: _time, ...event } = delivery.event;
+  return { ...delivery, event };
+}
+
+/** What the attribute of an event can hold at all: the SDK would not write anything else into a header. */
+function alike(name: string, other: string): string {
+  if (name === 'time') return '2001-01-01T00:00:00Z';
+  return `x${Buffer.from(other).toString('hex')}`;
+}

@@ -1,0 +1,273 @@
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import fc from 'fast-check';
+import { uuidv7 } from 'uuidv7';
+import { functionNames } from '#local/functions.ts';
+import { bearer } from '#test/support/calls.ts';
+import { row, rows, useDatabase } from '#test/support/database.ts';
+import { customer, order, standing } from '#test/support/fixtures.ts';
+import { backgroundDone } from '#platform/runtime/background.ts';
+import { connectBroker } from '#platform/events/broker-client.ts';
+import { connectFunctions } from '#platform/http/function-client.ts';
+import { serveHttp, type HttpServer } from '#platform/http/http-server.ts';
+import type { RequestHandle } from '#platform/http/on-request.ts';
+import { checkOften, mixedCase } from '#test/support/fuzz.ts';
+import { record, sized } from '#test/support/sizes.ts';
+
+// Whatever is sent to the door of the shop, over HTTP and with the functions behind it: what is valid is carried out,
+// everything else is answered with 4xx and leaves no row. Never 5xx, never no answer.
+
+const properties = 11;
+const runs = sized(200, 20_000);
+const amount = { runs, share: 1 / properties };
+jest.setTimeout(60_000 + runs * 100);
+
+useDatabase();
+
+let door: HttpServer;
+let url: string;
+let ann: { userId: string; accountId: string | null };
+let herOrder: string;
+let headersOf: Record<'ann' | 'admin' | 'nobody', Record<string, string>>;
+beforeAll(async () => {
+  const unlimited = '1000000';
+  Object.assign(process.env, {
+    RATE_LIMIT_REQUESTS: unlimited,
+    RATE_LIMIT_REGISTRATIONS: unlimited,
+    RATE_LIMIT_FAILED_LOGINS: unlimited,
+    RATE_LIMIT_FAILED_LOGINS_PER_ADDRESS: unlimited,
+  });
+  const { createStorefront } = await import('#functions/storefront/index.ts');
+  door = await serveHttp(createStorefront(), { port: 0, host: '127.0.0.1' });
+  url = `http://127.0.0.1:${(door.server.address() as AddressInfo).port}`;
+  const rooms = new Map<string, RequestHandle>();
+  for (const name of functionNames) {
+    rooms.set(name, ((await import(`#functions/${name}/index.ts`)) as { handle: RequestHandle }).handle);
+  }
+  connectFunctions(async (name, request) => (rooms.get(name) as RequestHandle)({ method: 'POST', ...request }));
+  connectBroker(async () => undefined);
+  ann = await customer({ balance: 1_000 });
+  herOrder = await order(ann.userId, 100);
+  headersOf = { ann: await bearer(ann.userId), admin: await bearer(uuidv7(), 'admin'), nobody: {} };
+});
+afterAll(async () => {
+  await door.stop();
+  await backgroundDone(5_000);
+});
+
+interface Sent {
+  as: keyof typeof headersOf;
+  method: string;
+  path: string;
+  headers: Record<string, string>;
+  body: string | undefined;
+}
+
+async function send({ as, method, path, headers, body }: Sent): Promise<number> {
+  const answer = await fetch(url + path, {
+    method,
+    headers: { ...headersOf[as], ...headers },
+    ...(body !== undefined && method !== 'GET' && method !== 'HEAD' && { body }),
+  });
+  const content = await answer.text();
+  if (answer.status >= 400 && method !== 'HEAD') {
+    expect(answer.headers.get('content-type')).toBe('application/problem+json');
+    expect(JSON.parse(content)).toMatchObject({ status: answer.status, code: expect.any(String) });
+  }
+  return answer.status;
+}
+
+const written = () =>
+  row(
+    `select (select count(*) from users.users) as users, (select count(*) from ordering.orders) as orders,
+            (select count(*) from ordering.order_lines) as lines, (select count(*) from billing.deposits) as deposits,
+            (select count(*) from billing.transfers) as transfers, (select count(*) from events.outbox) as chains,
+            (select count(*) from ordering.orders where status <> 'pending') as changed`,
+  );
+
+const oneOf = <Item>(items: readonly Item[]) => fc.constantFrom(...items);
+const text = fc.oneof(fc.string(), fc.string({ unit: 'binary' }), fc.string({ unit: 'grapheme' }), fc.uuid());
+const anything = fc.oneof(
+  text,
+  fc.double(),
+  fc.integer(),
+  fc.constant(null),
+  fc.boolean(),
+  fc.object(),
+  fc.array(text),
+);
+const spoiled = (fields: Record<string, fc.Arbitrary<unknown>>) =>
+  fc.record(Object.fromEntries(Object.entries(fields).map(([name, its]) => [name, fc.oneof(its, anything)])), {
+    requiredKeys: [],
+  });
+const line = spoiled({ sku: oneOf(['pen', 'desk', 'unicorn']), quantity: fc.integer({ min: -2, max: 1_000_002 }) });
+const bodies = {
+  '/v1/users': spoiled({ email: fc.emailAddress(), password: oneOf(['short']), name: text }),
+  '/v1/sessions': spoiled({ email: fc.emailAddress(), password: fc.string() }),
+  '/v1/accounts/me/deposits': spoiled({ amount: fc.double(), currency: oneOf(['eur', 'usd', 'USD']) }),
+  '/v1/orders': spoiled({ items: fc.array(fc.oneof(line, anything), { maxLength: 4 }) }),
+};
+const forCustomers = new Set(['/v1/accounts/me/deposits', '/v1/orders']);
+const headers = fc.dictionary(
+  oneOf([
+    'idempotency-key',
+    'content-type',
+    'accept',
+    'traceparent',
+    'x-request-id',
+    'x-forwarded-for',
+    'ce-id',
+    'range',
+  ]),
+  fc.oneof(fc.stringMatching(/^[\x21-\x7e]{0,300}$/), fc.uuid()),
+  { maxKeys: 4 },
+);
+const caller = oneOf(['ann', 'ann', 'ann', 'admin', 'nobody'] as const);
+
+/** Checks a property so many times. A failure says how to repeat it. */
+async function always<Input>(given: fc.Arbitrary<Input>, check: (input: Input) => Promise<void>): Promise<void> {
+  const count = await checkOften(given, check, amount);
+  record({ fault: 'fuzzed request', count, orders: 0 });
+}
+
+describe('whatever is sent', () => {
+  test.each(Object.entries(bodies))('to %s as JSON: refused without a row, or carried out', (path, fields) =>
+    always(fc.tuple(caller, fields, headers), async ([as, body, more]) => {
+      const before = await written();
+      const sent = { 'idempotency-key': uuidv7(), ...more, 'content-type': 'application/json' };
+      const status = await send({ as, method: 'POST', path, headers: sent, body: JSON.stringify(body) });
+      expect([201, 202, 400, 401, 403, 404, 409, 413, 415, 422]).toContain(status);
+      expect(status === 403).toBe(as === 'admin' && forCustomers.has(path));
+      const changed = JSON.stringify(await written()) !== JSON.stringify(before);
+      expect({ status, changed }).toEqual({
+        status,
+        changed: (status === 201 && path !== '/v1/sessions') || status === 202,
+      });
+    }),
+  );
+
+  test('as a body of any kind to any path by any method: never 5xx, and nothing changes', async () => {
+    const before = await written();
+    const segment = fc.oneof(
+      oneOf([
+        'v1',
+        'users',
+        'me',
+        'orders',
+        'accounts',
+        'admin',
+        'dead-letters',
+        'timeline',
+        'cancel',
+        '..',
+        '%2e',
+        '',
+      ]),
+      text.map(encodeURIComponent),
+      oneOf(['%', '%zz', '%00', '%ff', 'v1%2forders', '__proto__', 'constructor']),
+    );
+    const query = fc.webQueryParameters().map((its) => (its ? `?${its}` : ''));
+    const anyPath = fc
+      .tuple(fc.array(segment, { maxLength: 6 }), query)
+      .map(([its, asked]) => `/${its.join('/')}${asked}`);
+    const method = oneOf(['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'HEAD']);
+    const content = fc.option(fc.oneof(fc.json(), fc.string()), { nil: undefined });
+    await always(fc.tuple(caller, method, anyPath, headers, content), async ([as, verb, path, more, body]) => {
+      fc.pre(!(verb === 'POST' && path === '/v1/users'));
+      expect(await send({ as, method: verb, path, headers: more, body })).toBeLessThan(500);
+    });
+    expect(await written()).toEqual(before);
+  });
+
+  test('as a query of any list: a page, or refused', async () => {
+    const lists = [
+      '/v1/orders',
+      '/v1/products',
+      '/v1/notifications',
+      '/v1/accounts/me/entries',
+      '/v1/admin/dead-letters',
+    ];
+    const cursor = fc.oneof(
+      text,
+      anything.map((its) => Buffer.from(JSON.stringify(its) ?? '').toString('base64url')),
+    );
+    const asked = fc.dictionary(
+      oneOf(['limit', 'cursor', 'status', 'orderId', 'x']),
+      fc.oneof(cursor, oneOf(['0', '1', '101', '-1', '1e3', 'paid', ' ']), fc.integer().map(String)),
+    );
+    await always(fc.tuple(oneOf(['ann', 'admin'] as const), oneOf(lists), asked), async ([as, list, query]) => {
+      const path = `${list}?${new URLSearchParams(query).toString()}`;
+      expect([200, 400, 403, 404]).toContain(await send({ as, method: 'GET', path, headers: {}, body: undefined }));
+    });
+  });
+
+  test('as the id of an order: found only if it is hers', () =>
+    always(fc.tuple(fc.oneof(text, fc.uuid()), oneOf(['', '/timeline', '/cancel'])), async ([id, what]) => {
+      fc.pre(!['.', '..', ''].includes(id));
+      const method = what === '/cancel' ? 'POST' : 'GET';
+      const path = `/v1/orders/${encodeURIComponent(id.toWellFormed())}${what}`;
+      expect([400, 404]).toContain(await send({ as: 'ann', method, path, headers: {}, body: undefined }));
+      expect(id).not.toBe(herOrder);
+    }));
+});
+
+describe('whatever is valid', () => {
+  test('is an id in any case: the same order, canceled once', () =>
+    always(fc.nat(), async (pick) => {
+      const orderId = await order(ann.userId, 1);
+      const mixed = mixedCase(orderId, pick);
+      const asked = async (method: string, path: string) => {
+        const response = await fetch(url + path, { method, headers: headersOf.ann });
+        return { status: response.status, body: (await response.json()) as unknown };
+      };
+      const before = await asked('GET', `/v1/orders/${orderId}/timeline`);
+      expect(await asked('GET', `/v1/orders/${mixed}/timeline`)).toEqual(before);
+      expect(await asked('GET', `/v1/notifications?orderId=${mixed}`)).toMatchObject({ status: 200 });
+      const canceled = await asked('POST', `/v1/orders/${mixed}/cancel`);
+      expect(canceled).toMatchObject({ status: 202, body: { id: orderId, status: 'canceling' } });
+      expect(await rows('select id from events.outbox where id ilike $1', [`${orderId}.cancel%`])).toEqual([
+        { id: `${orderId}.cancel_requested` },
+      ]);
+      expect(await asked('GET', `/v1/orders/${mixed}`)).toEqual({ ...canceled, status: 200 });
+    }));
+
+  test('is an e-mail address: only the password of the registration is refused', () =>
+    always(fc.emailAddress(), async (email) => {
+      const answer = await fetch(`${url}/v1/users`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ email, password: 'short', name: 'Ann' }),
+      });
+      const { errors } = (await answer.json()) as { errors: { field: string }[] };
+      expect(errors.map(({ field }) => field)).toEqual(['password']);
+    }));
+
+  const post = (path: string, body: unknown) =>
+    send({
+      as: 'ann',
+      method: 'POST',
+      path,
+      headers: { 'content-type': 'application/json', 'idempotency-key': uuidv7() },
+      body: JSON.stringify(body),
+    });
+
+  test('is a deposit: the balance grows by it', () =>
+    always(fc.integer({ min: 1, max: 1_000_000 }), async (amount) => {
+      const { balance } = await standing(ann.accountId);
+      expect(await post('/v1/accounts/me/deposits', { amount, currency: 'usd' })).toBe(201);
+      expect((await standing(ann.accountId)).balance).toBe(balance + amount);
+    }));
+
+  test('is an order: accepted with the right total', () => {
+    const prices = { desk: 80_000, chair: 20_000, pen: 100, sticker: 1 };
+    const item = fc.record({
+      sku: oneOf(Object.keys(prices) as (keyof typeof prices)[]),
+      quantity: fc.integer({ min: 1, max: 1_000_000 }),
+    });
+    return always(fc.array(item, { minLength: 1, maxLength: 100 }), async (items) => {
+      expect(await post('/v1/orders', { items })).toBe(202);
+      const { total } = await row<{ total: number }>('select total from ordering.orders order by id desc limit 1');
+      expect(total).toBe(items.reduce((sum, { sku, quantity }) => sum + prices[sku] * quantity, 0));
+    });
+  });
+});

@@ -1,0 +1,36 @@
+import type { CloudEventV1 } from 'cloudevents';
+import { deliver } from '#test/support/calls.ts';
+import type { Answer, Context } from '#platform/events/on-event.ts';
+import type { Chance } from './chance.ts';
+import type { Receipt } from './broker.ts';
+import { send, type Request } from './customers.ts';
+
+type Handle = (context: Context) => Promise<Answer>;
+
+const names = [
+  ...['create-account', 'deposit-money', 'create-order', 'charge-account', 'cancel-order', 'refund-charge'],
+  ...['settle-order', 'send-notification', 'park-event'],
+];
+// as many processes of each: what the rooms keep in memory is not shared between them
+const processes = ['first', 'second'];
+
+const rooms = new Map<string, Handle[]>();
+
+/** Loads each function twice, as two processes of it. */
+export async function loadFunctions(): Promise<void> {
+  for (const name of names) {
+    const loaded = processes.map(
+      async (process) => ((await import(`#functions/${name}/index.ts?${process}`)) as { handle: Handle }).handle,
+    );
+    rooms.set(name, await Promise.all(loaded));
+  }
+}
+
+/** Brings an event to one of a function's processes. */
+export async function bring(to: string, event: CloudEventV1<unknown>, chance: Chance): Promise<Receipt> {
+  return deliver(chance.oneOf(rooms.get(to) ?? []), event);
+}
+
+/** Asks one of a function's processes. */
+export const ask = (request: Request, chance: Chance): Promise<Answer> =>
+  send(chance.oneOf(rooms.get(request.to) ?? []), request);

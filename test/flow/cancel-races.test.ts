@@ -1,0 +1,289 @@
+import { afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { uuidv7 } from 'uuidv7';
+import { orderCancelRequested } from '#events/order-cancel-requested.ts';
+import { orderPlaced } from '#events/order-placed.ts';
+import { handle as cancelOrder } from '#functions/cancel-order/index.ts';
+import { handle as chargeAccount } from '#functions/charge-account/index.ts';
+import { handle as depositMoney } from '#functions/deposit-money/index.ts';
+import { handle as refundCharge } from '#functions/refund-charge/index.ts';
+import { handle as settleOrder } from '#functions/settle-order/index.ts';
+import { call, deliver, eventOf } from '#test/support/calls.ts';
+import { connection, row, rows, useDatabase, waitingForLock } from '#test/support/database.ts';
+import { customer, order, standing } from '#test/support/fixtures.ts';
+import type { ShopEvent } from '#platform/events/event.ts';
+import type { EventHandle } from '#platform/events/on-event.ts';
+import type { RequestHandle } from '#platform/http/on-request.ts';
+import { invariants, parameters, type Violation } from '#test/support/invariants.ts';
+import { looked, record } from '#test/support/sizes.ts';
+
+// The real steps of the order and the cancel chain against each other, each stopped in the middle of its statement
+// while the other one goes on: whoever comes first, the customer's money ends where it was.
+
+useDatabase();
+
+/** Where a step can be stopped: before this table gets its row, with all that the statement did so far uncommitted. */
+const stops = { 'billing.transfers': 1, 'events.outbox': 2, 'ordering.orders': 3 };
+
+beforeAll(async () => {
+  await rows(`
+    create function wait_here() returns trigger language plpgsql as $$
+    begin
+      perform pg_advisory_xact_lock_shared(tg_argv[0]::int);
+      return new;
+    end $$`);
+  for (const [table, key] of Object.entries(stops)) {
+    const when = table === 'ordering.orders' ? 'after update' : 'before insert';
+    await rows(`create trigger wait_here ${when} on ${table} for each row execute function wait_here(${key})`);
+  }
+});
+
+/** From now on steps stop there; gives what lets them go on. */
+async function stopAt(table: keyof typeof stops): Promise<() => Promise<void>> {
+  const other = await connection();
+  await other.query('select pg_advisory_lock($1)', [stops[table]]);
+  return async () => void (await other.query('select pg_advisory_unlock($1)', [stops[table]]));
+}
+
+/** A second process of a function: the same room, loaded again. */
+async function second<Handle extends EventHandle | RequestHandle>(name: string): Promise<Handle> {
+  return ((await import(`#functions/${name}/index.ts?second`)) as { handle: Handle }).handle;
+}
+
+async function placed() {
+  const { userId, accountId } = await customer({ balance: 1_000 });
+  const orderId = await order(userId, 800);
+  const event = eventOf(orderCancelRequested, { orderId, userId });
+  return {
+    orderId,
+    charge: () => deliver(chargeAccount, eventOf(orderPlaced, { orderId, userId })),
+    cancel: (by: RequestHandle = cancelOrder) => call<{ status: string }>(by, { orderId }, { userId }),
+    reverse: (by: EventHandle = refundCharge) => deliver(by, event),
+    settle: async ({ event: fact }: { event?: ShopEvent }) =>
+      (await deliver(settleOrder, fact as ShopEvent)).event?.type,
+    status: async () =>
+      (await row<{ status: string }>('select status from ordering.orders where id = $1', [orderId])).status,
+    standing: () => standing(accountId),
+  };
+}
+
+const refunded = { balance: 1_000, version: 3, movements: 3 };
+const untouched = { balance: 1_000, version: 1, movements: 1 };
+
+/** What is wrong with money, orders and their times. The test's accounts and mails are not the shop's. */
+async function violations(): Promise<Violation[]> {
+  const found = await rows<Violation>(invariants, parameters({ accepted: [], canceled: [], broken: [], earlier: [] }));
+  const wrong = found.filter(({ name }) => /^I(1|2|3|6|7|11) /.test(name));
+  looked(wrong);
+  return wrong;
+}
+
+afterEach(async () => {
+  const { orders } = await row<{ orders: number }>('select count(*) as orders from ordering.orders');
+  record({ fault: 'cancel against charge', count: 1, orders: orders - counted });
+  counted = orders;
+});
+let counted = 0;
+
+describe('charge-account and cancel-order', () => {
+  test('a cancel while the charge is about to commit: refunded once', async () => {
+    const its = await placed();
+    const go = await stopAt('billing.transfers');
+    const charge = its.charge();
+    await waitingForLock();
+    expect(await its.cancel()).toMatchObject({ status: 202, body: { status: 'canceling' } });
+    await go();
+    expect(await its.settle(await charge)).toBeUndefined();
+    expect(await its.settle(await its.reverse())).toBe('shop.order.refunded.v1');
+    expect(await its.standing()).toEqual(refunded);
+    expect(await violations()).toEqual([]);
+  });
+
+  test('a cancel before the charge has its account, which began on a pending order: charged and refunded once', async () => {
+    const its = await placed();
+    const go = await holdAccount(its.orderId);
+    const charge = its.charge();
+    await waitingForLock();
+    expect(await its.cancel()).toMatchObject({ status: 202 });
+    await go();
+    expect((await charge).event?.type).toBe('shop.charge.succeeded.v1');
+    expect(await its.settle(await its.reverse())).toBe('shop.order.refunded.v1');
+    expect(await its.settle(await charge)).toBeUndefined();
+    expect(await its.standing()).toEqual(refunded);
+    expect(await violations()).toEqual([]);
+  });
+
+  test('a cancel that is about to commit when the charge begins: refunded or never charged', async () => {
+    const its = await placed();
+    const go = await stopAt('events.outbox');
+    const cancel = its.cancel();
+    await waitingForLock();
+    const charge = await its.charge(); // does not wait for the order
+    await go();
+    expect(await cancel).toMatchObject({ status: 202 });
+    expect(await its.settle(charge)).toBeUndefined();
+    expect(await its.settle(await its.reverse())).toBe('shop.order.refunded.v1');
+    expect(await its.standing()).toEqual(refunded);
+    expect(await violations()).toEqual([]);
+  });
+
+  test('a cancel that has committed before the charge: never charged, however late that comes', async () => {
+    const its = await placed();
+    await its.cancel();
+    const declined = await its.charge();
+    expect(declined.event?.data).toMatchObject({ reason: 'order_canceled' });
+    expect(await its.settle(await its.reverse())).toBe('shop.order.canceled.v1');
+    expect(await its.settle(await its.charge())).toBeUndefined();
+    expect(await its.standing()).toEqual(untouched);
+    expect(await violations()).toEqual([]);
+  });
+});
+
+describe('charge-account and refund-charge', () => {
+  test('the charge is about to commit: the reversal waits for it and refunds', async () => {
+    const its = await placed();
+    const go = await stopAt('billing.transfers');
+    const charge = its.charge();
+    await waitingForLock();
+    await its.cancel();
+    const reverse = its.reverse();
+    await waitingForLock(2);
+    await go();
+    expect((await reverse).event?.type).toBe('shop.charge.refunded.v1');
+    expect(await its.settle(await reverse)).toBe('shop.order.refunded.v1');
+    expect(await its.settle(await charge)).toBeUndefined();
+    expect(await its.standing()).toEqual(refunded);
+    expect(await violations()).toEqual([]);
+  });
+
+  test('the charge has begun on a pending order and is overtaken by the void: never charged', async () => {
+    const its = await placed();
+    const go = await holdAccount(its.orderId);
+    const charge = its.charge();
+    await waitingForLock();
+    await its.cancel();
+    expect((await its.reverse()).event?.type).toBe('shop.charge.voided.v1');
+    await go();
+    expect((await charge).event?.data).toMatchObject({ reason: 'order_canceled' });
+    expect(await its.settle(await charge)).toBeUndefined();
+    expect(await its.settle(await its.reverse())).toBe('shop.order.canceled.v1');
+    expect(await its.standing()).toEqual(untouched);
+    expect(await violations()).toEqual([]);
+  });
+
+  test('charged again after the refund, or after the void: nothing moves', async () => {
+    for (const [early, expected] of [
+      [true, refunded],
+      [false, untouched],
+    ] as const) {
+      const its = await placed();
+      if (early) await its.charge();
+      await its.cancel();
+      await its.settle(await its.reverse());
+      expect(await its.settle(await its.charge())).toBeUndefined();
+      expect(await its.standing()).toEqual(expected);
+    }
+    expect(await violations()).toEqual([]);
+  });
+});
+
+test('two processes that refund the same order refund it once, with one answer', async () => {
+  const its = await placed();
+  await its.charge();
+  await its.cancel();
+  const go = await stopAt('billing.transfers');
+  const answers = [its.reverse(), its.reverse(await second<EventHandle>('refund-charge'))];
+  await waitingForLock(2);
+  await go();
+  const [first, other] = await Promise.all(answers);
+  expect(first?.event?.type).toBe('shop.charge.refunded.v1');
+  expect(other?.event).toEqual({ ...first?.event, signature: other?.event?.['signature'] });
+  expect(await its.settle(first ?? {})).toBe('shop.order.refunded.v1');
+  expect(await its.standing()).toEqual(refunded);
+  expect(await violations()).toEqual([]);
+});
+
+test('two processes that cancel the same order cancel it once, and both tell it', async () => {
+  const its = await placed();
+  const go = await stopAt('events.outbox');
+  const answers = [its.cancel(), its.cancel(await second<RequestHandle>('cancel-order'))];
+  await waitingForLock(2);
+  await go();
+  for (const answer of await Promise.all(answers)) {
+    expect(answer).toMatchObject({ status: 202, body: { status: 'canceling' } });
+  }
+  const chains = await rows('select id from events.outbox where id = $1', [`${its.orderId}.cancel_requested`]);
+  expect(chains).toHaveLength(1);
+  await its.settle(await its.reverse());
+});
+
+describe('settle-order and cancel-order', () => {
+  test('the order is about to be paid: it was paid, then it is canceled', async () => {
+    const its = await placed();
+    const charge = await its.charge();
+    const go = await stopAt('ordering.orders');
+    const settle = its.settle(charge);
+    await waitingForLock();
+    const cancel = its.cancel();
+    await waitingForLock(2);
+    await go();
+    expect(await settle).toBe('shop.order.paid.v1');
+    expect(await cancel).toMatchObject({ status: 202, body: { status: 'canceling' } });
+    expect(await its.settle(await its.reverse())).toBe('shop.order.refunded.v1');
+    expect(await its.settle(charge)).toBe('shop.order.paid.v1'); // again, as the fact that it was
+    expect(await its.status()).toBe('refunded');
+    expect(await its.standing()).toEqual(refunded);
+    expect(await violations()).toEqual([]);
+  });
+
+  test('the order is about to be canceled: it is never paid', async () => {
+    const its = await placed();
+    const charge = await its.charge();
+    const go = await stopAt('events.outbox');
+    const cancel = its.cancel();
+    await waitingForLock();
+    const settle = its.settle(charge);
+    await waitingForLock(2);
+    await go();
+    expect(await cancel).toMatchObject({ status: 202 });
+    expect(await settle).toBeUndefined();
+    expect(await its.settle(await its.reverse())).toBe('shop.order.refunded.v1');
+    expect(await its.standing()).toEqual(refunded);
+    expect(await violations()).toEqual([]);
+  });
+});
+
+test('charges, cancels, refunds and deposits on the same accounts at once, in two processes: none is in the way', async () => {
+  const rooms = await Promise.all(['charge-account', 'refund-charge'].map((name) => second<EventHandle>(name)));
+  const [otherCharge = chargeAccount, otherRefund = refundCharge] = rooms;
+  const people = await Promise.all(Array.from({ length: 8 }, () => customer({ balance: 1_000 })));
+  const statuses = await Promise.all(
+    people.flatMap(({ userId }) =>
+      Array.from({ length: 5 }, async (_, index) => {
+        const orderId = await order(userId, 100);
+        const event = eventOf(orderPlaced, { orderId, userId });
+        const deposit = call(depositMoney, { amount: 1, currency: 'usd' }, { userId, key: uuidv7() });
+        const charges = Promise.all([chargeAccount, otherCharge].map((handle) => deliver(handle, event)));
+        if (index % 2 === 0) await charges;
+        const { status } = await call(cancelOrder, { orderId }, { userId });
+        const requested = eventOf(orderCancelRequested, { orderId, userId });
+        const reversals = await Promise.all([refundCharge, otherRefund].map((handle) => deliver(handle, requested)));
+        for (const { event: fact } of [...reversals, ...(await charges)]) await deliver(settleOrder, fact as ShopEvent);
+        return [status, (await deposit).status, ...[...reversals, ...(await charges)].map((answer) => answer.status)];
+      }),
+    ),
+  );
+  expect(new Set(statuses.map(String))).toEqual(new Set(['202,201,200,200,200,200']));
+  for (const { accountId } of people) expect(await standing(accountId)).toMatchObject({ balance: 1_005 });
+  expect(await violations()).toEqual([]);
+});
+
+/** Keeps the account of an order's customer, so that a charge stops after it has looked at the order. */
+async function holdAccount(orderId: string): Promise<() => Promise<void>> {
+  const other = await connection();
+  await other.query('begin');
+  await other.query(
+    `select 1 from billing.accounts a join ordering.orders o on o.user_id = a.user_id where o.id = $1 for update of a`,
+    [orderId],
+  );
+  return async () => void (await other.query('commit'));
+}

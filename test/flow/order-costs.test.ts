@@ -1,0 +1,232 @@
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import Mail from 'nodemailer/lib/mailer';
+import pg from 'pg';
+import { handle as charge } from '#functions/charge-account/index.ts';
+import { handle as create } from '#functions/create-order/index.ts';
+import { handle as notify } from '#functions/send-notification/index.ts';
+import { handle as settle } from '#functions/settle-order/index.ts';
+import { call, deliver } from '#test/support/calls.ts';
+import { connection, rows, useDatabase } from '#test/support/database.ts';
+import { backgroundDone } from '#platform/runtime/background.ts';
+import { connectBroker } from '#platform/events/broker-client.ts';
+import type { ShopEvent } from '#platform/events/event.ts';
+import { republishDue } from '#platform/events/outbox.ts';
+import { sized } from '#test/support/sizes.ts';
+
+// What an order costs the database, counted and not timed: the same on every machine, so that a step that became
+// dearer is seen without a clock. All of it runs over one connection, whose backend tells what it did.
+
+const stored = sized(20_000, 1_000_000);
+jest.setTimeout(60_000 + stored);
+useDatabase();
+
+const rooms = new Map([
+  ['shop.order.placed.v1', charge],
+  ['shop.charge.succeeded.v1', settle],
+  ['shop.order.paid.v1', notify],
+]);
+
+let backend: pg.Client;
+let statements: string[] = [];
+let customers: string[] = [];
+const { query } = pg.Pool.prototype;
+const { sendMail } = Mail.prototype;
+
+beforeAll(async () => {
+  backend = await connection();
+  // as platform/database/database.ts sets it
+  await backend.query('set plan_cache_mode = force_generic_plan; set enable_seqscan = off');
+  pg.Pool.prototype.query = ((config: { name: string; text: string }) => {
+    statements.push(config.name);
+    return backend.query({ ...config });
+  }) as unknown as typeof query;
+  Mail.prototype.sendMail = async () => undefined;
+  connectBroker(follow);
+  customers = await fill(stored);
+});
+afterAll(() => {
+  pg.Pool.prototype.query = query;
+  Mail.prototype.sendMail = sendMail;
+});
+
+/** Brings an event through its chain, as the broker does. */
+async function follow(event: ShopEvent): Promise<void> {
+  for (let next: ShopEvent | undefined = event; next;) {
+    const room = rooms.get(next.type);
+    if (!room) throw new Error(`nobody handles ${next.type}`);
+    const answer: { status: number; event?: ShopEvent } = await deliver(room, next);
+    expect(answer.status).toBeLessThan(300);
+    next = answer.event;
+  }
+}
+
+/** Customers with money and an order that was paid, so many of each. Gives the ids of some. */
+async function fill(count: number): Promise<string[]> {
+  await rows(
+    `
+    with person as (
+      select gen_random_uuid() as user_id, gen_random_uuid() as account_id, gen_random_uuid() as order_id
+        from generate_series(1, $1::int)
+    ), registered as (
+      insert into users.users (id, email, name, password_hash)
+      select user_id, user_id || '@example.com', 'Ann', '$argon2id$none' from person
+    ), opened as (
+      insert into billing.accounts (id, user_id, balance, deposited, version)
+      select account_id, user_id, 1000000, 1000000, 1 from person
+    ), placed as (
+      insert into ordering.orders (id, user_id, idempotency_key, request_hash, total, currency, status, paid_at)
+      select order_id, user_id, 'first', '', 100, 'usd', 'paid', now() from person
+    ), charged as (
+      insert into billing.charges (order_id, user_id, account_id, amount, currency, outcome)
+      select order_id, user_id, account_id, 100, 'usd', 'succeeded' from person
+    )
+    insert into notifying.notifications
+           (id, fact, user_id, order_id, template, recipient, subject, detail, correlation_id, status, due_at, sent_at)
+    select gen_random_uuid(), order_id || '.paid', user_id, order_id, 'order-paid', 'a@example.com', '', '{}',
+           order_id || '.placed', 'sent', null, now()
+      from person`,
+    [count],
+  );
+  await rows('analyze');
+  return (await rows<{ id: string }>('select id from users.users limit 256')).map(({ id }) => id);
+}
+
+/** The outbox is empty most of the time, and so it is for the planner, also when a thousand chains are open in it. */
+async function analyzeWhenEmpty(): Promise<void> {
+  await rows(`insert into events.outbox (id, event) values ('one', '{}')`);
+  await rows('analyze events.outbox');
+  await rows(`delete from events.outbox where id = 'one'`);
+}
+
+/** What the backend has done so far. */
+async function counters() {
+  await backend.query('select pg_stat_force_next_flush()');
+  const [{ wal, written, scans, fetched }] = (
+    await backend.query(`
+      select (select wal_records from pg_stat_get_backend_wal(pg_backend_pid()))::int as wal,
+             sum(n_tup_ins + n_tup_upd + n_tup_del)::int as written,
+             sum(seq_scan) filter (where relname <> 'products')::int as scans,
+             sum(idx_tup_fetch)::int as fetched
+        from pg_stat_user_tables`)
+  ).rows as [{ wal: number; written: number; scans: number; fetched: number }];
+  return { wal, written, scans, fetched };
+}
+
+/** Places orders, a few at a time, follows each to its end, and gives what one of them has cost. */
+async function costOf(orders: number, atATime: number) {
+  const before = await counters();
+  statements = [];
+  for (let placed = 0; placed < orders; placed += atATime) {
+    const those = customers.slice(placed % customers.length, (placed % customers.length) + atATime);
+    const answers = await Promise.all(
+      those.map((userId) => call(create, { items: [{ sku: 'pen', quantity: 1 }] }, { userId })),
+    );
+    for (const { status } of answers) expect(status).toBe(202);
+    await backgroundDone(10_000);
+  }
+  const sent = statements;
+  const after = await counters();
+  const each = (name: keyof typeof after) => (after[name] - before[name]) / orders;
+  return {
+    statements: Object.fromEntries([...new Set(sent)].map((name) => [name, sent.filter((one) => one === name).length])),
+    scans: after.scans - before.scans,
+    fetched: each('fetched'),
+    written: each('written'),
+    wal: each('wal'),
+  };
+}
+
+describe('an order that comes alone', () => {
+  test('takes a statement, and so a commit, a step, and one when its mail is sent', async () => {
+    await costOf(8, 1); // the first uses of a page and of a plan
+    const { statements: of, written, wal } = await costOf(16, 1);
+    expect(of).toEqual({
+      'create-order.insert': 16,
+      'charge-account.decide': 16,
+      'settle-order.settle': 16,
+      'send-notification.record': 16,
+      'send-notification.mark': 16,
+    });
+    // order, line, outbox row and its end, decision, account, transfer, state, notification and its mark
+    expect(written).toBe(10);
+    // records of the write-ahead log: 39 when this was written
+    expect(wal).toBeLessThan(43);
+  });
+});
+
+describe('64 orders at once', () => {
+  test('share their statements, a step each', async () => {
+    await costOf(64, 64);
+    const { statements: of, written, wal } = await costOf(64, 64);
+    const { 'send-notification.mark': marks, ...steps } = of;
+    const all = Object.values(steps).reduce((sum, count) => sum + count, 0);
+    // alone they would take 256, and 64 marks; their tokens are checked in several turns, and marks go by the clock
+    expect(all).toBeLessThanOrEqual(20);
+    expect(marks).toBeLessThanOrEqual(20);
+    expect(written).toBe(10);
+    expect(wal).toBeLessThan(40);
+  });
+});
+
+test(`after many executions no statement of the order path scans a table (${stored} orders stored)`, async () => {
+  await analyzeWhenEmpty();
+  for (const atATime of [1, 256]) {
+    for (let time = 1; time <= 6; time += 1) await costOf(atATime, atATime);
+    const { scans, fetched } = await costOf(atATime, atATime);
+    expect({ atATime, scans }).toEqual({ atATime, scans: 0 });
+    // a plan that walks through a whole index fetches as much as a scan
+    expect(fetched).toBeLessThan(50);
+  }
+});
+
+test('a look into a full outbox fetches only what it takes', async () => {
+  await analyzeWhenEmpty();
+  await rows(`
+    insert into events.outbox (id, event, due_at)
+    select n || '.placed', json_build_object('id', n || '.placed', 'source', '/shop/create-order'), now() - interval '1 minute'
+      from generate_series(1, 2000) n`);
+  connectBroker(async () => undefined);
+  const before = await counters();
+  expect(await republishDue()).toBe(100);
+  const { fetched, scans } = await counters();
+  expect(scans - before.scans).toBe(0);
+  expect(fetched - before.fetched).toBeLessThan(1_000);
+});
+
+test('a look into an outbox of which nothing is due fetches nothing', async () => {
+  await rows('delete from events.outbox');
+  await analyzeWhenEmpty();
+  await rows(`
+    insert into events.outbox (id, event, due_at)
+    select n || '.placed', json_build_object('id', n || '.placed', 'source', '/shop/create-order'), now() + interval '1 hour'
+      from generate_series(1, 2000) n`);
+  const before = await counters();
+  expect(await republishDue()).toBe(0);
+  expect((await counters()).fetched - before.fetched).toBeLessThan(10);
+});
+
+test('a look goes only over what has come due lately, while an open transaction keeps all that was due before', async () => {
+  await rows('truncate events.outbox'); // nothing of the tests before is left in its indexes
+  const read = async () => {
+    await backend.query('select pg_stat_force_next_flush()');
+    const [index] = await rows<{ read: string }>(
+      `select idx_tup_read as read from pg_stat_user_indexes where indexrelname = 'outbox_due'`,
+    );
+    return Number(index?.read);
+  };
+  const reader = await connection();
+  await reader.query('begin isolation level repeatable read');
+  await reader.query('select 1');
+  await rows(`
+    insert into events.outbox (id, event, due_at)
+    select n || '.placed', '{}', now() - interval '1 minute' from generate_series(1, 2000) n`);
+  await rows('delete from events.outbox');
+  const before = await read();
+  expect(await republishDue('10 seconds')).toBe(0);
+  const lately = await read();
+  expect(await republishDue()).toBe(0);
+  expect((await read()) - lately).toBeGreaterThanOrEqual(2_000);
+  // the counters are those of the whole server, where others may tell late what they have read
+  expect(lately - before).toBeLessThan(200);
+  await reader.query('rollback');
+});

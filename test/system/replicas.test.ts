@@ -1,0 +1,38 @@
+import { expect, jest, test } from '@jest/globals';
+import { functionNames } from '#local/functions.ts';
+import { customersWith } from '#test/support/customers.ts';
+import { expectSound } from '#test/support/invariants.ts';
+import { decidedAndTold, hurryMails, outcomes, placeOrders } from '#test/support/load.ts';
+import { descendants, functionOf } from '#test/support/processes.ts';
+import { startShop } from '#test/support/shop.ts';
+import { until } from '#test/support/until.ts';
+
+// Knative starts more of a function under load. What one of them knows, the others must not need.
+
+jest.setTimeout(180_000);
+
+test('two processes of each function: every order is decided and told once, while one of each is killed', async () => {
+  const shop = await startShop({ processes: true, replicas: 2 });
+  try {
+    const others = functionNames.filter((name) => name !== 'storefront');
+    const running = () => {
+      const names = descendants(shop.pid).map(({ pid }) => functionOf(pid));
+      return others.map((name) => names.filter((one) => one === name).length);
+    };
+    expect(running()).toEqual(others.map(() => 2));
+    // of each customer's 15 orders of 100 exactly ten can be paid
+    const customers = await customersWith(shop, 20, 1_000);
+    const placing = placeOrders(customers, 15);
+    await until('fifty orders are answered', () => placing.answered() >= 50);
+    others.forEach((name) => shop.kill(name));
+    const killed = Date.now();
+    const orders = await placing.done;
+    await decidedAndTold(shop, orders, killed);
+    expect(await outcomes(shop, orders)).toEqual({ paid: 200, rejected: 100 });
+    await until('they were replaced', () => running().every((count) => count === 2));
+    await hurryMails(shop, killed);
+    await expectSound(shop);
+  } finally {
+    await shop.stop();
+  }
+});
