@@ -27,7 +27,10 @@ const deadLetter = named(
   }),
 );
 
-const wholeLetter = named('DeadLetterWithEvent', deadLetter.extend({ event: z.looseObject({ id: z.string() }) }));
+const deadLetterWithEvent = named(
+  'DeadLetterWithEvent',
+  deadLetter.extend({ event: z.looseObject({ id: z.string() }) }),
+);
 
 /** The query of the list of dead letters. */
 export const deadLettersQuery = paging.extend({
@@ -81,7 +84,7 @@ const ledgerReport = named(
 const ms = count.nullable().meta({ description: 'From acceptance to decision; null if none was decided.' });
 
 const figures = named(
-  'Figures',
+  'Stats',
   z.object({
     seconds: count.meta({ description: 'Of how long these orders are.' }),
     orders: count,
@@ -109,7 +112,7 @@ export const adminRoutes: Route[] = [
     path: '/v1/admin/dead-letters/{id}',
     summary: 'One parked event',
     who: 'admin',
-    answers: { 200: { description: 'The letter with its event.', body: wholeLetter } },
+    answers: { 200: { description: 'The letter with its event.', body: deadLetterWithEvent } },
   },
   {
     method: 'post',
@@ -117,7 +120,7 @@ export const adminRoutes: Route[] = [
     summary: 'Replay a parked event',
     description: 'May be repeated. What was not published by the shop is sent once, as it was, and never signed.',
     who: 'admin',
-    answers: { 202: { description: 'The letter as it is now.', body: wholeLetter, headers: ['Location'] } },
+    answers: { 202: { description: 'The letter as it is now.', body: deadLetterWithEvent, headers: ['Location'] } },
     problems: ['not_replayable'],
   },
   {

@@ -17,12 +17,12 @@ export interface Route {
   /** Needs an `Idempotency-Key` and is carried out once for each. */
   idempotent?: true;
   /** The answers that are no problems, by status. */
-  answers: Record<number, RouteAnswer>;
+  answers: Record<number, RouteResponse>;
   /** The problems of this route alone; `problemsOf` knows those that follow from the rest. */
   problems?: ProblemCode[];
 }
 
-export interface RouteAnswer {
+export interface RouteResponse {
   description: string;
   /** The named schema of a JSON body, or the media type of another one; nothing if there is no body. */
   body?: z.ZodType | 'text/html' | 'text/event-stream';

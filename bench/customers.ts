@@ -35,7 +35,7 @@ export async function seed(database: Database, userIds: string[]): Promise<void>
              (id, kind, debit_account_id, credit_account_id, amount, currency, account_version, balance_after)
       select deposit_id, 'deposit', '00000000-0000-0000-0000-000000000001', account_id, $4::bigint, 'usd', 1, $4::bigint
         from person
-    ), fact as (
+    ), event as (
       select account_id || '.opened' as id, user_id, 'welcome' as template, user_id || '.registered' as chain
         from person
       union all
@@ -43,10 +43,10 @@ export async function seed(database: Database, userIds: string[]): Promise<void>
         from person
     )
     insert into notifying.notifications
-           (id, fact, user_id, template, recipient, subject, detail, correlation_id, status, attempts, due_at, sent_at)
+           (id, event_id, user_id, template, recipient, subject, detail, correlation_id, status, attempts, due_at, sent_at)
     select gen_random_uuid(), id, user_id, template, user_id || '@example.com', template, '{}', chain,
            'sent', 1, null, clock_timestamp()
-      from fact`,
+      from event`,
     [userIds, newCustomers(userIds.length), newCustomers(userIds.length), deposit],
   );
   // as it is in a shop that has had these customers for more than a minute; the tables of orders stay without statistics

@@ -2,7 +2,7 @@ import { Pool } from 'undici';
 import { uuidv7 } from 'uuidv7';
 import { signToken } from '#functions/log-in/sign-token.ts';
 import { atRate } from './pace.ts';
-import { answerBenchmark } from './worker.ts';
+import { benchmarkResponse } from './worker.ts';
 
 /** What the load generator, a process of its own, is asked to do. */
 export type Load =
@@ -35,7 +35,7 @@ const now = () => origin + performance.now();
 let pool: Pool;
 let identities: Record<string, string>[] = [];
 
-answerBenchmark<Load, Sent>(async (load) => {
+benchmarkResponse<Load, Sent>(async (load) => {
   const sent: Sent = { accepted: [], refused: {}, cpuMs: 0 };
   origin = originNow();
   const began = process.cpuUsage();

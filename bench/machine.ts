@@ -17,7 +17,7 @@ export interface Machine {
 }
 
 /** What the figures were measured on. */
-export function lookAtMachine(): Machine {
+export function inspectMachine(): Machine {
   const gb = (bytes: number) => Math.round(bytes / 2 ** 30);
   const [oneMinute = 0, fiveMinutes = 0] = loadavg();
   return {
@@ -67,7 +67,7 @@ export async function readSettings(database: Database): Promise<PostgresSettings
 }
 
 /** Why figures from this server would mean nothing: it confirms what a power cut takes away. */
-export function whyNot({ fsync, synchronous_commit: commit }: PostgresSettings): string | undefined {
+export function explainRejection({ fsync, synchronous_commit: commit }: PostgresSettings): string | undefined {
   const off = [...(fsync === 'on' ? [] : ['fsync']), ...(commit === 'off' ? ['synchronous_commit'] : [])];
   if (off.length === 0) return undefined;
   return `Postgres has ${off.join(' and ')} switched off, so it loses what it has confirmed: nothing is measured.`;

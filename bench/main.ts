@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import './keys.ts';
-import { lookAtMachine, type PostgresSettings } from './machine.ts';
+import { inspectMachine, type PostgresSettings } from './machine.ts';
 import { measure, Refusal, type Measured, type Session } from './measure.ts';
 import { readOptions } from './options.ts';
-import { aboutMachine, aboutPostgres, inWords, notes, writeJson } from './report.ts';
+import { aboutMachine, aboutPostgres, describe, notes, writeJson } from './report.ts';
 
 const options = readOptions(process.argv.slice(2));
 const began = performance.now();
@@ -24,7 +24,7 @@ async function interrupt(): Promise<void> {
   process.exit(130);
 }
 
-const machine = lookAtMachine();
+const machine = inspectMachine();
 print(aboutMachine(machine));
 
 let postgres: PostgresSettings | undefined;
@@ -54,7 +54,7 @@ try {
 }
 
 function finish(modes: Measured[]): void {
-  for (const measured of modes) print(inWords(measured));
+  for (const measured of modes) print(describe(measured));
   print(notes);
   print(`written to ${writeJson({ options, machine, postgres, modes })}`);
   if (modes.some(({ failure }) => failure !== undefined)) process.exitCode = 1;

@@ -2,17 +2,17 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { memoryOfFunctions, readCounters } from './costs.ts';
 import { newCustomers, seed } from './customers.ts';
 import type { Load, Sent } from './load.ts';
-import { readSettings, whyNot, type PostgresSettings } from './machine.ts';
+import { readSettings, explainRejection, type PostgresSettings } from './machine.ts';
 import type { Mode, Options } from './options.ts';
 import { compareReplicas, type Replicated } from './replicas.ts';
 import { saturate, type Saturation } from './saturation.ts';
-import { databaseBeside, startAtRest, startTwice, type Database, type Shop, type Starts } from './shop.ts';
+import { databaseAlongside, startAtRest, startTwice, type Database, type Shop, type Starts } from './shop.ts';
 import { checkSound } from './sound.ts';
 import { steady, type Steady } from './steady.ts';
 import { openReader, storeOrders } from './stored.ts';
 import { warmUp } from './warm-up.ts';
 import { startWorker, type Worker } from './worker.ts';
-import type { Drive, Driven } from './yardstick.ts';
+import type { Drive, Driven } from './baseline.ts';
 
 /** What was measured of one mode; lists have an entry a repetition. */
 export interface Measured {
@@ -45,15 +45,15 @@ interface Soak {
 
 interface Repetition {
   saturation: Saturation;
-  single: Yardstick;
-  batched: Yardstick;
+  single: Baseline;
+  batched: Baseline;
   /** The same SQL at 100 orders a second: how soon an order could be told of, were there nothing but Postgres. */
   batchedAt100?: Driven;
   steady: Steady[];
 }
 
 /** What driving the rooms' statements gave, and what it cost the server, an order. */
-export interface Yardstick extends Driven {
+export interface Baseline extends Driven {
   postgresCpuMs: number;
 }
 
@@ -70,13 +70,13 @@ export class Refusal extends Error {}
 
 const connections = 32;
 // for the mails of a saturation; longer than they are kept in memory (send-notification/outgoing.ts)
-const patienceMs = 30_000;
+const timeoutMs = 30_000;
 // a stall of this machine takes 100 ms and more: the slowest of a hundred has to be one of many
 const secondsAt100 = 15;
 // Near to what the shop can do a queue grows, and the latency says only for how long the rate was kept up.
 const keptUp = 0.8;
 
-/** Measures the shop in one mode, on a fresh database, alternating with the yardstick. */
+/** Measures the shop in one mode, on a fresh database, alternating with the baseline. */
 export async function measure(mode: Mode, options: Options, session: Session): Promise<Measured> {
   const measured: Measured = { mode, starts: [], memoryAtStart: [], repetitions: [], tooFast: [] };
   let shop: Shop | undefined;
@@ -86,7 +86,7 @@ export async function measure(mode: Mode, options: Options, session: Session): P
     await measureRunning(shop, customers, measured, options, session);
     if (mode === 'processes' && !options.quick && options.soakMinutes === 0) {
       await shop.stop();
-      measured.replicas = await compareReplicas({ connections, seconds: options.seconds, patienceMs }, session);
+      measured.replicas = await compareReplicas({ connections, seconds: options.seconds, timeoutMs }, session);
     }
   } catch (error) {
     if (error instanceof Refusal) throw error;
@@ -112,7 +112,7 @@ async function start(measured: Measured, customer: string, options: Options, ses
     measured.memoryAtStart = memoryOfFunctions(shop.pid).filter(({ name }) => name !== 'other');
     const settings = await readSettings(shop);
     session.onSettings(settings);
-    const reason = whyNot(settings);
+    const reason = explainRejection(settings);
     if (!reason) return shop;
     await shop.stop();
     throw new Refusal(reason);
@@ -124,7 +124,7 @@ interface Scene {
   shop: Shop;
   beside: Database & { url: string };
   load: Worker<Load, Sent>;
-  yardstick: Worker<Drive, Driven>;
+  baseline: Worker<Drive, Driven>;
   customers: string[];
   /** Ids of all orders that were accepted, for the invariants. */
   accepted: string[];
@@ -138,22 +138,22 @@ async function measureRunning(
   options: Options,
   session: Session,
 ): Promise<void> {
-  const beside = await databaseBeside(shop);
+  const beside = await databaseAlongside(shop);
   const load = startWorker<Load, Sent>('load.ts');
   const env = { DATABASE_URL: beside.url, DATABASE_POOL: String(connections) };
-  const yardstick = startWorker<Drive, Driven>('yardstick.ts', env);
+  const baseline = startWorker<Drive, Driven>('baseline.ts', env);
   session.onStop(() => load.end());
-  session.onStop(() => yardstick.end());
+  session.onStop(() => baseline.end());
   const say = (line: string) => session.say(`${measured.mode}: ${line}`);
   const accepted: string[] = [];
-  const scene = { shop, beside, load, yardstick, customers, accepted, say };
+  const scene = { shop, beside, load, baseline, customers, accepted, say };
   try {
     say('10,000 customers');
     await seed(beside, customers);
     const rounds = options.quick ? 2 : 6;
-    accepted.push(...(await warmUp({ shop, load, customers, connections, patienceMs, rounds, say })));
+    accepted.push(...(await warmUp({ shop, load, customers, connections, timeoutMs, rounds, say })));
     for (const how of ['single', 'batched'] as const) {
-      await yardstick.ask({ how, pace: { inFlight: connections }, seconds: 1, customers });
+      await baseline.ask({ how, pace: { inFlight: connections }, seconds: 1, customers });
     }
     if (options.soakMinutes > 0) {
       measured.soak = await soak(scene, options.soakMinutes);
@@ -165,7 +165,7 @@ async function measureRunning(
     if (measured.mode === 'one process' && !options.quick) await atItsHardest(scene, measured, options);
   } finally {
     load.end();
-    yardstick.end();
+    baseline.end();
     await beside.close();
   }
 }
@@ -174,19 +174,19 @@ async function repeat(scene: Scene, of: string, measured: Measured, options: Opt
   const { shop, beside, load, accepted, say } = scene;
   const { quick, seconds, rates } = options;
   say(`saturation ${of}, ${connections} connections, ${seconds} s, and its mails`);
-  const { saturation, accepted: ids } = await saturate(shop, load, { connections, seconds, patienceMs });
+  const { saturation, accepted: ids } = await saturate(shop, load, { connections, seconds, timeoutMs });
   accepted.push(...ids);
   say(`saturation ${of}: ${Math.round(saturation.ordersPerSecond)} orders/s`);
   const single = await drive(scene, 'single', quick ? 2 : 3);
   const batched = await drive(scene, 'batched', quick ? 2 : 3);
-  say(`yardstick ${of}: ${Math.round(single.ordersPerSecond)} single, ${Math.round(batched.ordersPerSecond)} batched`);
+  say(`baseline ${of}: ${Math.round(single.ordersPerSecond)} single, ${Math.round(batched.ordersPerSecond)} batched`);
   const reached = rates.filter((rate) => rate <= saturation.ordersPerSecond * keptUp);
   measured.tooFast.push(...rates.filter((rate) => !reached.includes(rate) && !measured.tooFast.includes(rate)));
   await tidyUp(shop, beside);
   const repetition: Repetition = { saturation, single, batched, steady: await atRates(scene, reached, quick) };
   if (!quick) {
     const pace = { perSecond: 100 };
-    repetition.batchedAt100 = await scene.yardstick.ask({
+    repetition.batchedAt100 = await scene.baseline.ask({
       how: 'batched',
       pace,
       seconds: secondsAt100,
@@ -209,7 +209,7 @@ async function atItsHardest(scene: Scene, measured: Measured, { stored, seconds 
   if (stored > 0) {
     const there = await storeOrders(shop, stored, (count) => say(`${count.toLocaleString('en')} orders stored`));
     say(`saturation beside ${there.toLocaleString('en')} orders`);
-    const grown = await saturate(shop, load, { connections, seconds, patienceMs });
+    const grown = await saturate(shop, load, { connections, seconds, timeoutMs });
     measured.grown = { stored: there, saturation: grown.saturation };
     accepted.push(...grown.accepted);
   }
@@ -223,7 +223,7 @@ async function soak({ shop, beside, load, accepted, say }: Scene, minutes: numbe
   const end = await openReader(shop);
   try {
     for (let minute = 1; minute <= minutes; minute += 1) {
-      const one = await saturate(shop, load, { connections, seconds: 55, patienceMs: 5_000 });
+      const one = await saturate(shop, load, { connections, seconds: 55, timeoutMs: 5_000 });
       accepted.push(...one.accepted);
       const { ordersPerSecond, maxMb, cost } = one.saturation;
       found.ordersPerSecond.push(ordersPerSecond);
@@ -262,9 +262,9 @@ async function atRates({ shop, load, accepted, say }: Scene, rates: number[], qu
   return found;
 }
 
-async function drive({ shop, yardstick, customers }: Scene, how: Drive['how'], seconds: number): Promise<Yardstick> {
+async function drive({ shop, baseline, customers }: Scene, how: Drive['how'], seconds: number): Promise<Baseline> {
   const before = await readCounters(shop);
-  const driven = await yardstick.ask({ how, pace: { inFlight: connections }, seconds, customers });
+  const driven = await baseline.ask({ how, pace: { inFlight: connections }, seconds, customers });
   const { cpuMs } = await readCounters(shop);
   return { ...driven, postgresCpuMs: (cpuMs.postgres - before.cpuMs.postgres) / driven.orders };
 }

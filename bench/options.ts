@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 
-const help = `Measures the shop on this machine, beside the same SQL without HTTP and events (the yardstick).
+const help = `Measures the shop on this machine, beside the same SQL without HTTP and events (the baseline).
 
   npm run bench                      one process, then every function in a process of its own, then five other systems
                                      beside both (npm run bench:peers); 25 minutes or so

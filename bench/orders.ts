@@ -7,7 +7,7 @@ export interface Told {
   sentAt: number;
   acceptMs: number;
   /** When the notification row was written: just before its commit, so without one last fsync. */
-  toldAt: number;
+  notifiedAt: number;
   /** When the row says that the mail server has taken the mail; null while it has not. */
   mailedAt: number | null;
 }
@@ -50,7 +50,7 @@ export async function giveUpMails(database: Database): Promise<void> {
 }
 
 /** What the database says of the orders that a load has sent. Throws if one of them was refused or has got lost. */
-export async function lookUp(database: Database, { accepted, refused }: Sent): Promise<Told[]> {
+export async function findOutcomes(database: Database, { accepted, refused }: Sent): Promise<Told[]> {
   if (Object.keys(refused).length > 0) throw new Error(`Orders were refused: ${JSON.stringify(refused)}`);
   const rows = await database.sql<{ id: string; told_at: number; mailed_at: number | null }>(
     `
@@ -65,6 +65,6 @@ export async function lookUp(database: Database, { accepted, refused }: Sent): P
   return accepted.map(({ id, at, tookMs }) => {
     const row = byId.get(id);
     if (!row) throw new Error(`Order ${id} was accepted, and nobody was told that it is paid.`);
-    return { sentAt: at, acceptMs: tookMs, toldAt: row.told_at, mailedAt: row.mailed_at };
+    return { sentAt: at, acceptMs: tookMs, notifiedAt: row.told_at, mailedAt: row.mailed_at };
   });
 }

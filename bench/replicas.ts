@@ -16,7 +16,7 @@ export interface Replicated {
 interface Saturating {
   connections: number;
   seconds: number;
-  patienceMs: number;
+  timeoutMs: number;
 }
 
 /** A saturation with one, two and four processes of each function, each in a shop of its own. */

@@ -10,7 +10,7 @@ import { tableOf, type Line, type Row } from './table.ts';
 const widths = [46, 10, 20, 8, 8, 8];
 
 /** The table of one mode, as text. */
-export function inWords(measured: Measured): string {
+export function describe(measured: Measured): string {
   const { mode, failure, repetitions } = measured;
   const title = mode === 'one process' ? 'npm start: all functions in one process' : 'each function in its own process';
   const head = line(['', 'median', 'range', 'must', 'goal', '']);
@@ -84,7 +84,7 @@ export const notes = `how to read it
   end to end      until the notification row is written, just before its commit: one fsync earlier than it is durable
   mail taken      until the catcher has taken it (sent_at; the catcher itself keeps times only to the second)
   commits         counted by transaction ids; pg_stat_database beside it counts reads too and is up to a second late
-  yardstick       create, charge, settle, notify: the rooms' own statements from a process of its own, on a database
+  baseline       create, charge, settle, notify: the rooms' own statements from a process of its own, on a database
                   beside the shop's. pgbench itself is not part of the embedded Postgres and was left out
   each customer   has an account and a deposit; the token of each was checked once before
 `;

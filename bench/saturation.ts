@@ -1,7 +1,7 @@
 import { caughtMails, emptyCatcher } from './catcher.ts';
 import { groups, readCounters, watchingMemory, type Counters, type Group } from './costs.ts';
 import type { Load, Sent } from './load.ts';
-import { completed, giveUpMails, lookUp, mailed } from './orders.ts';
+import { completed, giveUpMails, findOutcomes, mailed } from './orders.ts';
 import type { Shop } from './shop.ts';
 import { latency, type Latency } from './statistics.ts';
 import type { Worker } from './worker.ts';
@@ -47,14 +47,14 @@ interface Options {
   connections: number;
   seconds: number;
   /** How long to wait for the mails. */
-  patienceMs: number;
+  timeoutMs: number;
 }
 
 /** So many connections, each with one order after the other; then waits for the rest of the chains, and the mails. */
 export async function saturate(
   shop: Shop,
   load: Worker<Load, Sent>,
-  { connections, seconds, patienceMs }: Options,
+  { connections, seconds, timeoutMs }: Options,
 ): Promise<{ saturation: Saturation; accepted: string[] }> {
   await emptyCatcher(shop.mailUrl);
   const before = await readCounters(shop);
@@ -64,20 +64,20 @@ export async function saturate(
     return answer;
   });
   const done = await readCounters(shop);
-  const queued = await mailed(shop, patienceMs);
+  const queued = await mailed(shop, timeoutMs);
   const drained = await readCounters(shop);
   if (queued > 0) await giveUpMails(shop);
 
-  const orders = await lookUp(shop, sent);
+  const orders = await findOutcomes(shop, sent);
   const count = orders.length;
   const firstSentAt = least(orders.map(({ sentAt }) => sentAt));
-  const lastToldAt = most(orders.map(({ toldAt }) => toldAt));
+  const lastNotifiedAt = most(orders.map(({ notifiedAt }) => notifiedAt));
   const lastMailedAt = most(orders.map(({ mailedAt }) => mailedAt ?? 0));
   const cost = costOf(before, done, count);
   const ours = cost.totalCpuMs * count + sent.cpuMs;
   const saturation = {
     orders: count,
-    ordersPerSecond: count / ((lastToldAt - firstSentAt) / 1_000),
+    ordersPerSecond: count / ((lastNotifiedAt - firstSentAt) / 1_000),
     accept: latency(orders.map(({ acceptMs }) => acceptMs)),
     cost,
     costWithMails: costOf(before, drained, count),
@@ -86,7 +86,7 @@ export async function saturate(
     maxMb,
     mails: {
       perSecond: (count - queued) / ((lastMailedAt - firstSentAt) / 1_000),
-      afterMs: Math.max(0, lastMailedAt - lastToldAt),
+      afterMs: Math.max(0, lastMailedAt - lastNotifiedAt),
       queued,
       caught: await caughtMails(shop.mailUrl),
     },

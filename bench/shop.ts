@@ -84,11 +84,11 @@ async function end({ pid }: Shop): Promise<void> {
   }
 }
 
-/** A database beside the shop's, on the same server and with the same schema, for the yardstick. */
-export async function databaseBeside(shop: Shop): Promise<Database & { url: string; close(): Promise<void> }> {
-  await shop.sql('create database yardstick template template0');
+/** A database beside the shop's, on the same server and with the same schema, for the baseline. */
+export async function databaseAlongside(shop: Shop): Promise<Database & { url: string; close(): Promise<void> }> {
+  await shop.sql('create database baseline template template0');
   const url = new URL(shop.databaseUrl);
-  url.pathname = '/yardstick';
+  url.pathname = '/baseline';
   await migrate(url.href);
   const pool = new pg.Pool({ connectionString: url.href, max: 1 });
   pool.on('error', () => undefined);

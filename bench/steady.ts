@@ -1,5 +1,5 @@
 import type { Load, Sent } from './load.ts';
-import { completed, lookUp, mailed } from './orders.ts';
+import { completed, findOutcomes, mailed } from './orders.ts';
 import type { Shop } from './shop.ts';
 import { latency, type Latency } from './statistics.ts';
 import type { Worker } from './worker.ts';
@@ -24,13 +24,13 @@ export async function steady(
   const sent = await load.ask({ do: 'steady', rate, seconds, alone });
   await completed(shop);
   await mailed(shop, 5_000);
-  const orders = await lookUp(shop, sent);
+  const orders = await findOutcomes(shop, sent);
   const mails = orders.flatMap(({ mailedAt, sentAt }) => (mailedAt === null ? [] : [mailedAt - sentAt]));
   return {
     steady: {
       rate,
       accept: latency(orders.map(({ acceptMs }) => acceptMs)),
-      endToEnd: latency(orders.map(({ toldAt, sentAt }) => toldAt - sentAt)),
+      endToEnd: latency(orders.map(({ notifiedAt, sentAt }) => notifiedAt - sentAt)),
       mailed: mails.length === orders.length ? latency(mails) : undefined,
     },
     accepted: sent.accepted.map(({ id }) => id),

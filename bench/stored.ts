@@ -64,7 +64,7 @@ const store = `
      where sum.id = a.id
   )
   insert into notifying.notifications
-         (id, fact, user_id, order_id, template, recipient, subject, detail, correlation_id, status, attempts, due_at,
+         (id, event_id, user_id, order_id, template, recipient, subject, detail, correlation_id, status, attempts, due_at,
           created_at, sent_at)
   select uuidv7(interval '-1 day'), order_id || '.paid', user_id, order_id, 'order-paid', user_id || '@example.com',
          'Your order ' || order_id || ' is confirmed', '{}', order_id || '.placed', 'sent', 1, null,

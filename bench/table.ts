@@ -27,9 +27,9 @@ export function tableOf(measured: Measured): Line[] {
   const of = (value: (saturation: Saturation) => number) => repetitions.map(({ saturation }) => value(saturation));
   const ofSingle = repetitions.map(({ single }) => single);
   const ofBatched = repetitions.map(({ batched }) => batched);
-  const share = (yardstick: { ordersPerSecond: number }[]) =>
+  const share = (baseline: { ordersPerSecond: number }[]) =>
     repetitions.map(
-      ({ saturation }, index) => saturation.ordersPerSecond / (yardstick[index]?.ordersPerSecond ?? Number.NaN),
+      ({ saturation }, index) => saturation.ordersPerSecond / (baseline[index]?.ordersPerSecond ?? Number.NaN),
     );
   return [
     'start, ms',
@@ -58,7 +58,7 @@ export function tableOf(measured: Measured): Line[] {
     { label: 'last mail after the last notification, ms', values: of(({ mails }) => mails.afterMs) },
     ...mailRemarks(repetitions.map(({ saturation }) => saturation)),
 
-    'the same SQL without HTTP, events and mails (the yardstick)',
+    'the same SQL without HTTP, events and mails (the baseline)',
     { label: 'one order a statement, orders/s', values: ofSingle.map(({ ordersPerSecond }) => ordersPerSecond) },
     { label: 'batched as the rooms do, orders/s', values: ofBatched.map(({ ordersPerSecond }) => ordersPerSecond) },
     { label: '  statements an order', values: ofBatched.map((one) => one.statementsPerOrder), digits: 2 },

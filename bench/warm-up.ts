@@ -10,7 +10,7 @@ interface Scene {
   customers: string[];
   connections: number;
   /** How long to wait for the mails. */
-  patienceMs: number;
+  timeoutMs: number;
   /** At most so many; 6 if it is not given. */
   rounds?: number;
   say(line: string): void;
@@ -22,7 +22,7 @@ export async function warmUp({
   load,
   customers,
   connections,
-  patienceMs,
+  timeoutMs,
   rounds = 6,
   say,
 }: Scene): Promise<string[]> {
@@ -35,7 +35,7 @@ export async function warmUp({
     const sent = await load.ask({ do: 'saturate', connections, seconds: 5 });
     accepted.push(...sent.accepted.map(({ id }) => id));
     await completed(shop);
-    if (await mailed(shop, patienceMs)) await giveUpMails(shop);
+    if (await mailed(shop, timeoutMs)) await giveUpMails(shop);
     const perSecond = sent.accepted.length / 5;
     say(`warm-up ${round}: ${Math.round(perSecond)} orders/s accepted`);
     if (perSecond < best * 1.05) break;

@@ -12,7 +12,7 @@ export interface Worker<Request, Reply> {
 type Outcome = { reply: unknown } | { failure: string };
 
 // who collects all of its memory takes both cores for 20 ms, which orders would wait for
-const roomyHeap = ['--max-semi-space-size=16', '--initial-heap-size=1024'];
+const largerHeap = ['--max-semi-space-size=16', '--initial-heap-size=1024'];
 
 /** Starts a file of this folder as a worker. It ends when this process does. */
 export function startWorker<Request extends object, Reply>(
@@ -20,7 +20,7 @@ export function startWorker<Request extends object, Reply>(
   env: Record<string, string> = {},
 ): Worker<Request, Reply> {
   const child = fork(fileURLToPath(new URL(file, import.meta.url)), [], {
-    execArgv: roomyHeap,
+    execArgv: largerHeap,
     env: { ...process.env, ...env },
     serialization: 'advanced',
   });
@@ -52,7 +52,7 @@ export function startWorker<Request extends object, Reply>(
 }
 
 /** The other side: answers questions until the benchmark lets go. */
-export function answerBenchmark<Request, Reply>(answer: (request: Request) => Promise<Reply>): void {
+export function benchmarkResponse<Request, Reply>(answer: (request: Request) => Promise<Reply>): void {
   process.on('disconnect', () => process.exit());
   process.on('message', (request) => {
     answer(request as Request).then(

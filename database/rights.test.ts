@@ -56,7 +56,7 @@ const rights: Record<string, Record<string, string>> = {
     'users.users': 'select (id, email, name)',
     'ordering.order_lines': 'select',
     'notifying.notifications':
-      'insert (id, fact, user_id, order_id, template, recipient, subject, detail, correlation_id), select, ' +
+      'insert (id, event_id, user_id, order_id, template, recipient, subject, detail, correlation_id), select, ' +
       'update (status, attempts, due_at, error, sent_at, digest_at)',
     'events.outbox': 'delete, select (id), update (due_at)',
   },
@@ -71,7 +71,7 @@ const rights: Record<string, Record<string, string>> = {
     'billing.deposits': 'select (id, account_id, user_id, amount, currency, created_at)',
     'ordering.orders':
       'select (id, user_id, status, created_at, paid_at, rejected_at, cancel_requested_at, canceled_at, refunded_at)',
-    'notifying.notifications': 'select (fact)',
+    'notifying.notifications': 'select (event_id)',
     'events.outbox': 'delete, insert (id, event, due_at), select, update (attempts, due_at)',
     'events.dead_letters': parking,
   },

@@ -125,7 +125,7 @@ create index outbox_due on events.outbox using btree (due_at);
 
 create table notifying.notifications (
   id uuid not null,
-  fact text collate "C" not null,
+  event_id text collate "C" not null,
   user_id uuid not null,
   order_id uuid,
   template text not null,
@@ -141,7 +141,7 @@ create table notifying.notifications (
   sent_at timestamp with time zone,
   digest_at timestamp with time zone,
   constraint notifications_pkey primary key (id),
-  constraint notifications_fact_key unique (fact),
+  constraint notifications_event_id_key unique (event_id),
   constraint notifications_check check ((status = 'queued'::text) = (due_at is not null)),
   constraint notifications_check1 check ((status = 'sent'::text) = (sent_at is not null)),
   constraint notifications_status_check check (status = any (array['queued'::text, 'sent'::text, 'failed'::text])),
@@ -285,9 +285,9 @@ grant delete, select (id), update (due_at) on table events.outbox to shop_send_n
 grant delete, select (id) on table events.outbox to shop_settle_order;
 grant select (id, attempts, due_at) on table events.outbox to shop_storefront;
 grant delete, insert (id, event, due_at), select, update (attempts, due_at) on table events.outbox to shop_sweep;
-grant insert (id, fact, user_id, order_id, template, recipient, subject, detail, correlation_id), select, update (status, attempts, due_at, error, sent_at, digest_at) on table notifying.notifications to shop_send_notification;
+grant insert (id, event_id, user_id, order_id, template, recipient, subject, detail, correlation_id), select, update (status, attempts, due_at, error, sent_at, digest_at) on table notifying.notifications to shop_send_notification;
 grant select on table notifying.notifications to shop_storefront;
-grant select (fact) on table notifying.notifications to shop_sweep;
+grant select (event_id) on table notifying.notifications to shop_sweep;
 grant select on table ordering.order_lines to shop_cancel_order;
 grant insert, select on table ordering.order_lines to shop_create_order;
 grant select on table ordering.order_lines to shop_send_notification;

@@ -29,7 +29,7 @@ export function readDeployed(root: string): Deployed[] {
 }
 
 /** What `knative/` puts beside them. */
-export function readBeside(root: string): Manifest[] {
+export function readAlongside(root: string): Manifest[] {
   const files = globSync(['knative/base/*.yaml', 'knative/*.yaml'], { cwd: root }).toSorted();
   return files.flatMap((file) => read<Manifest>(`${root}/${file}`));
 }
@@ -45,9 +45,9 @@ export function clusterSource(functions: Deployed[], beside: Manifest[]): string
     to: spec?.ref?.name ?? '',
   }));
   const pings = ofKind('PingSource').map(({ metadata, spec }) => ({ ...metadata, to: spec?.sink?.ref.name ?? '' }));
-  const doors = door.map(({ to }) => to);
-  const warm = functions.filter(({ name, min }) => min > 0 && !doors.includes(name));
-  const cold = functions.filter(({ name, min }) => min === 0 && !doors.includes(name));
+  const gateways = door.map(({ to }) => to);
+  const warm = functions.filter(({ name, min }) => min > 0 && !gateways.includes(name));
+  const cold = functions.filter(({ name, min }) => min === 0 && !gateways.includes(name));
   return [
     header,
     classes(24),
@@ -58,7 +58,7 @@ export function clusterSource(functions: Deployed[], beside: Manifest[]): string
     ...door.map(({ host }) => `customers -> kourier: ${quoted(host)} {class: call}`),
     'shop: "namespace shop" {',
     '  class: panel',
-    ...doors.map((name) => `  ${name}: ${quoted(name)} {class: command}`),
+    ...gateways.map((name) => `  ${name}: ${quoted(name)} {class: command}`),
     ...group('warm', 'keep an instance: the path of an order', warm, 3),
     ...group('cold', 'scale to zero', cold, 4),
     '  broker: "Broker default\\nand its Triggers" {class: broker}',
@@ -67,7 +67,7 @@ export function clusterSource(functions: Deployed[], beside: Manifest[]): string
       ({ metadata }) => `  ${metadata.name}: ${quoted(metadata.name)} {shape: cylinder; class: outside}`,
     ),
     ...ofKind('Deployment').map(({ metadata }) => `  ${metadata.name}: ${quoted(metadata.name)} {class: outside}`),
-    ...doors.flatMap((name) => [
+    ...gateways.flatMap((name) => [
       `  ${name} -> warm: "calls" {class: call}`,
       `  ${name} -> cold: "calls" {class: call}`,
     ]),
@@ -80,7 +80,7 @@ export function clusterSource(functions: Deployed[], beside: Manifest[]): string
     ]),
     ...ofKind('Deployment').map(({ metadata }) => `  warm -> ${metadata.name}: "SMTP" {class: call}`),
     '}',
-    ...doors.map((name) => `kourier -> shop.${name} {class: call}`),
+    ...gateways.map((name) => `kourier -> shop.${name} {class: call}`),
     '',
   ].join('\n');
 }

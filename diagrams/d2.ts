@@ -45,10 +45,10 @@ export async function draw(source: string, arrange: (diagram: Diagram) => void =
   const { diagram, renderOptions } = await d2.compile({ fs: { index: source }, options: { layout: 'elk' } });
   arrange(diagram);
   const picture = await d2.render(diagram, { ...renderOptions, themeID: 0, pad: 24, noXMLTag: true });
-  return `${picture.replaceAll(/font-family: ("[^"]+");/g, `font-family: $1, ${similarLetters};`)}\n`;
+  return `${picture.replaceAll(/font-family: ("[^"]+");/g, `font-family: $1, ${similarDeadLetters};`)}\n`;
 }
 
 // for viewers that take no letters from a picture
-const similarLetters = '"Source Sans 3", "Segoe UI", Helvetica, Arial, sans-serif';
+const similarDeadLetters = '"Source Sans 3", "Segoe UI", Helvetica, Arial, sans-serif';
 
 let d2: D2 | undefined;

@@ -25,7 +25,7 @@ export async function readContracts(folder: URL): Promise<EventContract[]> {
 export function hopsOf(contracts: EventContract[], triggers: Trigger[]): Hop[] {
   const wanting = triggers.map(({ subscriber, ...filter }) => ({ subscriber, matches: compileFilter(filter) }));
   return contracts.map((contract) => {
-    const sample = beginChain(contract.fact(contract.sample));
+    const sample = beginChain(contract.create(contract.sample));
     const subscribers = wanting.filter(({ matches }) => matches(sample)).map(({ subscriber }) => subscriber);
     return { event: nameOf(contract.type), producer: contract.producer, subscribers: [...new Set(subscribers)] };
   });
@@ -43,5 +43,5 @@ function nameOf(type: string): string {
 }
 
 function isContract(value: unknown): value is EventContract {
-  return typeof value === 'object' && value !== null && 'producer' in value && 'type' in value && 'fact' in value;
+  return typeof value === 'object' && value !== null && 'producer' in value && 'type' in value && 'create' in value;
 }

@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import { withMigratedDatabase } from '#database/scratch.ts';
 import { readManifests } from '#local/broker/manifests.ts';
 import { functionNames } from '#local/functions.ts';
-import { clusterSource, readBeside, readDeployed } from './cluster.ts';
+import { clusterSource, readAlongside, readDeployed } from './cluster.ts';
 import { draw } from './d2.ts';
 import { databaseSource, readTables } from './database.ts';
 import { flowSource } from './flow.ts';
@@ -29,7 +29,7 @@ const sinks = [broker, ...triggers].flatMap(({ delivery }) => delivery.deadLette
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const sources = {
-  cluster: clusterSource(readDeployed(root), readBeside(root)),
+  cluster: clusterSource(readDeployed(root), readAlongside(root)),
   flow: flowSource({ hops, deadLetterSinks: [...new Set(sinks)], functions: functionNames }),
   sequence: sequenceSource(hops),
   states: statesSource(hops),

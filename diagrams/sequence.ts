@@ -68,7 +68,7 @@ interface Chain {
 
 /** What a producer sets going, after the event `cause` if it was given one. */
 function chainOf(producer: string, hops: Hop[], cause?: Hop, passed: string[] = []): Chain {
-  const next = answersOf(producer, hops, cause).toSorted((a, b) => placeOf(a) - placeOf(b));
+  const next = responsesOf(producer, hops, cause).toSorted((a, b) => placeOf(a) - placeOf(b));
   const chains = next.map((hop) => {
     if (passed.includes(hop.event)) throw new Error(`${hop.event} leads back to itself: ${passed.join(' → ')}`);
     const chain = wayOf(hop, hops, [...passed, hop.event]);
@@ -92,7 +92,7 @@ function wayOf(hop: Hop, hops: Hop[], passed: string[]): Chain {
 }
 
 /** The facts that a function may answer an event with. */
-function answersOf(producer: string, hops: Hop[], cause?: Hop): Hop[] {
+function responsesOf(producer: string, hops: Hop[], cause?: Hop): Hop[] {
   const produced = hops.filter((hop) => hop.producer === producer);
   if (!cause || produced.length < 2) return produced;
   const taken = hops.filter(({ subscribers }) => subscribers.includes(producer));

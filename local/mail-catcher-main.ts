@@ -13,11 +13,11 @@ if (!process.connected) process.exit(); // the parent went before we listened
 const [smtpPort = 0, webPort = 0] = process.argv.slice(2).map(Number);
 const mailDirectory = process.argv[4] ?? '';
 // reading 10,000 mails back in takes 6 s of a core, so a start keeps only the newest
-const keptAtStart = 500;
+const runningAtStart = 500;
 // 10,000 of our mails are about 20 MB
 const keptWhileRunning = 10_000;
 /** More than there are connections that bring mails at a time. */
-const underWay = 100;
+const inFlight = 100;
 
 try {
   // here and not above, because it takes most of a second: until then the signals would end the process
@@ -28,7 +28,7 @@ try {
   // the class, unlike the command, reads no settings file and no environment, where a relay could lurk
   const maildev = new MailDev({
     ...{ smtp: smtpPort, ip, web: webPort, webIp: ip },
-    ...{ mailDirectory, maxEmails: keptAtStart, silent: true },
+    ...{ mailDirectory, maxEmails: runningAtStart, silent: true },
   });
   const { storage, smtp, api } = await maildev.start();
   storage.options.maxEmails = keptWhileRunning;
@@ -49,7 +49,7 @@ function removeHalfMails(folder: string): void {
     .map(({ name }) => join(folder, name))
     .map((path) => ({ path, writtenAt: statSync(path).mtimeMs }))
     .toSorted((one, other) => other.writtenAt - one.writtenAt);
-  for (const { path } of files.slice(0, underWay)) {
+  for (const { path } of files.slice(0, inFlight)) {
     const mail = readFileSync(path, 'latin1');
     const boundary = /^content-type:\s*multipart\/[^\r\n]*(?:\r\n[ \t][^\r\n]*)*?boundary="?([^"\r\n;]+)/im.exec(
       mail,

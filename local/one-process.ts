@@ -14,7 +14,7 @@ import type { EventHandle } from '#platform/events/on-event.ts';
 import type { RequestHandle } from '#platform/http/on-request.ts';
 import { startTracing } from '#platform/telemetry/tracing.ts';
 
-interface Room {
+interface FunctionModule {
   handle: EventHandle | RequestHandle;
   background?: Background;
 }
@@ -25,7 +25,7 @@ interface Room {
  */
 export async function runOneProcess({ port, brokerPort, faults }: Wiring): Promise<Running> {
   const stopTracing = await startTracing();
-  const [rooms] = await Promise.all([importRooms(), connectDatabase()]);
+  const [rooms] = await Promise.all([importFunctions(), connectDatabase()]);
   const deliver: Deliver = async (subscriber, event) => {
     const handle = rooms.get(subscriber)?.handle;
     return handle && 'deliver' in handle ? handle.deliver(event, subscriber) : { status: 404 };
@@ -66,8 +66,10 @@ export async function runOneProcess({ port, brokerPort, faults }: Wiring): Promi
   };
 }
 
-async function importRooms(): Promise<Map<string, Room>> {
+async function importFunctions(): Promise<Map<string, FunctionModule>> {
   const names = functionNames.filter((name) => name !== 'storefront');
-  const rooms = names.map(async (name) => [name, (await import(`#functions/${name}/index.ts`)) as Room] as const);
+  const rooms = names.map(
+    async (name) => [name, (await import(`#functions/${name}/index.ts`)) as FunctionModule] as const,
+  );
   return new Map(await Promise.all(rooms));
 }

@@ -8,13 +8,13 @@ export async function checkPorts(ports: Record<string, number>): Promise<void> {
     try {
       await once(server, 'listening');
     } catch (error) {
-      throw new Error(portTrouble(setting, port, error), { cause: error });
+      throw new Error(portConflict(setting, port, error), { cause: error });
     }
     server.close();
   }
 }
 
-function portTrouble(setting: string, port: number, error: unknown): string {
+function portConflict(setting: string, port: number, error: unknown): string {
   const { code } = error as { code?: string };
   if (code === 'EADDRINUSE')
     return `Port ${port} (${setting}) is in use. End what uses it, or set ${setting} to another one.`;
@@ -24,7 +24,7 @@ function portTrouble(setting: string, port: number, error: unknown): string {
 }
 
 /** An error as the sentence that a person at the terminal needs. */
-export function inWords(error: unknown): string {
+export function describe(error: unknown): string {
   const { code, message } = error as { code?: string; message?: string };
   if (code === 'ECONNREFUSED') return `The database does not answer: ${message || 'connection refused'}.`;
   return message ?? String(error);

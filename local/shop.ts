@@ -4,7 +4,7 @@ import path from 'node:path';
 import { parseFaults } from '#local/broker/faults.ts';
 import { announceShop, forgetShop, runningShop } from '#local/lock.ts';
 import { readOptions, type Options } from '#local/options.ts';
-import { checkPorts, inWords } from '#local/ports.ts';
+import { checkPorts, describe } from '#local/ports.ts';
 import { localSecrets, type Secrets } from '#local/secrets.ts';
 import { smtpUrlOf, startDatabase, startMail, type Stop } from '#local/servers.ts';
 import type { Running, Wiring } from '#local/wiring.ts';
@@ -25,7 +25,7 @@ export async function runShop(args: string[]): Promise<void> {
     // what is in flight needs the servers until it has finished
     for (const stop of [...stops.functions.toReversed(), ...stops.servers]) {
       await stop().catch((error: unknown) => {
-        say(inWords(error));
+        say(describe(error));
         code = 1;
       });
     }
@@ -39,7 +39,7 @@ export async function runShop(args: string[]): Promise<void> {
     // a signal during the start ends it as soon as what is being started can be stopped
     await Promise.race([start(options, stops), ended]);
   } catch (error) {
-    process.stderr.write(`${inWords(error)}\n`);
+    process.stderr.write(`${describe(error)}\n`);
     await end(1);
   }
   await ended;
@@ -110,7 +110,7 @@ async function openShop(options: Options, { adminPassword, rolesKey }: Given, st
   process.on('SIGUSR2', () => {
     taking = takeNewKeys(options, running, taking).catch((error: unknown) => {
       // the shop goes on with the keys that it has
-      say(`Not every function has new keys. ${inWords(error)}`);
+      say(`Not every function has new keys. ${describe(error)}`);
     });
   });
   stops.functions.push(() => running.stop());

@@ -43,7 +43,7 @@ test.each(contracts)('$file has a producer that is a function and speaks of it',
 const heardBy = (trigger: Trigger) => {
   const matches = compileFilter(trigger);
   return contracts.flatMap(({ contract }) =>
-    matches(beginChain(contract.fact(contract.sample))) ? contract.type : [],
+    matches(beginChain(contract.create(contract.sample))) ? contract.type : [],
   );
 };
 

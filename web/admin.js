@@ -126,12 +126,12 @@ async function stopReplay() {
 function letters() {
   if (state.letters.length === 0) return html`<p id="no-letters">Everything was delivered.</p>`;
   return html`<ul class="letters">
-    ${state.letters.map(letterRow)}
+    ${state.letters.map(deadLetterRow)}
   </ul>`;
 }
 
 /** @param {DeadLetter} letter */
-function letterRow(letter) {
+function deadLetterRow(letter) {
   const { id, status, verified, reason, detail, type, eventId, source, times, firstParkedAt, event } = letter;
   const open = state.open.has(id);
   const replay = `replay-${id}`;

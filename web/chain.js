@@ -1,6 +1,6 @@
 import { shortType } from './words.js';
 
-/** @import { Moment } from './state.js' */
+/** @import { TimelineEntry } from './state.js' */
 
 /** Which function hears which event of an order. A test holds it against the Triggers. */
 export const hearers = /** @type {Record<string, string>} */ ({
@@ -32,7 +32,7 @@ const good = new Set([
   'shop.order.refunded.v1',
 ]);
 
-/** Where a moment leads from and to, and how it is drawn. @param {Moment} moment @returns {Arrow} */
+/** Where a moment leads from and to, and how it is drawn. @param {TimelineEntry} moment @returns {Arrow} */
 export function arrowOf({ type, function: by, detail }) {
   const event = typeof detail['event'] === 'string' ? detail['event'] : '';
   const of = shortType(event);

@@ -2,7 +2,7 @@ import { api, Refused } from './api.js';
 import { changed, say, state } from './state.js';
 import { shortId, why } from './words.js';
 
-/** @import { Moment, Order } from './state.js' */
+/** @import { TimelineEntry, Order } from './state.js' */
 
 /** @typedef {'account' | 'orders' | 'mails' | 'timeline'} Part */
 
@@ -81,7 +81,7 @@ async function readOrders() {
   const before = new Map(state.orders.map(({ id, status }) => [id, status]));
   state.orders = await rows('orders', '/orders');
   for (const order of state.orders) {
-    if (before.has(order.id) && before.get(order.id) !== order.status) say(inWords(order));
+    if (before.has(order.id) && before.get(order.id) !== order.status) say(describe(order));
   }
 }
 
@@ -90,7 +90,7 @@ async function readMails() {
 }
 
 /** What becomes of an order, in one sentence. @param {Order} order */
-export const inWords = ({ id, status, reason }) =>
+export const describe = ({ id, status, reason }) =>
   `Order ${shortId(id)} is ${status}${reason ? `: ${why(reason)}` : ''}.`;
 
 export async function readProducts() {
@@ -118,16 +118,16 @@ async function readTimeline() {
   }
 }
 
-/** @param {Moment[]} known @param {Moment[]} more */
+/** @param {TimelineEntry[]} known @param {TimelineEntry[]} more */
 function merged(known, more) {
   const byKey = new Map([...known, ...more].map((moment) => [keyOf(moment), moment]));
   return [...byKey.values()].sort((a, b) => a.at.localeCompare(b.at));
 }
 
-/** What tells one moment from another. @param {Moment} moment */
+/** What tells one moment from another. @param {TimelineEntry} moment */
 export const keyOf = ({ type, id, at }) => `${type} ${id} ${at}`;
 
-/** Something has just happened: shows it at once, and reads what it has changed. @param {Moment} moment */
+/** Something has just happened: shows it at once, and reads what it has changed. @param {TimelineEntry} moment */
 export function happened(moment) {
   const orderId = /^(.{36})\.(?:placed|cancel_requested)$/.exec(moment.correlationId)?.[1];
   if (orderId) state.moments.set(orderId, merged(state.moments.get(orderId) ?? [], [moment]));
@@ -139,4 +139,4 @@ export function happened(moment) {
 }
 
 /** Whether more will happen to an order without anybody's doing. @param {Order} order */
-export const isUnderWay = ({ status }) => status === 'pending' || status === 'canceling';
+export const isInFlight = ({ status }) => status === 'pending' || status === 'canceling';

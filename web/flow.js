@@ -1,12 +1,12 @@
 import { html, nothing } from './lib/lit-html.js';
 import { arrowOf, lanesOf } from './chain.js';
-import { inWords, keyOf } from './data.js';
+import { describe, keyOf } from './data.js';
 import { button, refusal } from './forms.js';
 import { linkOf } from './link.js';
 import { changed, say, state, toggle } from './state.js';
 import { shortId, time } from './words.js';
 
-/** @import { Moment } from './state.js' */
+/** @import { TimelineEntry } from './state.js' */
 /** @import { Arrow } from './chain.js' */
 
 /** What happens to the chosen order, as it happens. */
@@ -22,7 +22,7 @@ export function flow() {
   return html`<section class="flow" aria-labelledby="flow-title" data-order=${id}>
     <h2 id="flow-title">Events of order <span class="id">${shortId(id)}</span></h2>
     <p class="line">
-      <span>${order ? inWords(order) : nothing}</span>
+      <span>${order ? describe(order) : nothing}</span>
       <span class="live ${state.live ? 'on' : 'off'}">${state.live ? 'live' : 'connecting …'}</span>
       ${button('link', 'Link with this timeline', () => share(id))}
     </p>
@@ -72,7 +72,7 @@ const sharedLink = (id) =>
 /** @param {FocusEvent} event */
 const selectAll = (event) => /** @type {HTMLInputElement} */ (event.currentTarget).select();
 
-/** Functions as lanes, each moment an arrow between them. @param {Moment[]} moments */
+/** Functions as lanes, each moment an arrow between them. @param {TimelineEntry[]} moments */
 function diagram(moments) {
   const arrows = moments.map(arrowOf);
   const lanes = lanesOf(arrows);
@@ -87,7 +87,7 @@ function diagram(moments) {
   </div>`;
 }
 
-/** @param {Moment} moment @param {Arrow} arrow @param {string[]} lanes @param {number} began */
+/** @param {TimelineEntry} moment @param {Arrow} arrow @param {string[]} lanes @param {number} began */
 function arrow(moment, { from, to, tone, text }, lanes, began) {
   const key = keyOf(moment);
   const open = state.open.has(key);
@@ -112,7 +112,7 @@ function arrow(moment, { from, to, tone, text }, lanes, began) {
   </li>`;
 }
 
-/** @param {Moment} moment @param {string} name @param {string} from @param {string} to */
+/** @param {TimelineEntry} moment @param {string} name @param {string} from @param {string} to */
 const detailsOf = ({ at, type, id, correlationId, detail }, name, from, to) =>
   html`<dl class="details" id=${name}>
     <dt>Type</dt>

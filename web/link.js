@@ -1,4 +1,4 @@
-/** @import { Moment } from './state.js' */
+/** @import { TimelineEntry } from './state.js' */
 
 const longest = 1_000_000;
 
@@ -7,7 +7,7 @@ const longest = 1_000_000;
  * amounts, so it can be shown to whoever may not read the order.
  *
  * @param {string} id
- * @param {Moment[]} moments
+ * @param {TimelineEntry[]} moments
  */
 export async function linkOf(id, moments) {
   const packed = new Blob([JSON.stringify({ id, moments })]).stream().pipeThrough(new CompressionStream('deflate-raw'));
@@ -20,7 +20,7 @@ export async function linkOf(id, moments) {
  * The timeline that such a place carries, or null if it is none.
  *
  * @param {string} carried what follows `#/shared/`
- * @returns {Promise<{ id: string, moments: Moment[] } | null>}
+ * @returns {Promise<{ id: string, moments: TimelineEntry[] } | null>}
  */
 export async function timelineOf(carried) {
   try {
@@ -36,14 +36,14 @@ export async function timelineOf(carried) {
       if (text.length > longest) return null;
     }
     const { id, moments } = JSON.parse(text);
-    return typeof id === 'string' && Array.isArray(moments) && moments.every(isMoment) ? { id, moments } : null;
+    return typeof id === 'string' && Array.isArray(moments) && moments.every(isEntry) ? { id, moments } : null;
   } catch {
     return null;
   }
 }
 
 /** @param {Record<string, unknown>} moment */
-const isMoment = ({ at, type, function: by, id, correlationId, detail }) =>
+const isEntry = ({ at, type, function: by, id, correlationId, detail }) =>
   [at, type, by, id, correlationId].every((text) => typeof text === 'string') &&
   typeof detail === 'object' &&
   detail !== null;

@@ -1,5 +1,5 @@
 import { request, Refused } from './api.js';
-import { happened, isUnderWay, refresh } from './data.js';
+import { happened, isInFlight, refresh } from './data.js';
 import { changed, state } from './state.js';
 import { isAdmin } from './session.js';
 
@@ -76,7 +76,7 @@ async function* messages(body) {
   }
 }
 
-const patienceMs = 2_000;
+const timeoutMs = 2_000;
 
 /**
  * What the stream does not tell: that a chain is repeated or was parked. It is asked for while the chosen order is
@@ -88,8 +88,8 @@ export function watchTheSilence() {
     const { view, id } = state.place;
     const order = state.orders.find((one) => one.id === id);
     const newest = state.moments.get(id)?.at(-1)?.at ?? '';
-    const quiet = Date.now() - Date.parse(newest) > patienceMs || newest === '';
+    const quiet = Date.now() - Date.parse(newest) > timeoutMs || newest === '';
     if (!state.account) void refresh('account');
-    if (view === 'order' && order && isUnderWay(order) && quiet) void refresh('timeline', 'orders', 'account');
-  }, patienceMs);
+    if (view === 'order' && order && isInFlight(order) && quiet) void refresh('timeline', 'orders', 'account');
+  }, timeoutMs);
 }

@@ -4,7 +4,7 @@ import { admin, readShop, watchTheShop } from './admin.js';
 import { onSessionEnd, Refused } from './api.js';
 import { catalogue } from './catalogue.js';
 import { readProducts, readUser, refresh } from './data.js';
-import { door } from './door.js';
+import { door } from './gateway.js';
 import { flow, sharedFlow } from './flow.js';
 import { refusal } from './forms.js';
 import { timelineOf } from './link.js';

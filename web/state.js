@@ -13,14 +13,14 @@
  * @typedef {{ id: string, orderId: string | null, to: string, subject: string, status: 'queued' | 'sent' | 'failed',
  *   createdAt: string }} Mail
  * @typedef {{ at: string, type: string, function: string, id: string, correlationId: string,
- *   detail: Record<string, unknown> }} Moment
+ *   detail: Record<string, unknown> }} TimelineEntry
  * @typedef {{ id: string, status: 'parked' | 'replaying' | 'done', verified: boolean, reason: string, detail: string,
  *   eventId: string, type: string, source: string, times: number, firstParkedAt: string, event?: unknown }} DeadLetter
  * @typedef {{ startedAt: string | null, endsAt: string | null, total: number, waiting: number, replaying: number,
  *   done: number, parked: number }} BulkReplay
  * @typedef {{ balanced: boolean, accounts: number, transfers: number, orders: number, differences: unknown[] }} Ledger
  * @typedef {{ seconds: number, orders: number, decided: number, medianMs: number | null, p99Ms: number | null,
- *   openChains: number }} Figures
+ *   openChains: number }} Stats
  * @typedef {{ view: 'shop' | 'order' | 'shared', id: string }} Place
  */
 
@@ -36,12 +36,12 @@ const nobody = () => ({
   /** Which of these lists have more rows than are shown. */
   more: { entries: false, orders: false, mails: false, letters: false },
   /** What is known to have happened, by order; the chosen one's is complete. */
-  moments: /** @type {Map<string, Moment[]>} */ (new Map()),
+  moments: /** @type {Map<string, TimelineEntry[]>} */ (new Map()),
   live: false,
   letters: /** @type {DeadLetter[]} */ ([]),
   bulk: /** @type {BulkReplay | null} */ (null),
   ledger: /** @type {Ledger | null} */ (null),
-  figures: /** @type {Figures | null} */ (null),
+  figures: /** @type {Stats | null} */ (null),
 });
 
 /** What is shown. Whoever changes it says so with `changed`. */
@@ -50,7 +50,7 @@ export const state = {
   place: /** @type {Place} */ ({ view: 'shop', id: '' }),
   products: /** @type {Product[]} */ ([]),
   /** A timeline that came with a link; null if the link cannot be read. */
-  shared: /** @type {{ id: string, moments: Moment[] } | null} */ (null),
+  shared: /** @type {{ id: string, moments: TimelineEntry[] } | null} */ (null),
   /** Rows that show their details, by their key. */
   open: /** @type {Set<string>} */ (new Set()),
   /** What is under way, by the name of its form. */

@@ -70,7 +70,7 @@ const operation = (action: 'send' | 'receive', event: string, summary: string): 
 
 function message(contract: EventContract): Json {
   const { type, source, summary, data, sample } = contract;
-  const event = beginChain(contract.fact(sample, new Date('2026-01-01T00:00:00Z')));
+  const event = beginChain(contract.create(sample, new Date('2026-01-01T00:00:00Z')));
   const { headers } = writeEvent({ ...event, traceparent, signature });
   const { $schema: _schema, ...payload } = jsonSchema(data);
   return {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { latency } from '../statistics.ts';
-import type { Contender, Generator, Missing, Running, Turn } from './contender.ts';
+import type { System, Generator, Missing, Running, Turn } from './system.ts';
 import { concurrency } from './peer.ts';
 
 /** What a turn needs from the benchmark around it. */
@@ -12,20 +12,20 @@ export interface Scene {
   onStop(stop: () => Promise<void>): void;
 }
 
-/** Starts a contender, lets it get warm, measures it, checks what it has done, and ends it. */
-export async function takeTurn(contender: Contender, seconds: number, scene: Scene): Promise<Turn> {
-  return onStage(contender, scene, async (running) => {
+/** Starts a system, lets it get warm, measures it, checks what it has done, and ends it. */
+export async function takeTurn(system: System, seconds: number, scene: Scene): Promise<Turn> {
+  return onStage(system, scene, async (running) => {
     await warmUp(running, scene);
     const burst = await scene.load.ask({ do: 'saturate', connections: concurrency, seconds });
     const rush = await running.completed(burst);
     // the last notification, not the moment in which we saw it
     const from = rush.reduce((least, { sentAt }) => Math.min(least, sentAt), Infinity);
-    const to = rush.reduce((most, { toldAt }) => Math.max(most, toldAt), -Infinity);
+    const to = rush.reduce((most, { notifiedAt }) => Math.max(most, notifiedAt), -Infinity);
     const calm = await running.completed(await scene.load.ask({ do: 'steady', rate: 100, seconds }));
     await running.check();
     return {
       ordersPerSecond: rush.length / ((to - from) / 1_000),
-      endToEnd: latency(calm.map(({ sentAt, toldAt }) => toldAt - sentAt)),
+      endToEnd: latency(calm.map(({ sentAt, notifiedAt }) => notifiedAt - sentAt)),
     };
   });
 }
@@ -39,11 +39,11 @@ export interface Aftermath extends Missing {
   decidedMs: number | undefined;
 }
 
-const patienceMs = 60_000;
+const timeoutMs = 60_000;
 
-/** Kills a contender in the middle of 300 orders, starts it again and looks at the orders it had accepted. */
-export async function killInTheMiddle(contender: Contender, scene: Scene): Promise<Aftermath> {
-  return onStage(contender, scene, async (running) => {
+/** Kills a system in the middle of 300 orders, starts it again and looks at the orders it had accepted. */
+export async function killInTheMiddle(system: System, scene: Scene): Promise<Aftermath> {
+  return onStage(system, scene, async (running) => {
     await warmUp(running, scene);
     // all of them within a quarter of a second: more than most take in that time, so many are under way
     const sending = scene.load.ask({ do: 'steady', rate: 1_200, seconds: 0.25 });
@@ -57,7 +57,7 @@ export async function killInTheMiddle(contender: Contender, scene: Scene): Promi
       const missing = await running.missing(ids);
       const sinceMs = performance.now() - killedAt;
       const done = missing.lost + missing.stuck === 0;
-      if (done || sinceMs > restartMs + patienceMs) {
+      if (done || sinceMs > restartMs + timeoutMs) {
         return { ...missing, accepted: ids.length, restartMs, decidedMs: done ? sinceMs : undefined };
       }
       await sleep(20);
@@ -66,11 +66,11 @@ export async function killInTheMiddle(contender: Contender, scene: Scene): Promi
 }
 
 async function onStage<Result>(
-  contender: Contender,
+  system: System,
   { customers, load, onStop }: Scene,
   play: (running: Running) => Promise<Result>,
 ): Promise<Result> {
-  const starting = contender.start(customers);
+  const starting = system.start(customers);
   onStop(async () => (await starting.catch(() => undefined))?.stop());
   const running = await starting;
   try {

@@ -2,15 +2,15 @@ import '../keys.ts';
 import { newCustomers } from '../customers.ts';
 import type { Load, Sent } from '../load.ts';
 import { installPackages } from '../../test/support/install-packages.ts';
-import { lookAtMachine, readSettings, whyNot } from '../machine.ts';
+import { inspectMachine, readSettings, explainRejection } from '../machine.ts';
 import { aboutMachine, aboutPostgres } from '../report.ts';
 import { startWorker } from '../worker.ts';
-import { openArena, type Arena } from './arena.ts';
+import { openHarness, type Harness } from './harness.ts';
 import { killInTheMiddle, takeTurn, type Scene } from './contest.ts';
-import type { Contender } from './contender.ts';
+import type { System } from './system.ts';
 import { Absent } from './peer.ts';
 import { readOptions, type Name } from './options.ts';
-import { shopContender } from './shop.ts';
+import { shopSystem } from './shop.ts';
 import { aftermaths, remarks, speeds, writeJson, type Score } from './table.ts';
 
 const options = readOptions(process.argv.slice(2));
@@ -21,7 +21,7 @@ const say = (line: string) => {
   process.stderr.write(`${((performance.now() - began) / 1_000).toFixed(0).padStart(4)} s  ${line}\n`);
 };
 
-// what runs for as long as the benchmark does, and the contender on stage
+// what runs for as long as the benchmark does, and the system on stage
 const stops: (() => Promise<void>)[] = [];
 let onStage: (() => Promise<void>) | undefined;
 let interrupted = false;
@@ -36,7 +36,7 @@ async function interrupt(): Promise<void> {
   process.exit(130);
 }
 
-const machine = lookAtMachine();
+const machine = inspectMachine();
 print(aboutMachine(machine));
 try {
   installPackages(import.meta.dirname, say);
@@ -47,14 +47,14 @@ try {
 }
 
 async function compete(): Promise<void> {
-  const arena = await openArena();
-  stops.push(() => arena.stop());
+  const harness = await openHarness();
+  stops.push(() => harness.stop());
   const load = startWorker<Load, Sent>('load.ts');
   stops.push(async () => load.end());
   try {
-    const postgres = await readSettings(arena);
+    const postgres = await readSettings(harness);
     print(aboutPostgres(postgres));
-    const reason = whyNot(postgres);
+    const reason = explainRejection(postgres);
     if (reason) throw new Error(reason);
 
     const scores: Score[] = options.names.map((name) => ({ name, guarantees: '', turns: [] }));
@@ -62,7 +62,7 @@ async function compete(): Promise<void> {
     for (let round = 1; round <= (options.kill ? 1 : options.rounds); round += 1) {
       // back and forth, so that none always comes after the same one
       for (const score of round % 2 === 1 ? scores : scores.toReversed()) {
-        if (!(score.failure ?? score.absent)) await measure(score, round, arena, scene);
+        if (!(score.failure ?? score.absent)) await measure(score, round, harness, scene);
       }
     }
     if (!interrupted) finish(scores, postgres);
@@ -74,7 +74,7 @@ async function compete(): Promise<void> {
 async function measure(
   score: Score,
   round: number,
-  arena: Arena,
+  harness: Harness,
   { customers, load }: Pick<Scene, 'customers' | 'load'>,
 ): Promise<void> {
   const { name } = score;
@@ -86,14 +86,14 @@ async function measure(
       onStage = stop;
     },
   };
-  const contender = keepingWords(contenderOf(name as Name, arena), score);
+  const system = keepingWords(systemOf(name as Name, harness), score);
   try {
     if (options.kill) {
-      score.aftermath = await killInTheMiddle(contender, scene);
+      score.aftermath = await killInTheMiddle(system, scene);
       const { accepted, lost, stuck } = score.aftermath;
       say(`${name}: ${accepted} accepted, ${lost} lost, ${stuck} stuck`);
     } else {
-      const turn = await takeTurn(contender, options.seconds, scene);
+      const turn = await takeTurn(system, options.seconds, scene);
       score.turns.push(turn);
       const { p50, p99 } = turn.endToEnd;
       scene.say(`${Math.round(turn.ordersPerSecond)} orders/s; at 100/s ${p50.toFixed(1)} / ${p99.toFixed(1)} ms`);
@@ -107,16 +107,16 @@ async function measure(
   }
 }
 
-function contenderOf(name: Name, arena: Arena): Contender {
-  return name === 'shop' || name === 'shop-processes' ? shopContender(name) : arena.contender(name);
+function systemOf(name: Name, harness: Harness): System {
+  return name === 'shop' || name === 'shop-processes' ? shopSystem(name) : harness.system(name);
 }
 
-/** The same contender; what it promises is noted once it runs. */
-function keepingWords(contender: Contender, score: Score): Contender {
+/** The same system; what it promises is noted once it runs. */
+function keepingWords(system: System, score: Score): System {
   return {
-    ...contender,
+    ...system,
     start: async (customers) => {
-      const running = await contender.start(customers);
+      const running = await system.start(customers);
       score.guarantees = running.guarantees;
       return running;
     },

@@ -1,12 +1,12 @@
 import { startShop } from '../../test/support/shop.ts';
 import { seed } from '../customers.ts';
-import { completed, giveUpMails, lookUp, mailed } from '../orders.ts';
+import { completed, giveUpMails, findOutcomes, mailed } from '../orders.ts';
 import { checkSound } from '../sound.ts';
-import type { Contender, Missing } from './contender.ts';
+import type { System, Missing } from './system.ts';
 import type { Shop } from './options.ts';
 
 /** The shop as it is: with tokens, limits, signatures, a broker and mails. */
-export const shopContender = (name: Shop): Contender => ({
+export const shopSystem = (name: Shop): System => ({
   name,
   start: async (customers) => {
     const shop = await startShop({ processes: name === 'shop-processes', mailCatcher: true });
@@ -19,7 +19,7 @@ export const shopContender = (name: Shop): Contender => ({
       completed: async (sent) => {
         accepted.push(...sent.accepted.map(({ id }) => id));
         await completed(shop);
-        const told = await lookUp(shop, sent);
+        const told = await findOutcomes(shop, sent);
         // a load starts without the mails of the one before
         if ((await mailed(shop, 30_000)) > 0) await giveUpMails(shop);
         return told;

@@ -1,10 +1,10 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { median } from '../statistics.ts';
-import type { Turn } from './contender.ts';
+import type { Turn } from './system.ts';
 import type { Aftermath } from './contest.ts';
 
-/** Everything about one contender; `turns` has an entry a round. */
+/** Everything about one system; `turns` has an entry a round. */
 export interface Score {
   name: string;
   guarantees: string;

@@ -25,7 +25,7 @@ const cancel = batch<Cancellation, Order>({
 /** Cancels an order of the caller; `order.cancel_requested` then has its money brought back, or never taken. */
 export const handle = onCustomerRequest(z.object({ orderId: uuid }), async ({ body, caller, traceparent }) => {
   const { orderId } = body;
-  const event = beginChain(orderCancelRequested.fact({ orderId, userId: caller.id }), traceparent);
+  const event = beginChain(orderCancelRequested.create({ orderId, userId: caller.id }), traceparent);
   const { isFirst, ...order } = await cancel({ id: orderId, userId: caller.id, event });
   if (order.status === 'rejected') {
     throw new Problem('order_not_cancelable', 'It was rejected, and nothing was charged.');

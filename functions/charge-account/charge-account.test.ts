@@ -192,7 +192,7 @@ describe('whom it trusts', () => {
     const broken = eventOf(orderPlaced, { orderId: 'x', userId });
     expect(await deliver(handle, broken)).toMatchObject({ status: 400, problem: { code: 'bad_event' } });
     const other = eventOf(
-      { ...orderPlaced, type: 'x', fact: (data) => ({ ...orderPlaced.fact(data), type: 'x' }) },
+      { ...orderPlaced, type: 'x', create: (data) => ({ ...orderPlaced.create(data), type: 'x' }) },
       { orderId, userId },
     );
     expect(await deliver(handle, other)).toEqual({ status: 204 });

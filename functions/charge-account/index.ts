@@ -18,18 +18,18 @@ const decideCharge = batch<OrderPlaced, Charge>({
     const charges = await decideOnce(orders, orderOf, orderOf, decideCharges, findCharges);
     const undecided = orders.filter(({ orderId }) => !charges.has(orderId));
     const placed = new Set(undecided.length > 0 ? (await findOrders(undecided)).map(orderOf) : []);
-    return orders.map(({ orderId }) => charges.get(orderId) ?? whyNot(orderId, placed));
+    return orders.map(({ orderId }) => charges.get(orderId) ?? explainRejection(orderId, placed));
   },
 });
 
 export const handle = onEvent(orderPlaced, async (order) => {
   const { orderId, userId, accountId, amount, currency, reason, decidedAt } = await decideCharge(order);
   return accountId !== null && reason === null
-    ? chargeSucceeded.fact({ orderId, userId, accountId, amount, currency }, decidedAt)
-    : chargeDeclined.fact({ orderId, userId, amount, currency, reason: reason ?? 'account_not_found' }, decidedAt);
+    ? chargeSucceeded.create({ orderId, userId, accountId, amount, currency }, decidedAt)
+    : chargeDeclined.create({ orderId, userId, amount, currency, reason: reason ?? 'account_not_found' }, decidedAt);
 });
 
-function whyNot(orderId: string, placed: Set<string>): Problem {
+function explainRejection(orderId: string, placed: Set<string>): Problem {
   return placed.has(orderId)
     ? new Problem('unavailable', `The account of order ${orderId} is not open yet.`)
     : new Problem('bad_event', `There is no order ${orderId} of this customer.`);

@@ -22,5 +22,5 @@ const openAccount = batch<string, Account>({
 
 export const handle = onEvent(userRegistered, async ({ userId }) => {
   const { id, currency, openedAt } = await openAccount(userId);
-  return accountOpened.fact({ accountId: id, userId, currency }, openedAt);
+  return accountOpened.create({ accountId: id, userId, currency }, openedAt);
 });

@@ -17,14 +17,14 @@ const placeOrder = batch<Draft, Order>({
   key: keyOf,
   run: async (drafts) => {
     const placed = await decideOnce(drafts, keyOf, keyOf, insertOrders, findOrders);
-    return Promise.all(drafts.map(async (draft) => placed.get(keyOf(draft)) ?? whyNot(draft)));
+    return Promise.all(drafts.map(async (draft) => placed.get(keyOf(draft)) ?? explainRejection(draft)));
   },
 });
 
 /** Accepts an order, once an `Idempotency-Key`; `order.placed` then has it charged. The database knows the prices. */
 export const handle = onCommand(newOrder, async ({ body, caller, idempotencyKey, requestHash, traceparent }) => {
   const id = uuidv7();
-  const event = beginChain(orderPlaced.fact({ orderId: id, userId: caller.id }), traceparent);
+  const event = beginChain(orderPlaced.create({ orderId: id, userId: caller.id }), traceparent);
   const order = await placeOrder({ id, userId: caller.id, idempotencyKey, requestHash, items: body.items, event });
   if (!order.requestHash.equals(requestHash)) {
     throw new Problem('idempotency_key_reused', 'Take a new key for a new order.');
@@ -48,7 +48,7 @@ const answer = ({ id, total, currency, items, createdAt }: Order) => ({
   settledAt: null,
 });
 
-async function whyNot({ items }: Draft): Promise<Problem> {
+async function explainRejection({ items }: Draft): Promise<Problem> {
   const known = new Set((await findPrices(items.map(({ sku }) => sku))).map(({ sku }) => sku));
   const errors = items.flatMap(({ sku }, index) =>
     known.has(sku) ? [] : [{ field: `items.${index}.sku`, message: `There is no product "${sku}".` }],

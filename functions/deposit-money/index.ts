@@ -20,11 +20,11 @@ export const handle = onCommand(newDeposit, async (command) => {
     throw new Problem('account_not_open', 'It opens a moment after registration.', { retryAfterSeconds: 1 });
   }
   const earlier = await findDeposit(caller.id, command.idempotencyKey);
-  if (earlier) return { status: 201, body: sameAnswer(earlier, command) };
+  if (earlier) return { status: 201, body: sameResponse(earlier, command) };
   if (account.currency !== body.currency) {
     throw new Problem('currency_mismatch', `This account takes ${account.currency}.`);
   }
-  const fact = depositSucceeded.fact({ depositId: uuidv7(), accountId: account.id, userId: caller.id, ...body });
+  const fact = depositSucceeded.create({ depositId: uuidv7(), accountId: account.id, userId: caller.id, ...body });
   const event = beginChain(fact, traceparent);
   const deposit = await insertDeposit(command, event);
   if (deposit) {
@@ -33,11 +33,11 @@ export const handle = onCommand(newDeposit, async (command) => {
   }
   // lost to a parallel request with the same key, or over the limit
   const other = await findDeposit(caller.id, command.idempotencyKey);
-  if (other) return { status: 201, body: sameAnswer(other, command) };
+  if (other) return { status: 201, body: sameResponse(other, command) };
   throw new Problem('deposit_limit', 'An account takes 90,071,992,547,409.91 over its life at most.');
 });
 
-function sameAnswer(deposit: Deposit, { requestHash }: Command<NewDeposit>) {
+function sameResponse(deposit: Deposit, { requestHash }: Command<NewDeposit>) {
   if (!deposit.requestHash.equals(requestHash)) {
     throw new Problem('idempotency_key_reused', 'Take a new key for a new deposit.');
   }

@@ -4,7 +4,7 @@ import { call } from '#test/support/calls.ts';
 import { rows, useDatabase } from '#test/support/database.ts';
 import { countingHashes } from '#test/support/hashes.ts';
 import { hashPassword } from '#platform/values/password.ts';
-import { authenticate } from '#platform/http/token.ts';
+import { verifyToken } from '#platform/http/token.ts';
 import { handle } from './index.ts';
 
 useDatabase();
@@ -27,7 +27,7 @@ test('the right password gives a token that says who calls, for 15 minutes', asy
     tokenType: 'Bearer',
     expiresIn: 900,
   });
-  expect(await authenticate(`Bearer ${body.token}`)).toMatchObject({ id, role: 'customer' });
+  expect(await verifyToken(`Bearer ${body.token}`)).toMatchObject({ id, role: 'customer' });
   const claims = JSON.parse(Buffer.from(body.token.split('.')[1] ?? '', 'base64url').toString()) as object;
   expect(Object.keys(claims).toSorted()).toEqual(['aud', 'exp', 'iat', 'iss', 'jti', 'role', 'sub']);
 });

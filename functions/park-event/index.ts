@@ -1,7 +1,7 @@
 import type { CloudEventV1 } from 'cloudevents';
 import { z } from 'zod';
 import { log } from '#platform/telemetry/log.ts';
-import { givenUp, unverifiedDropped } from '#platform/telemetry/metrics.ts';
+import { retriesExhausted, unverifiedDropped } from '#platform/telemetry/metrics.ts';
 import { onAnyEvent } from '#platform/events/on-event.ts';
 import { settings, wholeNumber } from '#platform/runtime/settings.ts';
 import { isRefusal, isVerified } from '#platform/events/signature.ts';
@@ -11,7 +11,7 @@ import { parkEvent } from './queries.ts';
 const { UNVERIFIED_DEAD_LETTERS } = settings({ UNVERIFIED_DEAD_LETTERS: wholeNumber(1, 1_000_000).default(1_000) });
 
 // a rate needs a sample before the first one
-for (const counter of [givenUp, unverifiedDropped]) counter.inc({ function: 'park-event' }, 0);
+for (const counter of [retriesExhausted, unverifiedDropped]) counter.inc({ function: 'park-event' }, 0);
 
 /**
  * The dead letter sink: takes every event whose delivery has failed and judges it. A verified one is parked, and its chain
@@ -27,7 +27,7 @@ export const handle = onAnyEvent(async (event) => {
   const verified = isVerified(event);
   const body = bodyOf(event['knativeerrordata']);
   if (verified && !isRefused(event, body)) {
-    givenUp.inc({ function: 'park-event' });
+    retriesExhausted.inc({ function: 'park-event' });
     const code = event['knativeerrorcode'];
     log.warn(
       { event: event.id, type: event.type, code },

@@ -20,13 +20,13 @@ const refusedBy = (event: CloudEventV1<unknown>, { by = 'charge-account', signs 
   encode(
     JSON.stringify({ by, code: 'bad_event', detail: 'why', refusal: signRefusal(signs, { by, code: 'bad_event' }) }),
   );
-const givenUp = (event: CloudEventV1<unknown>, code?: number, data = refusedBy(event)) =>
+const retriesExhausted = (event: CloudEventV1<unknown>, code?: number, data = refusedBy(event)) =>
   deliver(handle, {
     ...event,
     knativeerrordest: 'http://charge-account.shop.svc.cluster.local',
     ...(code !== undefined && { knativeerrorcode: code, knativeerrordata: data }),
   });
-const lettersOf = (eventId: string) =>
+const deadLettersOf = (eventId: string) =>
   rows<{ verified: boolean; reason: string; times: number; detail: string; event: Record<string, unknown> }>(
     'select * from events.dead_letters where event_id = $1',
     [eventId],
@@ -41,8 +41,8 @@ async function placed() {
 
 test('an event of ours that was refused is parked with the reason, unsigned, and its chain ends', async () => {
   const { orderId, event } = await placed();
-  expect(await givenUp(event, 400)).toEqual({ status: 204 });
-  const [letter] = await lettersOf(event.id);
+  expect(await retriesExhausted(event, 400)).toEqual({ status: 204 });
+  const [letter] = await deadLettersOf(event.id);
   expect(letter).toMatchObject({ verified: true, reason: 'refused', times: 1, detail: expect.stringContaining('why') });
   expect(letter?.event).toMatchObject({ id: event.id, type: event.type, data: event.data });
   expect(letter?.detail).not.toContain('refusal');
@@ -52,14 +52,14 @@ test('an event of ours that was refused is parked with the reason, unsigned, and
 
 test('delivered again it stays one letter, which counts', async () => {
   const { event } = await placed();
-  for (let times = 1; times <= 3; times += 1) await givenUp(event, 400);
-  expect(await lettersOf(event.id)).toMatchObject([{ times: 3 }]);
+  for (let times = 1; times <= 3; times += 1) await retriesExhausted(event, 400);
+  expect(await deadLettersOf(event.id)).toMatchObject([{ times: 3 }]);
 });
 
 test.each([[503], [502], [500], [undefined]])('given up with code %s it is left to the outbox', async (code) => {
   const { orderId, event } = await placed();
-  expect(await givenUp(event, code, encode('{"code":"unavailable"}'))).toEqual({ status: 204 });
-  expect(await lettersOf(event.id)).toEqual([]);
+  expect(await retriesExhausted(event, code, encode('{"code":"unavailable"}'))).toEqual({ status: 204 });
+  expect(await deadLettersOf(event.id)).toEqual([]);
   expect(await outboxOf(orderId)).toHaveLength(1);
 });
 
@@ -74,8 +74,8 @@ test('a refusal that no function has signed for this event ends no chain', async
     encode(Buffer.from(refusedBy(event), 'base64').toString().replace('charge-account', 'settle-order')),
     '',
   ];
-  for (const data of made) expect(await givenUp(event, 400, data)).toEqual({ status: 204 });
-  expect(await lettersOf(event.id)).toEqual([]);
+  for (const data of made) expect(await retriesExhausted(event, 400, data)).toEqual({ status: 204 });
+  expect(await deadLettersOf(event.id)).toEqual([]);
   expect(await outboxOf(orderId)).toHaveLength(1);
 });
 
@@ -92,22 +92,22 @@ test('what charge-account itself answers to bad data ends the chain; to an event
   const unknown = { ...event, signature: `new.${String(event['signature']).split('.')[1]}` };
   const unverified = await room.deliver(unknown, 'charge-account');
   expect(unverified).toMatchObject({ status: 400, body: expect.stringContaining('unverified_event') });
-  await givenUp(event, 400, encode('body' in unverified ? unverified.body : ''));
+  await retriesExhausted(event, 400, encode('body' in unverified ? unverified.body : ''));
   expect(await outboxOf(orderId)).toHaveLength(1);
-  await givenUp(event, 400, encode(body));
+  await retriesExhausted(event, 400, encode(body));
   expect(await outboxOf(orderId)).toEqual([]);
-  expect(await lettersOf(event.id)).toMatchObject([{ reason: 'refused', detail: expect.stringContaining('éé') }]);
+  expect(await deadLettersOf(event.id)).toMatchObject([{ reason: 'refused', detail: expect.stringContaining('éé') }]);
 });
 
 test('a stranger’s event under one of our names is parked beside ours and ends no chain', async () => {
   const { orderId, event } = await placed();
   const forged = { ...event, signature: 'test.forged' };
-  await givenUp(forged, 400);
-  await givenUp(forged);
-  expect(await lettersOf(event.id)).toMatchObject([{ verified: false, reason: 'unverified', times: 2 }]);
+  await retriesExhausted(forged, 400);
+  await retriesExhausted(forged);
+  expect(await deadLettersOf(event.id)).toMatchObject([{ verified: false, reason: 'unverified', times: 2 }]);
   expect(await outboxOf(orderId)).toHaveLength(1);
-  await givenUp(event, 400);
-  expect((await lettersOf(event.id)).map(({ verified }) => verified).toSorted()).toEqual([false, true]);
+  await retriesExhausted(event, 400);
+  expect((await deadLettersOf(event.id)).map(({ verified }) => verified).toSorted()).toEqual([false, true]);
 });
 
 test('whatever a stranger’s event holds, it is parked', async () => {
@@ -195,8 +195,8 @@ describe('from an untrusted sender', () => {
     expect(await stored(known)).toMatchObject({ times: 2 });
     // the shop's own are never held back
     const { event } = await placed();
-    await givenUp(event, 400);
-    expect(await lettersOf(event.id)).toHaveLength(1);
+    await retriesExhausted(event, 400);
+    expect(await deadLettersOf(event.id)).toHaveLength(1);
     await rows(
       `update events.dead_letters set last_parked_at = now() - interval '31 days' where event_id in ('2', '3')`,
     );

@@ -27,8 +27,8 @@ const reverse = batch<OrderCancelRequested, Reversal>({
 export const handle = onEvent(orderCancelRequested, async (order) => {
   const { orderId, userId, accountId, amount, currency, at } = await reverse(order);
   return accountId === null
-    ? chargeVoided.fact({ orderId, userId }, at)
-    : chargeRefunded.fact({ orderId, userId, accountId, amount, currency }, at);
+    ? chargeVoided.create({ orderId, userId }, at)
+    : chargeRefunded.create({ orderId, userId, accountId, amount, currency }, at);
 });
 
 function given({ orderId }: OrderCancelRequested, reversal: Reversal | undefined): Reversal | Problem {

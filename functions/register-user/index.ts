@@ -12,7 +12,7 @@ export { relay as background } from '#platform/events/outbox.ts';
 /** Registers a customer; `user.registered` then opens their billing account. */
 export const handle = onRequest(newUser, async ({ body, requestId, traceparent }) => {
   const passwordHash = await hashPassword(body.password);
-  const event = beginChain(userRegistered.fact({ userId: requestId }), traceparent);
+  const event = beginChain(userRegistered.create({ userId: requestId }), traceparent);
   const added = await insertUser({ ...body, id: requestId, passwordHash }, event);
   // no row: the address is taken, or this very request was carried out before and its answer got lost
   const user = added ?? (await findOwn(requestId, body.email));

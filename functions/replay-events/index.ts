@@ -9,7 +9,7 @@ import { onAdminRequest } from '#platform/http/on-request.ts';
 import { publish } from '#platform/events/outbox.ts';
 import { Problem } from '#platform/http/problem.ts';
 import { uuid } from '#platform/values/uuid.ts';
-import { markUnsent, replayLetter, replayLetters, stopReplay } from './queries.ts';
+import { markUnsent, replayDeadLetter, replayDeadLetters, stopReplay } from './queries.ts';
 
 export { relay as background } from '#platform/events/outbox.ts';
 
@@ -26,7 +26,7 @@ export const handle = onAdminRequest(wanted, async ({ body }) => {
       await replayOne(body.id);
       return { status: 202, body: { replayed: 1 } };
     case 'replay-all':
-      return { status: 202, body: { replayed: (await replayLetters(body.type ?? null, body.rate)).length } };
+      return { status: 202, body: { replayed: (await replayDeadLetters(body.type ?? null, body.rate)).length } };
     case 'stop':
       return { status: 200, body: { stopped: (await stopReplay()).length } };
     default:
@@ -35,7 +35,7 @@ export const handle = onAdminRequest(wanted, async ({ body }) => {
 });
 
 async function replayOne(id: string): Promise<void> {
-  const letter = await replayLetter(id);
+  const letter = await replayDeadLetter(id);
   if (!letter) throw new Problem('not_found', 'There is no such dead letter.');
   if (letter.isOpened) await publish(letter.event);
   if (!letter.verified) await sendAsItWas(id, letter.event, letter.body);

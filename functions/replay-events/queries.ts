@@ -36,7 +36,7 @@ const replay = statement<Replayed>(
  * Replays one dead letter. A verified one opens its chain again, with itself as the event to publish, or is published
  * now if a bulk replay had scheduled it for later; `isOpened` is false if the chain is open already.
  */
-export const replayLetter = (id: string) => maybeOne(replay, [id]);
+export const replayDeadLetter = (id: string) => maybeOne(replay, [id]);
 
 const unsent = statement<{ id: string }>(
   'replay-events.unsent',
@@ -97,7 +97,7 @@ const replayAll = statement<{ id: string }>(
 );
 
 /** Opens the chains of all parked letters of ours again, of one type if it is given: so many a second come due. */
-export const replayLetters = (type: string | null, rate: number) => many(replayAll, [type, rate]);
+export const replayDeadLetters = (type: string | null, rate: number) => many(replayAll, [type, rate]);
 
 const stop = statement<{ id: string }>(
   'replay-events.stop',

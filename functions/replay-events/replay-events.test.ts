@@ -52,7 +52,7 @@ async function parked({ verified = true, type = orderPlaced.type, ago = 0, chang
   );
   return { id, event };
 }
-const letterOf = ({ id }: Letter) =>
+const deadLetterOf = ({ id }: Letter) =>
   row<{ replayed_at: Date | null }>('select replayed_at from events.dead_letters where id = $1', [id]);
 const outbox = () => rows<{ id: string; event: unknown }>('select id, event from events.outbox order by due_at, id');
 const endChains = () => rows('delete from events.outbox');
@@ -67,7 +67,7 @@ describe('one letter', () => {
     expect(await outbox()).toEqual([{ id: letter.event.correlationid, event: letter.event }]);
     expect(published).toMatchObject([letter.event]);
     expect(published.every(isVerified)).toBe(true);
-    expect(await letterOf(letter)).toEqual({ replayed_at: expect.any(Date) });
+    expect(await deadLetterOf(letter)).toEqual({ replayed_at: expect.any(Date) });
   });
 
   test('replayed twice at once, and again while its chain is open, is one row and is published once', async () => {
@@ -116,7 +116,7 @@ describe('an unverified letter', () => {
     expect(published).toEqual([letter.event]);
     expect(published.some(isVerified)).toBe(false);
     expect(await outbox()).toEqual([]);
-    expect(await letterOf(letter)).toEqual({ replayed_at: expect.any(Date) });
+    expect(await deadLetterOf(letter)).toEqual({ replayed_at: expect.any(Date) });
   });
 
   test('goes out with the bytes that it came with, without a content type if it had none', async () => {
@@ -145,14 +145,14 @@ describe('an unverified letter', () => {
     const letter = await parked({ verified: false });
     await rows(`update events.dead_letters set event = '{"specversion":"1.0","id":"1","source":"/x","type":"x"}'`);
     expect(await replay({ id: letter.id })).toMatchObject({ status: 422, body: { code: 'not_replayable' } });
-    expect(await letterOf(letter)).toEqual({ replayed_at: null });
+    expect(await deadLetterOf(letter)).toEqual({ replayed_at: null });
   });
 
   test('that the broker does not take is not called replayed', async () => {
     isBrokerDown = true;
     const letter = await parked({ verified: false });
     expect(await replay({ id: letter.id })).toMatchObject({ status: 503, body: { code: 'unavailable' } });
-    expect(await letterOf(letter)).toEqual({ replayed_at: null });
+    expect(await deadLetterOf(letter)).toEqual({ replayed_at: null });
   });
 
   test.each([{ time: 'noon' }, { Named: 'x' }])(
@@ -160,7 +160,7 @@ describe('an unverified letter', () => {
     async (changes) => {
       const letter = await parked({ verified: false, changes });
       expect(await replay({ id: letter.id })).toMatchObject({ status: 422, body: { code: 'not_replayable' } });
-      expect(await letterOf(letter)).toEqual({ replayed_at: null });
+      expect(await deadLetterOf(letter)).toEqual({ replayed_at: null });
       expect(published).toEqual([]);
     },
   );
@@ -201,7 +201,7 @@ describe('all letters', () => {
     expect((await replayAll({ type: orderPlaced.type })).body).toEqual({ replayed: 2 });
     const chains = (await outbox()).map(({ id }) => id);
     expect(chains.toSorted()).toEqual([open, back, wanted].map(({ event }) => event.correlationid).toSorted());
-    expect(await letterOf(other)).toEqual({ replayed_at: null });
+    expect(await deadLetterOf(other)).toEqual({ replayed_at: null });
   });
 
   test('replayed twice at once are opened once each', async () => {
@@ -285,7 +285,7 @@ describe('all letters', () => {
     expect((await stop()).body).toEqual({ stopped: 1 });
     const left = [letters[0], letters[1], single].map(({ event }) => event.correlationid);
     expect((await outbox()).map(({ id }) => id).toSorted()).toEqual([...left, 'ordinary'].toSorted());
-    expect(await letterOf(letters[2])).toEqual({ replayed_at: null });
+    expect(await deadLetterOf(letters[2])).toEqual({ replayed_at: null });
     expect((await stop()).body).toEqual({ stopped: 0 });
     expect((await replayAll()).body).toEqual({ replayed: 1 });
   });
@@ -298,7 +298,7 @@ describe('who may', () => {
     const letter = await parked();
     expect(await call(handle, body)).toMatchObject({ status: 401 });
     expect(await call(handle, body, { userId: uuidv7() })).toMatchObject({ status: 403, body: { code: 'forbidden' } });
-    expect(await letterOf(letter)).toEqual({ replayed_at: null });
+    expect(await deadLetterOf(letter)).toEqual({ replayed_at: null });
   });
 
   test('a letter that is not there is not found', async () => {
@@ -319,6 +319,6 @@ describe('who may', () => {
   ])('what cannot be understood changes nothing: %j', async (body) => {
     const letter = await parked();
     expect(await replay(body)).toMatchObject({ status: 422, body: { code: 'invalid_body' } });
-    expect(await letterOf(letter)).toEqual({ replayed_at: null });
+    expect(await deadLetterOf(letter)).toEqual({ replayed_at: null });
   });
 });

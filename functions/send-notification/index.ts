@@ -7,30 +7,30 @@ import { orderRefunded } from '#events/order-refunded.ts';
 import { orderRejected } from '#events/order-rejected.ts';
 import { repeat } from '#platform/runtime/background.ts';
 import { batch } from '#platform/database/batch.ts';
-import { look } from '#platform/events/poll.ts';
+import { poll } from '#platform/events/poll.ts';
 import type { EventContract, EventData } from '#platform/events/event.ts';
 import { onEvents, when } from '#platform/events/on-event.ts';
 import { Problem } from '#platform/http/problem.ts';
 import './mail-age.ts';
 import { sendDue, sendSoon } from './outgoing.ts';
-import { findFacts, recordNotifications, type NewNotification } from './queries.ts';
+import { findRecorded, recordNotifications, type NewNotification } from './queries.ts';
 import { subjectOf, type Template } from './mails.ts';
 
 /** What is due – left by a process that ended, or refused by the mail server – is looked for twice a second. */
-export const background = repeat(500, 'the look for due mails', look(sendDue));
+export const background = repeat(500, 'the look for due mails', poll(sendDue));
 
-/** Records one notification a fact and ends its chain; the mail follows after the answer. */
+/** Records one notification an event and ends its chain; the mail follows after the answer. */
 const record = batch<NewNotification, void>({
-  key: ({ fact }) => fact,
+  key: ({ eventId }) => eventId,
   run: async (notifications) => {
     const recorded = await recordNotifications(notifications);
-    const traces = new Map(notifications.map(({ fact, traceparent }) => [fact, traceparent]));
-    sendSoon(recorded.map((mail) => ({ ...mail, traceparent: traces.get(mail.fact) })));
-    const known = new Set(recorded.map(({ fact }) => fact));
-    const others = notifications.filter(({ fact }) => !known.has(fact));
-    if (others.length > 0) for (const { fact } of await findFacts(others)) known.add(fact);
-    return notifications.map(({ fact, userId }) =>
-      known.has(fact) ? undefined : new Problem('bad_event', `There is no user ${userId} to be told of ${fact}.`),
+    const traces = new Map(notifications.map(({ eventId, traceparent }) => [eventId, traceparent]));
+    sendSoon(recorded.map((mail) => ({ ...mail, traceparent: traces.get(mail.eventId) })));
+    const known = new Set(recorded.map(({ eventId }) => eventId));
+    const others = notifications.filter(({ eventId }) => !known.has(eventId));
+    if (others.length > 0) for (const { eventId } of await findRecorded(others)) known.add(eventId);
+    return notifications.map(({ eventId, userId }) =>
+      known.has(eventId) ? undefined : new Problem('bad_event', `There is no user ${userId} to be told of ${eventId}.`),
     );
   },
 });
@@ -40,7 +40,7 @@ const notify = <Data extends EventData & { orderId?: string }>(contract: EventCo
     record({
       id: uuidv7(),
       // by its data, which was normalised: the id that came with it may be in capitals
-      fact: contract.fact(data).id,
+      eventId: contract.create(data).id,
       userId: data.userId,
       orderId: data.orderId ?? null,
       template,

@@ -95,7 +95,7 @@ function body({ template, detail }: Pick<Mail, 'template' | 'detail'>): string[]
     case 'order-paid':
       return [`Your order ${orderId} is confirmed. We have charged ${total} to your account.`];
     case 'order-rejected':
-      return [`We could not accept your order ${orderId} of ${total}: ${inWords(reason)}`, 'You were not charged.'];
+      return [`We could not accept your order ${orderId} of ${total}: ${describe(reason)}`, 'You were not charged.'];
     case 'order-refunded':
       return [`Your order ${orderId} is canceled, as you asked. We have returned ${total} to your account.`];
     case 'order-canceled':
@@ -105,7 +105,7 @@ function body({ template, detail }: Pick<Mail, 'template' | 'detail'>): string[]
   }
 }
 
-function inWords(reason: string | undefined): string {
+function describe(reason: string | undefined): string {
   switch (reason) {
     case 'insufficient_funds':
       return 'the balance of your account is too low. Deposit money and order again.';

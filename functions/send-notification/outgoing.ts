@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as wait } from 'node:timers/promises';
 import { batch } from '#platform/database/batch.ts';
 import { inBackground } from '#platform/runtime/background.ts';
-import { everything } from '#platform/events/poll.ts';
+import { fullScan } from '#platform/events/poll.ts';
 import { log } from '#platform/telemetry/log.ts';
 import { sendMail, type SendResult } from '#functions/send-notification/mailer.ts';
 import { mails as attempts } from '#platform/telemetry/metrics.ts';
@@ -72,9 +72,9 @@ export function sendSoon(mails: QueuedMail[]): void {
 }
 
 /** Takes over what is due, as much as there is room for; whether that was all. */
-export async function sendDue(reach = everything): Promise<boolean> {
+export async function sendDue(interval = fullScan): Promise<boolean> {
   const room = Math.min(500, maxWaiting - waiting.length);
-  const mails = room > 0 ? await takeDueMails(room, reach) : [];
+  const mails = room > 0 ? await takeDueMails(room, interval) : [];
   sendSoon(mails);
   return mails.length < room;
 }

@@ -1,12 +1,12 @@
 import { many, statement } from '#platform/database/database.ts';
-import type { Reach } from '#platform/events/poll.ts';
+import type { ScanInterval } from '#platform/events/poll.ts';
 import type { EventData } from '#platform/events/event.ts';
 import type { Mail, Template } from './mails.ts';
 
 export interface NewNotification {
   id: string;
-  /** id of the event that it tells of */
-  fact: string;
+  /** id of the event that the mail reports */
+  eventId: string;
   userId: string;
   orderId: string | null;
   template: Template;
@@ -18,7 +18,7 @@ export interface NewNotification {
 
 /** A mail to be sent: its notification with the names and lines that it shows. */
 export interface QueuedMail extends Mail {
-  fact: string;
+  eventId: string;
   userId: string;
   attempts: number;
   /** When the digest is due that it brings; null if it is a mail by itself. */
@@ -42,13 +42,13 @@ const record = statement<Row>(
   with wanted as (
     select *
       from unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::jsonb[], $8::text[])
-           as wanted (id, fact, user_id, order_id, template, subject, detail, correlation_id)
+           as wanted (id, event_id, user_id, order_id, template, subject, detail, correlation_id)
   ), notifiable as materialized (
     select wanted.*, u.email, u.name
       from wanted
       join users.users u on u.id = wanted.user_id
   ), ended as (
-    -- the chain ends here, on every delivery: also when an earlier one has recorded the fact
+    -- the chain ends here, on every delivery: also when an earlier one has recorded the event
     -- arrays, not joins: a planner that has seen the table empty may join by walking through it once a row
     delete from events.outbox
      where id = any (array(
@@ -59,14 +59,14 @@ const record = statement<Row>(
                 for update))
   ), recorded as (
     insert into notifying.notifications
-           (id, fact, user_id, order_id, template, recipient, subject, detail, correlation_id)
-    select id, fact, user_id, order_id, template, email, subject, detail, correlation_id
+           (id, event_id, user_id, order_id, template, recipient, subject, detail, correlation_id)
+    select id, event_id, user_id, order_id, template, email, subject, detail, correlation_id
       from notifiable
-     order by fact
+     order by event_id
     on conflict do nothing
     returning *
   )
-  select recorded.id, recorded.fact, recorded.template, recorded.recipient, recorded.subject, recorded.detail,
+  select recorded.id, recorded.event_id as "eventId", recorded.template, recorded.recipient, recorded.subject, recorded.detail,
          recorded.attempts, recorded.user_id as "userId", recorded.digest_at as "digestAt", notifiable.name,
          (select json_agg(json_build_object('name', name, 'quantity', quantity, 'unitPrice', unit_price) order by line)
             from ordering.order_lines
@@ -83,7 +83,7 @@ export const recordNotifications = (notifications: NewNotification[]) =>
   taken(() =>
     many(record, [
       notifications.map(({ id }) => id),
-      notifications.map(({ fact }) => fact),
+      notifications.map(({ eventId }) => eventId),
       notifications.map(({ userId }) => userId),
       notifications.map(({ orderId }) => orderId),
       notifications.map(({ template }) => template),
@@ -93,25 +93,25 @@ export const recordNotifications = (notifications: NewNotification[]) =>
     ]),
   );
 
-const find = statement<{ fact: string }>(
+const find = statement<{ eventId: string }>(
   'send-notification.find',
   `
   with known as (
-    select wanted.fact, wanted.correlation_id
-      from unnest($1::text[], $2::text[]) as wanted (fact, correlation_id)
-     where exists (select from notifying.notifications n where n.fact = wanted.fact)
+    select wanted.event_id, wanted.correlation_id
+      from unnest($1::text[], $2::text[]) as wanted (event_id, correlation_id)
+     where exists (select from notifying.notifications n where n.event_id = wanted.event_id)
   ), ended as (
     -- of a user who was deleted since: the statement before this one has not seen their chain
     delete from events.outbox
      where id = any (array(select correlation_id from known))
   )
-  select fact
+  select event_id as "eventId"
     from known`,
 );
 
-/** Which of these facts were recorded before; their chains end. */
-export const findFacts = (notifications: NewNotification[]) =>
-  many(find, [notifications.map(({ fact }) => fact), notifications.map(({ correlationId }) => correlationId)]);
+/** Which of these events were recorded before; their chains end. */
+export const findRecorded = (notifications: NewNotification[]) =>
+  many(find, [notifications.map(({ eventId }) => eventId), notifications.map(({ correlationId }) => correlationId)]);
 
 const takeDue = statement<Row>(
   'send-notification.take_due',
@@ -147,7 +147,7 @@ const takeDue = statement<Row>(
        and n.status = 'queued'
        and n.id <> all (array(select id from due))
   )
-  select taken.id, taken.fact, taken.template, taken.recipient, taken.subject, taken.detail, taken.attempts,
+  select taken.id, taken.event_id as "eventId", taken.template, taken.recipient, taken.subject, taken.detail, taken.attempts,
          taken.user_id as "userId", taken.digest_at as "digestAt", taken.name,
          (select json_agg(json_build_object('name', name, 'quantity', quantity, 'unitPrice', unit_price) order by line)
             from ordering.order_lines
@@ -157,7 +157,7 @@ const takeDue = statement<Row>(
 );
 
 /** Takes over mails that are due, at most so many, for a minute. Those of users who were deleted have failed. */
-export const takeDueMails = (limit: number, reach: Reach) => taken(() => many(takeDue, [limit, reach]));
+export const takeDueMails = (limit: number, interval: ScanInterval) => taken(() => many(takeDue, [limit, interval]));
 
 /** How an attempt to send a mail ended. */
 export interface Outcome {

@@ -66,7 +66,9 @@ const sentMails = () => backgroundDone(5_000).then(() => mails);
 const notificationOf = async (fact: string) => {
   await backgroundDone(5_000);
   for (;;) {
-    const found = await row<Record<string, unknown>>('select * from notifying.notifications where fact = $1', [fact]);
+    const found = await row<Record<string, unknown>>('select * from notifying.notifications where event_id = $1', [
+      fact,
+    ]);
     if (found['attempts'] !== 0) return found;
   }
 };
@@ -79,7 +81,7 @@ const outboxOf = (orderId: string) => rows('select id from events.outbox where i
 async function paidOrder(total = 80_000) {
   const { userId, email } = await customer();
   const orderId = await order(userId, total);
-  const fact = orderPaid.fact({ orderId, userId, total, currency: 'usd' });
+  const fact = orderPaid.create({ orderId, userId, total, currency: 'usd' });
   const event = signed(continueChain(fact, eventOf(orderPlaced, { orderId, userId })));
   return { userId, email, orderId, event };
 }
@@ -148,7 +150,7 @@ describe('once a fact', () => {
     const answers = await Promise.all([1, 2, 3, 4].map(() => tell(event)));
     expect([...answers, await tell(event)].every(({ status }) => status === 204)).toBe(true);
     expect(await sentMails()).toHaveLength(1);
-    expect(await rows('select id from notifying.notifications where fact = $1', [event.id])).toHaveLength(1);
+    expect(await rows('select id from notifying.notifications where event_id = $1', [event.id])).toHaveLength(1);
     expect(await outboxOf(orderId)).toEqual([]);
   });
 
@@ -156,7 +158,7 @@ describe('once a fact', () => {
     const { event } = await paidOrder();
     await tell(event);
     await backgroundDone(5_000);
-    expect(await row('select status, attempts from notifying.notifications where fact = $1', [event.id])).toEqual({
+    expect(await row('select status, attempts from notifying.notifications where event_id = $1', [event.id])).toEqual({
       status: 'sent',
       attempts: 1,
     });
@@ -197,7 +199,7 @@ describe('once a fact', () => {
     const other = await connection();
     await other.query('begin');
     await other.query(
-      `insert into notifying.notifications (id, fact, user_id, template, recipient, subject, detail, correlation_id)
+      `insert into notifying.notifications (id, event_id, user_id, template, recipient, subject, detail, correlation_id)
        values ($1, $2, $3, 'order-paid', $4, '', '{}', '')`,
       [uuidv7(), event.id, userId, email],
     );
@@ -309,7 +311,7 @@ describe('when the mail server has its own mind', () => {
     const { id, status } = await notificationOf(event.id);
     expect(status).toBe('queued');
     verdict = undefined;
-    await rows('update notifying.notifications set due_at = now() where fact = $1', [event.id]);
+    await rows('update notifying.notifications set due_at = now() where event_id = $1', [event.id]);
     await outgoing.sendDue();
     expect(await sentMails()).toHaveLength(1);
     expect(mails[0]?.text).toContain(`Message-ID: <${String(id)}@example.com>`);
@@ -327,7 +329,7 @@ describe('when the mail server has its own mind', () => {
     await tell(event);
     await notificationOf(event.id);
     await rows(
-      `update notifying.notifications set due_at = now(), created_at = now() - interval '25 hours' where fact = $1`,
+      `update notifying.notifications set due_at = now(), created_at = now() - interval '25 hours' where event_id = $1`,
       [event.id],
     );
     await outgoing.sendDue();
@@ -340,7 +342,7 @@ describe('when the mail server has its own mind', () => {
     await tell(event);
     await notificationOf(event.id);
     await deleteUser(userId);
-    await rows('update notifying.notifications set due_at = now() where fact = $1', [event.id]);
+    await rows('update notifying.notifications set due_at = now() where event_id = $1', [event.id]);
     await outgoing.sendDue();
     expect(await notificationOf(event.id)).toMatchObject({
       status: 'failed',
@@ -370,10 +372,12 @@ describe('when the mail server has its own mind', () => {
     const { event } = await paidOrder();
     await tell(event);
     await notificationOf(event.id);
-    await rows(`update notifying.notifications set created_at = now() - interval '1 hour' where fact = $1`, [event.id]);
+    await rows(`update notifying.notifications set created_at = now() - interval '1 hour' where event_id = $1`, [
+      event.id,
+    ]);
     const { oldestMail } = await import('./mail-age.ts');
     expect((await oldestMail.get()).values[0]?.value).toBeGreaterThan(3_599);
-    await rows(`update notifying.notifications set due_at = null, status = 'failed' where fact = $1`, [event.id]);
+    await rows(`update notifying.notifications set due_at = null, status = 'failed' where event_id = $1`, [event.id]);
   });
 
   test('a mail that somebody is sending is not taken over', async () => {

@@ -7,7 +7,7 @@ import { orderPaid } from '#events/order-paid.ts';
 import { orderRefunded } from '#events/order-refunded.ts';
 import { orderRejected } from '#events/order-rejected.ts';
 import { batch, decideOnce } from '#platform/database/batch.ts';
-import type { Fact, ShopEvent } from '#platform/events/event.ts';
+import type { DomainEvent, ShopEvent } from '#platform/events/event.ts';
 import { orders } from '#platform/telemetry/metrics.ts';
 import { onEvents, when } from '#platform/events/on-event.ts';
 import { Problem } from '#platform/http/problem.ts';
@@ -15,7 +15,7 @@ import { endChain, findOrders, settleOrders, type Order, type Settlement } from 
 
 const orderOf = ({ orderId }: { orderId: string }) => orderId;
 
-async function moveOn(settlements: Settlement[]): Promise<Order[]> {
+async function applyTransition(settlements: Settlement[]): Promise<Order[]> {
   const moved = await settleOrders(settlements);
   for (const { status } of moved) orders.inc({ function: 'settle-order', outcome: status });
   return moved;
@@ -25,7 +25,7 @@ async function moveOn(settlements: Settlement[]): Promise<Order[]> {
 const settle = batch<Settlement, Order>({
   key: orderOf,
   run: async (settlements) => {
-    const settled = await decideOnce(settlements, orderOf, orderOf, moveOn, findOrders);
+    const settled = await decideOnce(settlements, orderOf, orderOf, applyTransition, findOrders);
     return settlements.map(
       ({ orderId }) => settled.get(orderId) ?? new Problem('bad_event', `There is no order ${orderId}.`),
     );
@@ -37,27 +37,27 @@ const dataOf = ({ orderId, userId, total, currency }: Order) => ({ orderId, user
 export const handle = onEvents(
   when(chargeSucceeded, async ({ orderId }, event) => {
     const order = await settle({ orderId, status: 'paid', reason: null });
-    return order.paidAt ? orderPaid.fact(dataOf(order), order.paidAt) : superseded(order, event);
+    return order.paidAt ? orderPaid.create(dataOf(order), order.paidAt) : superseded(order, event);
   }),
   when(chargeDeclined, async ({ orderId, reason }, event) => {
     const order = await settle({ orderId, status: 'rejected', reason });
     if (!order.rejectedAt) return superseded(order, event);
-    return orderRejected.fact({ ...dataOf(order), reason: order.reason ?? reason }, order.rejectedAt);
+    return orderRejected.create({ ...dataOf(order), reason: order.reason ?? reason }, order.rejectedAt);
   }),
   when(chargeRefunded, async ({ orderId }, event) => {
     const order = await settle({ orderId, status: 'refunded', reason: null });
     if (!order.refundedAt) throw unexpected(order, event);
-    return orderRefunded.fact(dataOf(order), order.refundedAt);
+    return orderRefunded.create(dataOf(order), order.refundedAt);
   }),
   when(chargeVoided, async ({ orderId }, event) => {
     const order = await settle({ orderId, status: 'canceled', reason: null });
     if (!order.canceledAt) throw unexpected(order, event);
-    return orderCanceled.fact(dataOf(order), order.canceledAt);
+    return orderCanceled.create(dataOf(order), order.canceledAt);
   }),
 );
 
 /** A cancel came first and its own chain ends the order: this chain ends here, without a fact. */
-async function superseded(order: Order, event: ShopEvent): Promise<Fact | void> {
+async function superseded(order: Order, event: ShopEvent): Promise<DomainEvent | void> {
   if (['pending', 'paid', 'rejected'].includes(order.status)) throw unexpected(order, event);
   await endChain(event.correlationid);
 }

@@ -19,20 +19,20 @@ const userId = uuidv7();
 const money = { amount: 100, currency: 'usd' };
 const placed = (orderId: string) => eventOf(orderPlaced, { orderId, userId });
 const succeeded = (orderId: string) => {
-  const fact = chargeSucceeded.fact({ orderId, userId, accountId: uuidv7(), ...money });
+  const fact = chargeSucceeded.create({ orderId, userId, accountId: uuidv7(), ...money });
   return deliver(handle, signed(continueChain(fact, placed(orderId))));
 };
 const declined = (orderId: string) => {
-  const fact = chargeDeclined.fact({ orderId, userId, ...money, reason: 'insufficient_funds' });
+  const fact = chargeDeclined.create({ orderId, userId, ...money, reason: 'insufficient_funds' });
   return deliver(handle, signed(continueChain(fact, placed(orderId))));
 };
 const requested = (orderId: string) => eventOf(orderCancelRequested, { orderId, userId });
 const refunded = (orderId: string) => {
-  const fact = chargeRefunded.fact({ orderId, userId, accountId: uuidv7(), ...money });
+  const fact = chargeRefunded.create({ orderId, userId, accountId: uuidv7(), ...money });
   return deliver(handle, signed(continueChain(fact, requested(orderId))));
 };
 const voided = (orderId: string) =>
-  deliver(handle, signed(continueChain(chargeVoided.fact({ orderId, userId }), requested(orderId))));
+  deliver(handle, signed(continueChain(chargeVoided.create({ orderId, userId }), requested(orderId))));
 const read = (orderId: string) =>
   row<{ status: string; paid_at: Date | null; rejected_at: Date | null; reason: string | null }>(
     'select status, paid_at, rejected_at, reason from ordering.orders where id = $1',

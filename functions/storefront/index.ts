@@ -3,18 +3,18 @@ import helmet from 'helmet';
 import { admin } from './admin/routes.ts';
 import { commands } from './http/commands.ts';
 import { docs } from './http/documents.ts';
-import { answerProblem, noRoute } from './http/errors.ts';
+import { sendProblem, noRoute } from './http/errors.ts';
 import { events } from './stream/events.ts';
 import { health } from './http/health.ts';
 import { limitCaller } from './http/limits.ts';
-import { identify, onlyKnown } from './http/identity.ts';
+import { authenticate, requireAuth } from './http/identity.ts';
 import { reads } from './orders/reads.ts';
 import { watch } from './http/observe.ts';
 import { webPage } from './http/web-page.ts';
 import './admin/parked.ts';
 
 /** What is told to one customer stays in no cache on the way. */
-const notKept: RequestHandler = (_request, response, next) => {
+const noStore: RequestHandler = (_request, response, next) => {
   response.set('cache-control', 'no-store');
   next();
 };
@@ -28,7 +28,7 @@ export function createStorefront(): Express {
   app.use(health());
   app.use(watch);
   app.use(helmet({ contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } } }));
-  app.use('/v1', notKept, identify, limitCaller, onlyKnown);
+  app.use('/v1', noStore, authenticate, limitCaller, requireAuth);
   app.use('/v1', commands());
   app.use('/v1', reads());
   app.use('/v1', events());
@@ -36,6 +36,6 @@ export function createStorefront(): Express {
   app.use(docs());
   app.use(webPage());
   app.use(noRoute);
-  app.use(answerProblem);
+  app.use(sendProblem);
   return app;
 }

@@ -408,7 +408,7 @@ test('a timeline tells the story of an order in order, with one correlation id',
   await rows(`update ordering.orders set status = 'paid', paid_at = clock_timestamp() where id = $1`, [orderId]);
   await rows(
     `insert into notifying.notifications
-            (id, fact, user_id, order_id, template, recipient, subject, detail, correlation_id, status, due_at, sent_at)
+            (id, event_id, user_id, order_id, template, recipient, subject, detail, correlation_id, status, due_at, sent_at)
      values ($1, $2, $3, $4, 'order-paid', $5, '', '{}', $6, 'sent', null, clock_timestamp() + interval '1 ms')`,
     [uuidv7(), `${orderId}.paid`, userId, orderId, email, `${orderId}.placed`],
   );

@@ -1,6 +1,6 @@
 import { log } from '#platform/telemetry/log.ts';
 import { onAnyEvent } from '#platform/events/on-event.ts';
-import { most, republishDue } from '#platform/events/outbox.ts';
+import { batchSize, republishDue } from '#platform/events/outbox.ts';
 import { parkUndelivered, rowsPerStatement } from './queries.ts';
 import { reconcile } from './reconcile.ts';
 
@@ -22,7 +22,7 @@ export const handle = onAnyEvent(async () => {
 
 async function republish(): Promise<void> {
   const until = performance.now() + timeoutMs;
-  while ((await republishDue()) === most && performance.now() < until);
+  while ((await republishDue()) === batchSize && performance.now() < until);
 }
 
 async function park(): Promise<void> {

@@ -86,7 +86,7 @@ async function reopen(stranded: Stranded[]): Promise<void> {
 function eventOf({ type, data, at }: Stranded): ShopEvent {
   const contract = contracts.get(type);
   if (!contract) throw new Error(`no chain begins with ${type}`);
-  return beginChain(contract.fact(contract.data.parse(data), new Date(at)));
+  return beginChain(contract.create(contract.data.parse(data), new Date(at)));
 }
 
 /** The lowest UUIDv7 of a time (RFC 9562, section 5.7). */

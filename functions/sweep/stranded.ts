@@ -61,9 +61,9 @@ function scanOf(name: string, rows: string, open: string): Statement<Page> {
 }
 
 /** Settled, but nobody was notified: for more than a minute, and not for so long that it is of no use any more. */
-const isUnnotified = (settledAt: string, subject: string, fact: string) => `
+const isUnnotified = (settledAt: string, subject: string, happened: string) => `
            (${settledAt} between clock_timestamp() - interval '2 days' and clock_timestamp() - interval '1 minute'
-            and not exists (select from notifying.notifications n where n.fact = ${subject} || '.${fact}'))`;
+            and not exists (select from notifying.notifications n where n.event_id = ${subject} || '.${happened}'))`;
 
 // a cancel that came before the charge has taken over: the order's own chain has ended
 const openChainsOfOrders = `

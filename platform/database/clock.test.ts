@@ -6,7 +6,7 @@ import { call } from '#test/support/calls.ts';
 import { useDatabase } from '#test/support/database.ts';
 import { customer } from '#test/support/fixtures.ts';
 import { connectDatabase } from '#platform/database/database.ts';
-import { authenticate } from '#platform/http/token.ts';
+import { verifyToken } from '#platform/http/token.ts';
 
 // What several processes compare is measured by the database's clock: the clock of any one of them may be an hour wrong.
 
@@ -36,7 +36,7 @@ describe.each([-hourMs, hourMs])('a clock that is %s ms off', (ms) => {
     shift(ms);
     const token = await signToken({ id: userId, role: 'customer' });
     shift(0);
-    const { expiresAtMs } = await authenticate(`Bearer ${token}`);
+    const { expiresAtMs } = await verifyToken(`Bearer ${token}`);
     expect(Math.abs(expiresAtMs - Date.now() - 900_000)).toBeLessThan(5_000);
   });
 
@@ -50,13 +50,13 @@ describe.each([-hourMs, hourMs])('a clock that is %s ms off', (ms) => {
       status: 202,
     });
     // asked again: a token that was good is good until it expires, by the same clock
-    expect((await authenticate(headers.authorization)).id).toBe(userId);
+    expect((await verifyToken(headers.authorization)).id).toBe(userId);
   });
 
   test('dates an event as the database does', async () => {
     await connectDatabase();
     shift(ms);
-    const { time } = orderPlaced.fact(orderPlaced.sample);
+    const { time } = orderPlaced.create(orderPlaced.sample);
     shift(0);
     expect(Math.abs(Date.parse(time) - Date.now())).toBeLessThan(5_000);
   });

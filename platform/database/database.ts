@@ -132,7 +132,7 @@ export const isTimeout = (error: unknown): boolean => sqlState(error) === '57014
  * Whether the database was in trouble rather than the data or the statement: no connection, no resources,
  * shut down, read-only, a lock or the statement took too long.
  */
-export function isTrouble(error: unknown): boolean {
+export function isFailure(error: unknown): boolean {
   const state = sqlState(error);
   if (state !== undefined) return /^(08|25|40|53|55|57|58)/.test(state);
   return error instanceof Error && (/connection|timeout|pool/i.test(error.message) || 'errno' in error);
@@ -149,7 +149,7 @@ export function databaseProblem(error: unknown): unknown {
   if (isUnkeepableText(error)) {
     return new Problem('malformed_request', 'A text holds a character that cannot be kept (NUL).', { cause: error });
   }
-  if (!isTrouble(error)) return error;
+  if (!isFailure(error)) return error;
   return new Problem('unavailable', 'The database is not available at the moment.', {
     retryAfterSeconds: 1,
     cause: error,

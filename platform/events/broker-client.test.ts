@@ -39,7 +39,7 @@ async function close(): Promise<void> {
   await new Promise((resolve) => (closing ? closing.close(resolve) : resolve(undefined)));
 }
 
-const event = () => beginChain(orderPlaced.fact({ orderId: uuidv7(), userId: uuidv7() }));
+const event = () => beginChain(orderPlaced.create({ orderId: uuidv7(), userId: uuidv7() }));
 
 test('a broker that is away for a moment is given the event as soon as it is back', async () => {
   const one = event();

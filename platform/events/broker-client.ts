@@ -69,7 +69,7 @@ export const isBrokerAway = (error: unknown): boolean =>
 export const sendToBroker: Send = (event) => send(event);
 
 /** Whether the broker can be reached; for the readiness report. */
-export async function brokerAnswers(): Promise<boolean> {
+export async function isBrokerReachable(): Promise<boolean> {
   return ask('OPTIONS', {}, '', 2_000).then(
     (status) => status < 500,
     () => false,

@@ -14,7 +14,7 @@ const data = { tipId: uuidv7(), userId: uuidv7() };
 const at = new Date('2026-01-02T03:04:05.600Z');
 
 test('an event begins a chain: the same fact is the same event, each time', () => {
-  const event = beginChain(tipGiven.fact(data, at));
+  const event = beginChain(tipGiven.create(data, at));
   expect(event).toStrictEqual({
     specversion: '1.0',
     id: `${data.tipId}.given`,
@@ -28,21 +28,21 @@ test('an event begins a chain: the same fact is the same event, each time', () =
     partitionkey: data.userId,
     data,
   });
-  expect(beginChain(tipGiven.fact(data, at))).toStrictEqual(event);
+  expect(beginChain(tipGiven.create(data, at))).toStrictEqual(event);
 });
 
 test('an event that follows keeps the chain and the trace, and names its cause', () => {
   const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
-  const first = beginChain(tipGiven.fact(data, at), traceparent);
-  const second = continueChain(tipGiven.fact({ ...data, tipId: uuidv7() }), first);
-  const third = continueChain(tipGiven.fact({ ...data, tipId: uuidv7() }), second);
+  const first = beginChain(tipGiven.create(data, at), traceparent);
+  const second = continueChain(tipGiven.create({ ...data, tipId: uuidv7() }), first);
+  const third = continueChain(tipGiven.create({ ...data, tipId: uuidv7() }), second);
   expect(first.traceparent).toBe(traceparent);
   expect(third).toMatchObject({ correlationid: first.id, causationid: second.id, traceparent });
 });
 
 test('a fact is of now, unless it says when it was', () => {
   const before = Date.now();
-  const { time } = tipGiven.fact(data);
+  const { time } = tipGiven.create(data);
   expect(Date.parse(time)).toBeGreaterThanOrEqual(before);
   expect(Date.parse(time)).toBeLessThanOrEqual(Date.now());
 });

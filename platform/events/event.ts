@@ -30,7 +30,7 @@ export interface EventContract<Data extends EventData = EventData> {
   readonly data: z.ZodType<Data>;
   readonly sample: Data;
   /** Something that happened, ready to be announced. `at` is when; now if it is not given. */
-  fact(data: Data, at?: Date): Fact;
+  create(data: Data, at?: Date): DomainEvent;
 }
 
 /** What each event carries: ids and amounts, never personal data. */
@@ -39,7 +39,7 @@ export interface EventData {
 }
 
 /** Something that happened. `id` is `<object id>.<what happened>`: stable, so a repeat repeats it. */
-export interface Fact {
+export interface DomainEvent {
   readonly type: string;
   readonly source: string;
   readonly id: string;
@@ -72,7 +72,7 @@ export function defineEvent<Data extends EventData>(
     source,
     data,
     sample,
-    fact: (of, at = new Date(now())) => {
+    create: (of, at = new Date(now())) => {
       const id = `${subject(of)}.${happened}`;
       return { type, source, id, subject: subject(of), userId: of.userId, time: at.toISOString(), data: of };
     },
@@ -80,16 +80,16 @@ export function defineEvent<Data extends EventData>(
 }
 
 /** The event that begins a chain. */
-export function beginChain(fact: Fact, traceparent?: string): ShopEvent {
+export function beginChain(fact: DomainEvent, traceparent?: string): ShopEvent {
   return envelope(fact, fact.id, fact.id, traceparent);
 }
 
 /** The event that follows `cause` in its chain. */
-export function continueChain(fact: Fact, cause: ShopEvent): ShopEvent {
+export function continueChain(fact: DomainEvent, cause: ShopEvent): ShopEvent {
   return envelope(fact, cause.correlationid, cause.id, cause.traceparent);
 }
 
-function envelope(fact: Fact, correlationid: string, causationid: string, traceparent?: string): ShopEvent {
+function envelope(fact: DomainEvent, correlationid: string, causationid: string, traceparent?: string): ShopEvent {
   return {
     specversion: '1.0',
     id: fact.id,

@@ -65,7 +65,7 @@ const thanks = defineEvent('shop.tip.thanked.v1', {
 const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
 
 test('the fact that a step gives is the answer: signed, in the same chain, with its cause', async () => {
-  const room = onEvent(v1, async () => thanks.fact({ userId }));
+  const room = onEvent(v1, async () => thanks.create({ userId }));
   const cause = { ...eventOf(v1, old), correlationid: 'chain', traceparent };
   const delivery = await room.deliver(signed(cause), 'tip-taker');
   const event = delivery.status === 200 ? delivery.event : undefined;
@@ -75,7 +75,7 @@ test('the fact that a step gives is the answer: signed, in the same chain, with 
 });
 
 test('over HTTP the answer is the event in binary mode', async () => {
-  const room = onEvent(v1, async () => thanks.fact({ userId }));
+  const room = onEvent(v1, async () => thanks.create({ userId }));
   expect(await deliver(room, eventOf(v1, old))).toMatchObject({ status: 200, event: { type: thanks.type } });
 });
 

@@ -6,12 +6,12 @@ import {
   continueChain,
   type EventContract,
   type EventData,
-  type Fact,
+  type DomainEvent,
   type ShopEvent,
 } from '#platform/events/event.ts';
 import { readAnyEvent, readEvent, writeEvent } from '#platform/events/event-http.ts';
 import { thisFunction } from '#platform/telemetry/log.ts';
-import { Problem, problemAnswer, toProblem } from '#platform/http/problem.ts';
+import { Problem, problemResponse, toProblem } from '#platform/http/problem.ts';
 import { isVerified, signed, signRefusal } from '#platform/events/signature.ts';
 import { watchEvent } from '#platform/telemetry/observe.ts';
 
@@ -43,7 +43,7 @@ export interface EventHandle {
 }
 
 /** Handles one event: gives the fact that follows from it, or nothing. */
-export type Step<Data> = (data: Data, event: ShopEvent) => Promise<Fact | void>;
+export type Step<Data> = (data: Data, event: ShopEvent) => Promise<DomainEvent | void>;
 
 interface Case {
   contract: EventContract;
@@ -91,7 +91,7 @@ const maxBodyBytes = 768;
 
 /** A problem as the body of a response to a broker; a long detail is cut. */
 function boundedBody(problem: Problem, refusal: { by?: string; refusal?: string } = {}): string {
-  const { body } = problemAnswer(problem);
+  const { body } = problemResponse(problem);
   for (let { detail } = body; ;) {
     const text = JSON.stringify({ ...refusal, ...body, detail });
     const surplus = Buffer.byteLength(text) - maxBodyBytes;
@@ -135,7 +135,7 @@ function eventHandle(
       event = read(headers, body);
     } catch (error) {
       const problem = toProblem(error);
-      return { ...problemAnswer(problem), body: boundedBody(problem) };
+      return { ...problemResponse(problem), body: boundedBody(problem) };
     }
     const delivery = await deliver(event, by, headers['traceparent']);
     if (delivery.status === 200) return { statusCode: 200, ...writeEvent(delivery.event) };

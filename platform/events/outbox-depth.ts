@@ -5,7 +5,7 @@ import { registry } from '#platform/telemetry/metrics.ts';
 
 // what publishes looks into the outbox anyway; only these processes tell of it
 
-const keptForMs = 5_000;
+const cachedMs = 5_000;
 
 const depth = statement<{ chains: number; ageSeconds: number }>(
   'outbox.depth',
@@ -19,12 +19,12 @@ const depth = statement<{ chains: number; ageSeconds: number }>(
 );
 
 let looked: Promise<{ chains: number; ageSeconds: number } | undefined> | undefined;
-let lookedAt = 0;
+let polledAt = 0;
 
 /** Looks at most every five seconds, however often it is asked; nothing while the database is away. */
 function look() {
-  if (!looked || performance.now() - lookedAt > keptForMs) {
-    lookedAt = performance.now();
+  if (!looked || performance.now() - polledAt > cachedMs) {
+    polledAt = performance.now();
     looked = one(depth).catch(() => undefined);
   }
   return looked;

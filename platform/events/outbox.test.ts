@@ -19,7 +19,7 @@ beforeEach(async () => {
   published.length = 0;
 });
 
-const event = () => beginChain(orderPlaced.fact({ orderId: uuidv7(), userId: uuidv7() }));
+const event = () => beginChain(orderPlaced.create({ orderId: uuidv7(), userId: uuidv7() }));
 const room = 128;
 const fill = () => Promise.all(Array.from({ length: room }, () => publish(event())));
 

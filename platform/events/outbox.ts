@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { inBackground, repeat } from '#platform/runtime/background.ts';
 import { isBrokerAway, sendToBroker } from '#platform/events/broker-client.ts';
 import { many, statement } from '#platform/database/database.ts';
-import { everything, look } from '#platform/events/poll.ts';
+import { fullScan, poll } from '#platform/events/poll.ts';
 import type { ShopEvent } from '#platform/events/event.ts';
 import { log } from '#platform/telemetry/log.ts';
 import '#platform/events/outbox-depth.ts';
@@ -13,10 +13,10 @@ import { beginSpan, endSpan, traceparentOf } from '#platform/telemetry/trace.ts'
 
 // Chains that this process has open at the broker at once. More of them would only wait there, and those that wait
 // for longer than their row has time would be published again.
-const maxUnderWay = 128;
-const underWay = new Set<string>();
+const maxInFlight = 128;
+const inFlight = new Set<string>();
 const queue: (() => void)[] = [];
-let free = maxUnderWay;
+let free = maxInFlight;
 
 // in a process of its own a function leaves the chains of others to them for a while; null: all functions are in here
 const { K_SERVICE } = settings({ K_SERVICE: z.string().optional() });
@@ -25,19 +25,19 @@ const ownSource = K_SERVICE === undefined ? null : `/shop/${K_SERVICE}`;
 /**
  * Publishes an event in the background. Its outbox row must be committed: if this attempt is lost, by whatever,
  * the row is still there, comes due and is published again.
- * Resolves once it is on its way, or has been left to its row because the broker has had no room for `patienceMs`:
+ * Resolves once it is on its way, or has been left to its row because the broker has had no room for `timeoutMs`:
  * callers who wait for it cannot order faster than the shop decides.
  */
-export function publish(event: ShopEvent, patienceMs = 1_000): Promise<void> {
-  return attempt(event, patienceMs, 1);
+export function publish(event: ShopEvent, timeoutMs = 1_000): Promise<void> {
+  return attempt(event, timeoutMs, 1);
 }
 
-async function attempt(event: ShopEvent, patienceMs: number, time: number): Promise<void> {
+async function attempt(event: ShopEvent, timeoutMs: number, time: number): Promise<void> {
   // a broker that answers at the end of a chain has it still in hand: repeating it would only add to its load
-  if (underWay.has(event.id)) return;
-  underWay.add(event.id);
-  if (!(await room(patienceMs))) {
-    underWay.delete(event.id);
+  if (inFlight.has(event.id)) return;
+  inFlight.add(event.id);
+  if (!(await room(timeoutMs))) {
+    inFlight.delete(event.id);
     return;
   }
   const span = beginSpan(`publish ${event.type}`, {
@@ -62,7 +62,7 @@ async function attempt(event: ShopEvent, patienceMs: number, time: number): Prom
       },
     )
     .finally(() => {
-      underWay.delete(event.id);
+      inFlight.delete(event.id);
       const next = queue.shift();
       if (next) next();
       else free += 1;
@@ -71,7 +71,7 @@ async function attempt(event: ShopEvent, patienceMs: number, time: number): Prom
 }
 
 /** Waits for room at the broker, first come, first served; whether there was some in time. */
-function room(patienceMs: number): Promise<boolean> | boolean {
+function room(timeoutMs: number): Promise<boolean> | boolean {
   if (free > 0) {
     free -= 1;
     return true;
@@ -84,13 +84,13 @@ function room(patienceMs: number): Promise<boolean> | boolean {
     const timer = setTimeout(() => {
       queue.splice(queue.indexOf(take), 1);
       resolve(false);
-    }, patienceMs);
+    }, timeoutMs);
     queue.push(take);
   });
 }
 
 /** How many chains a look takes at most: when it has taken so many, there may be more. */
-export const most = 100;
+export const batchSize = 100;
 
 const takeDue = statement<{ event: ShopEvent }>(
   'outbox.take_due',
@@ -104,7 +104,7 @@ const takeDue = statement<{ event: ShopEvent }>(
        -- its publisher knows best whether a chain is still under way; the others step in when it does not look
        and ($1::text is null or event ->> 'source' = $1::text or due_at < now() - interval '2 seconds')
      order by due_at
-     limit ${most}
+     limit ${batchSize}
        -- every publishing process looks: one row is taken by one of them
        for update skip locked
   )
@@ -120,9 +120,9 @@ const takeDue = statement<{ event: ShopEvent }>(
   returning o.event`,
 );
 
-/** Takes what is due, at most `most` chains, and publishes their first events again. Gives their number. */
-export async function republishDue(reach = everything): Promise<number> {
-  const rows = await many(takeDue, [ownSource, reach]);
+/** Takes what is due, at most `batchSize` chains, and publishes their first events again. Gives their number. */
+export async function republishDue(interval = fullScan): Promise<number> {
+  const rows = await many(takeDue, [ownSource, interval]);
   // each waits for its turn, and the next look for all of them
   await Promise.all(rows.map(({ event }) => publish(event, 10_000)));
   return rows.length;
@@ -132,5 +132,5 @@ export async function republishDue(reach = everything): Promise<number> {
 export const relay = repeat(
   500,
   'the look into the outbox',
-  look(async (reach) => (await republishDue(reach)) < most),
+  poll(async (interval) => (await republishDue(interval)) < batchSize),
 );

@@ -4,7 +4,7 @@ import { beginChain } from '#platform/events/event.ts';
 import * as signatures from '#platform/events/signature.ts';
 
 const { isVerified, signed } = signatures;
-const event = signed(beginChain(orderPlaced.fact(orderPlaced.sample, new Date('2026-01-02T03:04:05.600Z'))));
+const event = signed(beginChain(orderPlaced.create(orderPlaced.sample, new Date('2026-01-02T03:04:05.600Z'))));
 
 test('what the shop signed is verified', () => {
   expect(isVerified(event)).toBe(true);

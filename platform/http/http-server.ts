@@ -33,7 +33,7 @@ export async function serveHttp(
   options: ServerOptions = {},
 ): Promise<HttpServer> {
   const server = createServer({ ...limits, ...options }, app);
-  const underWay = new Set<ServerResponse>();
+  const inFlight = new Set<ServerResponse>();
   const unused = new Set<Socket>();
   const open = new Set<Socket>();
   const taken = new Set<Socket>();
@@ -49,8 +49,8 @@ export async function serveHttp(
   // before the app, which may answer at once
   server.prependListener('request', (request, response) => {
     unused.delete(request.socket);
-    underWay.add(response);
-    response.once('close', () => underWay.delete(response));
+    inFlight.add(response);
+    response.once('close', () => inFlight.delete(response));
     if (leaving) response.setHeader('connection', 'close');
   });
   server.listen(where);
@@ -66,8 +66,8 @@ export async function serveHttp(
     stop: async () => {
       leaving = true;
       // a stream has no end of its own
-      for (const response of underWay) if (response.getHeader('content-type') === 'text/event-stream') response.end();
-      for (const response of underWay) if (!response.headersSent) response.setHeader('connection', 'close');
+      for (const response of inFlight) if (response.getHeader('content-type') === 'text/event-stream') response.end();
+      for (const response of inFlight) if (!response.headersSent) response.setHeader('connection', 'close');
       // a request that is sent just when its connection is closed would get no answer
       for (const deadline = Date.now() + graceMs; open.size > 0 && Date.now() < deadline;) await wait(10);
       // a connection that a browser has opened to have one is not idle for Node until it was used

@@ -5,8 +5,8 @@ import { databaseProblem } from '#platform/database/database.ts';
 import { isEvent } from '#platform/events/event-http.ts';
 import { logOf, thisFunction } from '#platform/telemetry/log.ts';
 import type { Answer, Context } from '#platform/events/on-event.ts';
-import { Problem, problemAnswer, toProblem } from '#platform/http/problem.ts';
-import { authenticate, type Caller } from '#platform/http/token.ts';
+import { Problem, problemResponse, toProblem } from '#platform/http/problem.ts';
+import { verifyToken, type Caller } from '#platform/http/token.ts';
 import { watchRequest } from '#platform/telemetry/observe.ts';
 import { uuid } from '#platform/values/uuid.ts';
 
@@ -67,7 +67,7 @@ export function onAdminRequest<Body>(
   answer: (request: CallerRequest<Body>) => Promise<Reply>,
 ): RequestHandle {
   return requestHandle(async (context, traceparent) => {
-    const caller = await authenticate(context.headers.authorization);
+    const caller = await verifyToken(context.headers.authorization);
     if (caller.role !== 'admin') throw new Problem('forbidden', 'Log in as the administrator.');
     return answer({ ...readRequest(body, context), caller, traceparent });
   });
@@ -91,7 +91,7 @@ export function onCommand<Body>(
 }
 
 async function authenticateCustomer(authorization: string | undefined): Promise<Caller> {
-  const caller = await authenticate(authorization);
+  const caller = await verifyToken(authorization);
   // an administrator has no billing account: an order would wait for one in vain
   if (caller.role !== 'customer') throw new Problem('customers_only', 'Log in as a customer.');
   return caller;
@@ -111,7 +111,7 @@ function requestHandle(answer: (context: Context, traceparent: string | undefine
       const problem = toProblem(databaseProblem(error));
       ended({ status: problem.status });
       if (problem.status >= 500) logOf(by).error({ err: problem.cause ?? problem }, problem.message);
-      return problemAnswer(problem);
+      return problemResponse(problem);
     }
   };
 }

@@ -68,7 +68,7 @@ export function toProblem(error: unknown): Problem {
 }
 
 /** A problem as `application/problem+json`. */
-export function problemAnswer(problem: Problem) {
+export function problemResponse(problem: Problem) {
   const { code, status, message, errors, retryAfterSeconds } = problem;
   return {
     statusCode: status,

@@ -44,7 +44,7 @@ const verified = new Map<string, Authenticated>();
 const maxVerified = 20_000;
 
 /** The caller behind an `Authorization` header (RFC 9110, section 11.4). Throws `unauthenticated`. */
-export async function authenticate(authorization: string | undefined): Promise<Authenticated> {
+export async function verifyToken(authorization: string | undefined): Promise<Authenticated> {
   const token = /^Bearer +([\w-]+\.[\w-]+\.[\w-]+)$/i.exec(authorization ?? '')?.[1];
   if (!token) throw new Problem('unauthenticated', 'Send the token of POST /v1/sessions as "Authorization: Bearer …".');
   const known = verified.get(token);

@@ -191,8 +191,8 @@ test('what nobody caught ends the process with 1', async () => {
     [
       '--input-type=module-typescript',
       '--eval',
-      `const { serveRoom } = await import('#platform/runtime/runtime.ts');
-       await serveRoom({ handle: async () => { setTimeout(() => { throw new Error('boom'); }); return { statusCode: 204, headers: {} }; } }, { port: ${8000 + (process.pid % 1000)}, host: '127.0.0.1' });
+      `const { serveUnderRuntime } = await import('#platform/runtime/runtime.ts');
+       await serveUnderRuntime({ handle: async () => { setTimeout(() => { throw new Error('boom'); }); return { statusCode: 204, headers: {} }; } }, { port: ${8000 + (process.pid % 1000)}, host: '127.0.0.1' });
        await fetch('http://127.0.0.1:${8000 + (process.pid % 1000)}/', { method: 'POST', body: '{}' });`,
     ],
     { env: { ...process.env, NODE_OPTIONS: '' }, stdio: 'ignore' },

@@ -12,7 +12,7 @@ import { registry } from '#platform/telemetry/metrics.ts';
 import type { Answer, Context } from '#platform/events/on-event.ts';
 
 /** What the folder of a function exports. */
-export interface Room {
+export interface FunctionModule {
   handle: (context: Context) => Promise<Answer>;
   background?: Background;
 }
@@ -32,8 +32,8 @@ interface Options {
  * answer 500 to an event that it cannot read, drop requests in flight at SIGTERM, exit with 0 after a crash,
  * report itself ill under load, and allow every origin.
  */
-export async function serveRoom(
-  { handle, background }: Room,
+export async function serveUnderRuntime(
+  { handle, background }: FunctionModule,
   { port, host, reusePort, stopTracing }: Options,
 ): Promise<Server> {
   process.on('uncaughtException', (error) => {

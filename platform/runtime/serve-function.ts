@@ -8,7 +8,7 @@ import { closeDatabase, connectDatabase } from '#platform/database/database.ts';
 import { serveHttp } from '#platform/http/http-server.ts';
 import { log } from '#platform/telemetry/log.ts';
 import { serveMetrics } from '#platform/telemetry/metrics-server.ts';
-import { serveRoom, type Room } from '#platform/runtime/runtime.ts';
+import { serveUnderRuntime, type FunctionModule } from '#platform/runtime/runtime.ts';
 import { settings, wholeNumber } from '#platform/runtime/settings.ts';
 import { startTracing } from '#platform/telemetry/tracing.ts';
 
@@ -30,11 +30,11 @@ export async function serveFunction(name: string): Promise<void> {
   // a local shop's child ends with it
   process.on('disconnect', () => process.exit(1));
   const stopTracing = await startTracing();
-  const room = (await import(`#functions/${name}/index.ts`)) as Room | { createStorefront: () => Express };
+  const room = (await import(`#functions/${name}/index.ts`)) as FunctionModule | { createStorefront: () => Express };
   // before the first token is checked: by the database's clock
   await connectDatabase();
   if ('createStorefront' in room) await serveStorefront(room.createStorefront(), stopTracing);
-  else await serveRoom(room, { port: PORT, host: HOST, reusePort: REUSE_PORT, stopTracing });
+  else await serveUnderRuntime(room, { port: PORT, host: HOST, reusePort: REUSE_PORT, stopTracing });
   process.send?.({ ready: true });
   log.info({ port: PORT }, 'ready');
 }

@@ -19,7 +19,7 @@ export const eventsHandled = new Histogram({
 });
 
 /** Requests answered, and the seconds that each took. */
-export const requestsAnswered = new Histogram({
+export const requestSeconds = new Histogram({
   name: 'shop_request_seconds',
   help: 'Time to answer a request, by its HTTP status',
   labelNames: ['function', 'status'] as const,
@@ -44,8 +44,8 @@ export const mails = new Counter({
 });
 
 /** Deliveries that the broker gave up and the outbox will repeat. */
-export const givenUp = new Counter({
-  name: 'shop_deliveries_given_up_total',
+export const retriesExhausted = new Counter({
+  name: 'shop_retries_exhausted_total',
   help: 'Deliveries that the broker gave up for another reason than a refusal; the outbox repeats them',
   labelNames: ['function'] as const,
   registers,

@@ -1,6 +1,6 @@
 import type { CloudEventV1 } from 'cloudevents';
 import { logOf, thisFunction } from '#platform/telemetry/log.ts';
-import { eventsHandled, requestsAnswered } from '#platform/telemetry/metrics.ts';
+import { eventsHandled, requestSeconds } from '#platform/telemetry/metrics.ts';
 import { beginSpan, endSpan, traceparentOf } from '#platform/telemetry/trace.ts';
 
 /** How the handling of an event ended. */
@@ -55,7 +55,7 @@ export function watchEvent(
 }
 
 /** How a request was answered; `route` is what it asked for, without the ids in it. */
-export interface Answered {
+export interface RequestResult {
   status: number;
   route?: string | undefined;
   /** It stayed open for as long as the caller wished: its time says nothing. */
@@ -63,14 +63,14 @@ export interface Answered {
 }
 
 /** Watches the answering of a request: one observation, one span, and a log line for who looks closely (debug). */
-export function watchRequest(by: string, parent: unknown): Watch<Answered> {
+export function watchRequest(by: string, parent: unknown): Watch<RequestResult> {
   const began = performance.now();
   const span = beginSpan(by, { kind: 'SERVER', parent, attributes: { 'faas.name': by } });
   return {
     traceparent: traceparentOf(span),
     ended: ({ status, route, isStream = false }) => {
       const ms = performance.now() - began;
-      if (!isStream) requestsAnswered.observe({ function: by, status }, ms / 1_000);
+      if (!isStream) requestSeconds.observe({ function: by, status }, ms / 1_000);
       span.setAttribute('http.response.status_code', status);
       if (route !== undefined) span.updateName(route);
       endSpan(span, status >= 500 ? String(status) : undefined);

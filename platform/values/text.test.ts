@@ -15,7 +15,7 @@ test.each([
   'علی‌رضا',
   'नरेन्द्र',
   'Jan Jansen 2',
-  '3rd Floor, Room 7',
+  '3rd Floor, FunctionModule 7',
   'X',
 ])('%s is a name', (name) => {
   expect(personName.parse(name)).toBe(name);

@@ -85,11 +85,11 @@ export function readRuleGroups(namespace = 'shop'): RuleGroup[] {
 /** The scrape configurations of a PodMonitor, one an endpoint. */
 export function scrapeConfigsOf(monitor: PodMonitor, kubeconfig: string): ScrapeConfig[] {
   const { metadata, spec } = monitor;
-  onlyKnown(spec, ['selector', 'namespaceSelector', 'podTargetLabels', 'jobLabel', 'podMetricsEndpoints']);
+  requireAuth(spec, ['selector', 'namespaceSelector', 'podTargetLabels', 'jobLabel', 'podMetricsEndpoints']);
   const names = spec.namespaceSelector?.any ? [] : (spec.namespaceSelector?.matchNames ?? [metadata.namespace]);
   return spec.podMetricsEndpoints.map((endpoint, index) => {
     const { path, interval, scrapeTimeout, scheme } = endpoint;
-    onlyKnown(endpoint, knownOfEndpoint);
+    requireAuth(endpoint, knownOfEndpoint);
     return {
       job_name: `podMonitor/${metadata.namespace}/${metadata.name}/${index}`,
       kubernetes_sd_configs: [
@@ -116,7 +116,7 @@ const knownOfEndpoint = [
   'metricRelabelings',
 ];
 
-function onlyKnown(object: object, known: string[]): void {
+function requireAuth(object: object, known: string[]): void {
   const unknown = Object.keys(object).filter((key) => !known.includes(key));
   if (unknown.length > 0) throw new Error(`not read by test/cluster/observe-config.ts: ${unknown.join(', ')}`);
 }

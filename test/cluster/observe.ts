@@ -238,7 +238,7 @@ const faults: Fault[] = [
   },
   {
     name: 'settle-order may not write, and what it has to do is deleted from the outbox',
-    alerts: ['EventsUnavailable', 'DeliveriesGivenUp', 'OrdersUndecided', 'ChainsReopened'],
+    alerts: ['EventsUnavailable', 'RetriesExhausted', 'OrdersUndecided', 'ChainsReopened'],
     cause: async () => {
       await deny('shop_settle_order').cause();
       await placeOrders(12);
@@ -260,7 +260,7 @@ const faults: Fault[] = [
   },
   {
     name: 'create-order may not write',
-    alerts: ['DoorFails'],
+    alerts: ['GatewayFails'],
     ...deny('shop_create_order'),
     meanwhile: whileOrdering,
   },

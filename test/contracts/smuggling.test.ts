@@ -7,7 +7,7 @@ import { customer } from '#test/support/fixtures.ts';
 import { connectBroker } from '#platform/events/broker-client.ts';
 import { connectFunctions } from '#platform/http/function-client.ts';
 import { serveHttp, type HttpServer } from '#platform/http/http-server.ts';
-import type { Room } from '#platform/runtime/runtime.ts';
+import type { FunctionModule } from '#platform/runtime/runtime.ts';
 import { record } from '#test/support/sizes.ts';
 
 // HTTP as no library sends it, over a bare socket. What two servers could read in two ways (RFC 9112, sections 6.3 and
@@ -20,11 +20,11 @@ let port: number;
 let authorization: string;
 beforeAll(async () => {
   const { createStorefront } = await import('#functions/storefront/index.ts');
-  const rooms: Record<string, Room> = {
+  const rooms: Record<string, FunctionModule> = {
     'create-order': await import('#functions/create-order/index.ts'),
     'deposit-money': await import('#functions/deposit-money/index.ts'),
   };
-  connectFunctions(async (name, request) => (rooms[name] as Room).handle({ method: 'POST', ...request }));
+  connectFunctions(async (name, request) => (rooms[name] as FunctionModule).handle({ method: 'POST', ...request }));
   connectBroker(async () => undefined);
   door = await serveHttp(createStorefront(), { port: 0, host: '127.0.0.1' });
   ({ port } = door.server.address() as AddressInfo);

@@ -13,7 +13,7 @@ import {
   type SentMail,
   type Violation,
 } from '#test/support/invariants.ts';
-import { decidedAndTold, hurryMails, placeAndCancel, placeOrders } from '#test/support/load.ts';
+import { settledAndNotified, hurryMails, placeAndCancel, placeOrders } from '#test/support/load.ts';
 import { startShop, type Shop } from '#test/support/shop.ts';
 import { looked, record, sized } from '#test/support/sizes.ts';
 import { report, until } from '#test/support/until.ts';
@@ -97,7 +97,7 @@ async function resume(url: string, accepted: string[], earlier: Awaited<ReturnTy
     const orders = (await shop.sql<{ id: string }>('select id from ordering.orders')).map(({ id }) => id);
     expect(orders).toEqual(expect.arrayContaining(accepted));
     for (const id of orders) shop.story.accepted.add(id);
-    const { toldMs } = await decidedAndTold(shop, orders, began);
+    const { notifiedMs } = await settledAndNotified(shop, orders, began);
     await hurryMails(shop, began);
     // the mails of before went to another mail server: what the copy has as sent is not expected here
     const sent = () => shop.sql<SentMail>('select id, status, recipient from notifying.notifications');
@@ -120,9 +120,9 @@ async function resume(url: string, accepted: string[], earlier: Awaited<ReturnTy
     const again = (await shop.mails()).filter(({ notificationId }) => before.has(notificationId)).length;
     report(
       `${open.orders} orders with ${open.chains} open chains and ${open.mails} open mails: the shop on the copy was ` +
-        `open after ${seconds(openMs)}, all were told after ${seconds(toldMs)}; ${again} mails came again`,
+        `open after ${seconds(openMs)}, all were told after ${seconds(notifiedMs)}; ${again} mails came again`,
     );
-    record({ fault: 'backup under load', count: 1, orders: orders.length, recoveriesMs: [toldMs] });
+    record({ fault: 'backup under load', count: 1, orders: orders.length, recoveriesMs: [notifiedMs] });
     // and it is a shop like any other
     const [customer] = await customersWith(shop, 1, 100);
     const order = await customer?.order('pen');

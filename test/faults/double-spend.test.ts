@@ -3,7 +3,7 @@ import { chanceOf } from './simulation/chance.ts';
 import { call } from '#test/support/api.ts';
 import { adminToken, customerWith, type Customer } from '#test/support/customers.ts';
 import { expectSound } from '#test/support/invariants.ts';
-import { decidedAndTold, outcomes } from '#test/support/load.ts';
+import { settledAndNotified, outcomes } from '#test/support/load.ts';
 import { startShop, type Shop } from '#test/support/shop.ts';
 import { hasTime, record, sized } from '#test/support/sizes.ts';
 import { report, secondsSince } from '#test/support/until.ts';
@@ -35,7 +35,7 @@ describe.each(modes)('$mode', ({ processes }) => {
       const placing = Promise.all(Array.from({ length: parallel }, () => customer.order('pen')));
       const least = leastBalance(customer, placing);
       const ids = (await placing).map(({ id }) => id);
-      const { decidedMs } = await decidedAndTold(shop, ids, since);
+      const { decidedMs } = await settledAndNotified(shop, ids, since);
       recoveriesMs.push(decidedMs);
       expect(await outcomes(shop, ids)).toEqual({ paid: 1, rejected: parallel - 1 });
       expect(await reasons(ids)).toEqual(['insufficient_funds']);
@@ -89,7 +89,7 @@ describe.each(modes)('$mode', ({ processes }) => {
       return order(quantity, chance.oneOf([0, 0, 1, 2]));
     });
     const least = await leastBalance(customer, Promise.all(wishes));
-    await decidedAndTold(shop, ids, Date.now());
+    await settledAndNotified(shop, ids, Date.now());
     await expectSound(shop);
     const [kept] = await shop.sql<{ total: number }>(
       `select coalesce(sum(total), 0)::bigint as total from ordering.orders where id = any ($1::uuid[]) and status = 'paid'`,

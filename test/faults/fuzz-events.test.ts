@@ -139,7 +139,10 @@ describe('an event of ours', () => {
       fc.tuple(oneOf(consumed), fc.oneof(fc.object(), fc.jsonValue()), fc.boolean()),
       async ([{ handle, contract }, data, structured]) => {
         fc.pre(!contract.data.safeParse(data).success && data !== undefined);
-        const event = signed({ ...beginChain(contract.fact(contract.sample)), data: JSON.parse(JSON.stringify(data)) });
+        const event = signed({
+          ...beginChain(contract.create(contract.sample)),
+          data: JSON.parse(JSON.stringify(data)),
+        });
         expect(await send(handle, event, structured)).toBe(400);
       },
     ));
@@ -151,7 +154,7 @@ describe('an event of ours', () => {
         const fields = Object.keys(contract.sample);
         const data: unknown = { ...contract.sample, [fields[which % fields.length] ?? '']: wrong };
         fc.pre(!contract.data.safeParse(JSON.parse(JSON.stringify(data))).success);
-        const event = signed({ ...beginChain(contract.fact(contract.sample)), data });
+        const event = signed({ ...beginChain(contract.create(contract.sample)), data });
         expect(await send(handle, event, structured)).toBe(400);
       },
     ));
@@ -165,7 +168,7 @@ describe('an event of ours', () => {
         const { userId, accountId } = await customer({ balance: 1 });
         const orderId = await order(userId, 1);
         const anyCase = (text: string) => text.replaceAll(/[0-9a-f-]{36}/g, (id) => mixedCase(id, pick));
-        let event: ShopEvent | undefined = beginChain(orderPlaced.fact({ orderId, userId }));
+        let event: ShopEvent | undefined = beginChain(orderPlaced.create({ orderId, userId }));
         for (const handle of chain) {
           const given: ShopEvent = signed(event as ShopEvent);
           // all but the key of the outbox row, which is compared as it is
@@ -175,8 +178,8 @@ describe('an event of ours', () => {
           expect(await handle.deliver(given)).toMatchObject(withoutCause(first));
           event = first.status === 200 ? first.event : undefined;
         }
-        const facts = await rows('select fact from notifying.notifications where order_id = $1', [orderId]);
-        expect(facts).toEqual([{ fact: `${orderId}.paid` }]);
+        const recorded = await rows('select event_id from notifying.notifications where order_id = $1', [orderId]);
+        expect(recorded).toEqual([{ event_id: `${orderId}.paid` }]);
         expect(await rows('select id from events.outbox where id = $1', [`${orderId}.placed`])).toEqual([]);
         expect(await standing(accountId)).toMatchObject({ balance: 0, movements: 2 });
       },
@@ -193,7 +196,7 @@ describe('an event of ours', () => {
     await nothingIsWritten(
       fc.tuple(oneOf(trusted), oneOf([...protectedOnes, 'data']), fc.string({ minLength: 1 }), fc.boolean()),
       async ([{ handle, contract, data }, name, other, structured]) => {
-        const event: ShopEvent = signed(beginChain(contract.fact(data)));
+        const event: ShopEvent = signed(beginChain(contract.create(data)));
         const altered = { ...event, [name]: name === 'data' ? { ...data, [other]: other } : alike(name, other) };
         fc.pre(altered[name] !== event[name]);
         expect(await send(handle, altered, structured)).toBe(400);

@@ -27,7 +27,7 @@ jest.setTimeout(600_000);
 
 useDatabase();
 
-interface Room {
+interface FunctionModule {
   handle: (context: Context) => Promise<Answer>;
 }
 
@@ -47,7 +47,7 @@ const muchMoney = 500_000;
 let statements: Statements;
 let userId: string;
 const broker = virtualBroker();
-const rooms = new Map<string, Room['handle']>();
+const rooms = new Map<string, FunctionModule['handle']>();
 const world: World = {
   room: (name, process) => {
     const handle = rooms.get(`${name} ${process}`);
@@ -65,7 +65,7 @@ beforeAll(async () => {
   connectBroker(async (event) => broker.take(event));
   for (const name of functionNames.filter((one) => one !== 'storefront')) {
     for (const process of ['first', 'second']) {
-      const { handle } = (await import(`#functions/${name}/index.ts?${process}`)) as Room;
+      const { handle } = (await import(`#functions/${name}/index.ts?${process}`)) as FunctionModule;
       rooms.set(`${name} ${process}`, handle);
     }
   }
@@ -100,12 +100,12 @@ test.each(steps)('while "$name" holds $statement open, any other step may come',
     const accepted: Its[] = [];
     for (const one of casesOf(first, second)) {
       const played = await play(one, earlier).catch((cause: Error) => {
-        throw new Error(`${inWords(one)}:\n${cause.message}`, { cause });
+        throw new Error(`${describe(one)}:\n${cause.message}`, { cause });
       });
       if (!played) continue;
       done.played += 1;
       if (played.waited) done.waited += 1;
-      for (const its of played.orders) told.set(its.orderId ?? '', inWords(one));
+      for (const its of played.orders) told.set(its.orderId ?? '', describe(one));
       accepted.push(...played.orders);
     }
     await expectInvariants(accepted, earlier, told);
@@ -146,7 +146,7 @@ function casesOf(first: Step, second: Step): Case[] {
   );
 }
 
-const inWords = ({ first, second, end, isSameOrder, isCanceledEarly, money }: Case) =>
+const describe = ({ first, second, end, isSameOrder, isCanceledEarly, money }: Case) =>
   [
     `"${first.name}" is held open, "${second.name}" comes`,
     isSameOrder ? 'for the same order' : 'for another order of the same account',
@@ -333,7 +333,7 @@ async function expectInvariants(orders: Its[], earlier: unknown[], told: Map<str
 /** Somebody with an account and money on it, all of it come about as it does in the shop. */
 async function somebodyRich(): Promise<string> {
   const id = uuidv7();
-  const event = beginChain(userRegistered.fact({ userId: id }));
+  const event = beginChain(userRegistered.create({ userId: id }));
   const user = { id, email: `${id}@example.com`, name: 'Ann', passwordHash: '$argon2id$none' };
   await ended(insertUser(user, event).then(() => 201));
   await publish(event);

@@ -3,8 +3,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@j
 import { chanceOf, type Chance } from './simulation/chance.ts';
 import { customersWith, type Customer, type Notification, type Page } from '#test/support/customers.ts';
 import { expectSound } from '#test/support/invariants.ts';
-import { decidedAndTold, outcomes, placeOrders } from '#test/support/load.ts';
-import type { Mailbox, MailStep, MailTrouble } from '#test/support/mailbox.ts';
+import { settledAndNotified, outcomes, placeOrders } from '#test/support/load.ts';
+import type { Mailbox, MailStep, MailFailures } from '#test/support/mailbox.ts';
 import { startShop, type Shop } from '#test/support/shop.ts';
 import { record, sized } from '#test/support/sizes.ts';
 import { report, until } from '#test/support/until.ts';
@@ -19,7 +19,7 @@ const modes = [
   { mode: 'each function a process of its own', processes: true },
 ].slice(0, sized(1, 2));
 
-const forNow: { what: string; step: MailStep; trouble: MailTrouble }[] = [
+const forNow: { what: string; step: MailStep; trouble: MailFailures }[] = [
   { what: 'turns every connection away for now (421)', step: 'connection', trouble: { code: 421 } },
   { what: 'turns every connection away for good (554)', step: 'connection', trouble: { code: 554 } },
   { what: 'refuses every recipient for now (451)', step: 'recipient', trouble: { code: 451 } },
@@ -107,9 +107,9 @@ describe.each(modes)('$mode', ({ processes }) => {
     await mailbox.open();
     const since = Date.now();
     const orders = await placeOrders(customers, each).done;
-    const { decidedMs, toldMs } = await decidedAndTold(shop, orders, since);
+    const { decidedMs, notifiedMs } = await settledAndNotified(shop, orders, since);
     report(
-      `${orders.length} orders were decided after ${decidedMs} ms, their notifications recorded after ${toldMs} ms`,
+      `${orders.length} orders were decided after ${decidedMs} ms, their notifications recorded after ${notifiedMs} ms`,
     );
     expect(await outcomes(shop, orders)).toEqual({ paid: orders.length });
     return orders;
@@ -150,6 +150,6 @@ const isTriedInVain = ({ status, attempts }: { status: string; attempts: number 
 
 /** Trouble that passes. */
 function anything(chance: Chance): Mailbox['trouble'] {
-  const troubles: MailTrouble[] = [{ code: 421 }, { code: 451 }, { isCut: true }, { afterMs: 300 }];
+  const troubles: MailFailures[] = [{ code: 421 }, { code: 451 }, { isCut: true }, { afterMs: 300 }];
   return () => (chance.happens(0.2) ? chance.oneOf(troubles) : undefined);
 }

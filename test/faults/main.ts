@@ -14,15 +14,15 @@ if (sum) end(existsSync(kept) ? readFileSync(kept, 'utf8').trim().split('\n').ma
 
 const runs: Run[] = [];
 const skipped: string[] = [];
-let underWay: Running | undefined;
+let inFlight: Running | undefined;
 let stoppingSince: number | undefined;
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {
     if (stoppingSince === undefined) say('\nFinishing what is under way; once more ends it at once.');
     // one Ctrl-C may come twice: npm passes it on
-    else if (Date.now() - stoppingSince > 500) underWay?.kill();
+    else if (Date.now() - stoppingSince > 500) inFlight?.kill();
     stoppingSince ??= Date.now();
-    underWay?.finish();
+    inFlight?.finish();
   });
 }
 
@@ -38,8 +38,8 @@ for (const [index, kind] of only.entries()) {
   }
   const time = share === undefined ? '' : `, ${share.toFixed(1)} minutes`;
   say(`\n${kind.name}: ${kind.what} (${kind.file}, seed ${seed}${time})`);
-  underWay = start(kind, { seed, minutes: share, say });
-  const run = await underWay.done;
+  inFlight = start(kind, { seed, minutes: share, say });
+  const run = await inFlight.done;
   runs.push(run);
   appendFileSync(kept, `${JSON.stringify(run)}\n`);
 }

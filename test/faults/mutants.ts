@@ -102,7 +102,7 @@ function runTests(named: string): Outcome {
       ...['--experimental-vm-modules', '--no-warnings', jest, ...files],
       ...['--testNamePattern', names, '--json', '--outputFile', report],
     ],
-    { cwd: copy, env: { ...process.env, TEST_PATIENCE_MS: '30000' }, encoding: 'utf8', maxBuffer: 2 ** 28 },
+    { cwd: copy, env: { ...process.env, TEST_TIMEOUT_MS: '30000' }, encoding: 'utf8', maxBuffer: 2 ** 28 },
   );
   const { testResults } = JSON.parse(readFileSync(report, 'utf8')) as JestReport;
   const results = testResults.flatMap(({ assertionResults }) => assertionResults);

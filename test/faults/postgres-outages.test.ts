@@ -9,7 +9,7 @@ import { functionNames } from '#local/functions.ts';
 import { customersWith, customerWith, type Customer } from '#test/support/customers.ts';
 import { useEverything } from '#test/support/everything.ts';
 import { expectSound } from '#test/support/invariants.ts';
-import { decidedAndTold, hurryMails, outcomes, placeOrders } from '#test/support/load.ts';
+import { settledAndNotified, hurryMails, outcomes, placeOrders } from '#test/support/load.ts';
 import { descendants } from '#test/support/processes.ts';
 import { startShop, type Shop } from '#test/support/shop.ts';
 import { record, sized } from '#test/support/sizes.ts';
@@ -202,15 +202,17 @@ describe.each(modes)('$mode', ({ processes }) => {
     await inOwnSession(() => trouble(() => isOver));
     const ended = Date.now();
     const orders = await placing.done;
-    const { decidedMs, toldMs } = await decidedAndTold(shop, orders, ended);
+    const { decidedMs, notifiedMs } = await settledAndNotified(shop, orders, ended);
     expect(await outcomes(shop, orders)).toEqual({ paid: orders.length });
     await using;
     shop.story.kills += 1; // what was sent could not be marked
     await hurryMails(shop, ended);
     await expectSound(shop);
     expect(pids()).toEqual(before);
-    record({ fault: `Postgres: ${fault}`, count: 1, orders: orders.length, recoveriesMs: [toldMs] });
-    report(`${fault}: ${orders.length} orders were decided ${decidedMs} ms and told ${toldMs} ms after it was over`);
+    record({ fault: `Postgres: ${fault}`, count: 1, orders: orders.length, recoveriesMs: [notifiedMs] });
+    report(
+      `${fault}: ${orders.length} orders were decided ${decidedMs} ms and told ${notifiedMs} ms after it was over`,
+    );
   }
 
   const pids = () => [shop.pid, ...(processes ? ['broker', ...functionNames].map((name) => shop.pidOf(name)) : [])];

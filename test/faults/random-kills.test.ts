@@ -4,7 +4,7 @@ import { functionNames } from '#local/functions.ts';
 import { chanceOf, type Chance } from './simulation/chance.ts';
 import { customersWith } from '#test/support/customers.ts';
 import { expectSound } from '#test/support/invariants.ts';
-import { decidedAndTold, hurryMails, outcomes, placeAndCancel, placeOrders } from '#test/support/load.ts';
+import { settledAndNotified, hurryMails, outcomes, placeAndCancel, placeOrders } from '#test/support/load.ts';
 import { startShop, type Shop } from '#test/support/shop.ts';
 import { firstSeed, hasTime, record, sized } from '#test/support/sizes.ts';
 import { report, until } from '#test/support/until.ts';
@@ -91,10 +91,10 @@ async function kill(names: string[], { shop, ordersEach }: Stretch, chance: Chan
   names.forEach((name) => shop.kill(name));
   const died = Date.now();
   const accepted = [...shop.story.accepted].slice(known);
-  const { toldMs } = await decidedAndTold(shop, accepted, died);
+  const { notifiedMs } = await settledAndNotified(shop, accepted, died);
   const orders = await placing.done;
   const canceled = await changing;
-  await decidedAndTold(shop, [...orders, ...canceled], died);
+  await settledAndNotified(shop, [...orders, ...canceled], died);
   if (names.some((name) => mailsWait.has(name))) await hurryMails(shop, died);
   await until('every cancel has ended', async () => !('canceling' in (await outcomes(shop, canceled))));
   expect({ names, ...(await outcomes(shop, orders)) }).toEqual({ names, paid: orders.length });
@@ -102,6 +102,6 @@ async function kill(names: string[], { shop, ordersEach }: Stretch, chance: Chan
     names.every((name, index) => ![undefined, before[index]].includes(shop.pidOf(name))),
   );
   const who = names.join(' and ').padEnd(17);
-  report(`${who} killed after ${accepted.length} orders: those were told after ${(toldMs / 1_000).toFixed(1)} s`);
-  return toldMs;
+  report(`${who} killed after ${accepted.length} orders: those were told after ${(notifiedMs / 1_000).toFixed(1)} s`);
+  return notifiedMs;
 }

@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { customersWith, register, type Customer } from '#test/support/customers.ts';
 import { expectSound } from '#test/support/invariants.ts';
-import { decidedAndTold, hurryMails, outcomes, placeAndCancel, placeOrders } from '#test/support/load.ts';
+import { settledAndNotified, hurryMails, outcomes, placeAndCancel, placeOrders } from '#test/support/load.ts';
 import { inspect } from '#test/support/processes.ts';
 import { startShop, type Shop } from '#test/support/shop.ts';
 import { record } from '#test/support/sizes.ts';
@@ -37,18 +37,18 @@ describe.each(modes)('$mode', ({ processes }) => {
     const restarted = Date.now();
     await shop.restart();
     const openMs = Date.now() - restarted;
-    const early = await decidedAndTold(shop, before, restarted);
+    const early = await settledAndNotified(shop, before, restarted);
     const orders = await placing.done;
-    const late = await decidedAndTold(shop, orders, restarted);
+    const late = await settledAndNotified(shop, orders, restarted);
     expect(orders).toHaveLength(300);
     expect(await outcomes(shop, orders)).toEqual({ paid: 200, rejected: 100 });
     const mails = await hurryMails(shop, killed);
     report(
       `killed with ${before.length} of 300 accepted: open again after ${seconds(openMs)}, those decided after ` +
-        `${seconds(early.decidedMs)} and told after ${seconds(early.toldMs)}, all 300 after ${seconds(late.toldMs)}; ` +
+        `${seconds(early.decidedMs)} and told after ${seconds(early.notifiedMs)}, all 300 after ${seconds(late.notifiedMs)}; ` +
         `${mails} mails had to wait their minute`,
     );
-    record({ fault: 'everything killed at once', count: 1, orders: 300, recoveriesMs: [early.toldMs] });
+    record({ fault: 'everything killed at once', count: 1, orders: 300, recoveriesMs: [early.notifiedMs] });
   });
 
   test('Postgres is killed under load', async () => {
@@ -58,13 +58,13 @@ describe.each(modes)('$mode', ({ processes }) => {
     shop.kill('postgres');
     const killed = Date.now();
     const orders = await placing.done;
-    const { decidedMs, toldMs } = await decidedAndTold(shop, orders, killed);
+    const { decidedMs, notifiedMs } = await settledAndNotified(shop, orders, killed);
     expect(await outcomes(shop, orders)).toEqual({ paid: 200 });
     await hurryMails(shop, killed);
     report(
-      `200 orders were decided ${seconds(decidedMs)} and told ${seconds(toldMs)} after Postgres was killed in their middle`,
+      `200 orders were decided ${seconds(decidedMs)} and told ${seconds(notifiedMs)} after Postgres was killed in their middle`,
     );
-    record({ fault: 'Postgres killed', count: 1, orders: 200, recoveriesMs: [toldMs] });
+    record({ fault: 'Postgres killed', count: 1, orders: 200, recoveriesMs: [notifiedMs] });
   });
 
   test('only the shop’s own process is killed and started again at once: its children end by themselves', async () => {
@@ -76,14 +76,14 @@ describe.each(modes)('$mode', ({ processes }) => {
     await shop.restart();
     const openMs = Date.now() - killed;
     const orders = await placing.done;
-    const { toldMs } = await decidedAndTold(shop, orders, killed);
+    const { notifiedMs } = await settledAndNotified(shop, orders, killed);
     expect(await outcomes(shop, orders)).toEqual({ paid: 100 });
     await until('its children have ended', () => !children.some((pid) => inspect(pid)), 15_000);
     await hurryMails(shop, killed);
     report(
-      `open again ${seconds(openMs)} after only its parent was killed, all 100 orders told after ${seconds(toldMs)}`,
+      `open again ${seconds(openMs)} after only its parent was killed, all 100 orders told after ${seconds(notifiedMs)}`,
     );
-    record({ fault: 'supervisor killed', count: 1, orders: 100, recoveriesMs: [toldMs] });
+    record({ fault: 'supervisor killed', count: 1, orders: 100, recoveriesMs: [notifiedMs] });
   });
 
   if (processes) childrenTests(() => shop);
@@ -138,12 +138,14 @@ function childrenTests(shop: () => Shop): void {
       shop().kill(name);
       const began = Date.now();
       const orders = [...(await placing.done), await newcomer];
-      const { decidedMs, toldMs } = await decidedAndTold(shop(), orders, began);
+      const { decidedMs, notifiedMs } = await settledAndNotified(shop(), orders, began);
       if (name === 'send-notification') await hurryMails(shop(), began);
       expect({ name, ...(await outcomes(shop(), orders)) }).toEqual({ name, paid: 26 });
       await until(`${name} was replaced`, () => ![undefined, before].includes(shop().pidOf(name)));
-      report(`${name.padEnd(17)} killed: 26 orders decided after ${seconds(decidedMs)}, told after ${seconds(toldMs)}`);
-      record({ fault: 'each process killed', count: 1, orders: 26, recoveriesMs: [toldMs] });
+      report(
+        `${name.padEnd(17)} killed: 26 orders decided after ${seconds(decidedMs)}, told after ${seconds(notifiedMs)}`,
+      );
+      record({ fault: 'each process killed', count: 1, orders: 26, recoveriesMs: [notifiedMs] });
     }
   });
 }
@@ -167,11 +169,11 @@ describe.each([
     const customers = await customersWith(shop, 20, 1_000);
     const began = Date.now();
     const orders = await placeOrders(customers, 15).done;
-    const { decidedMs, toldMs } = await decidedAndTold(shop, orders, began, 60_000);
+    const { decidedMs, notifiedMs } = await settledAndNotified(shop, orders, began, 60_000);
     expect(await outcomes(shop, orders)).toEqual({ paid: 200, rejected: 100 });
-    report(`300 orders were decided after ${seconds(decidedMs)} and told after ${seconds(toldMs)}`);
+    report(`300 orders were decided after ${seconds(decidedMs)} and told after ${seconds(notifiedMs)}`);
     await expectSound(shop);
-    record({ fault: 'broker that loses events', count: 1, orders: 300, recoveriesMs: [toldMs] });
+    record({ fault: 'broker that loses events', count: 1, orders: 300, recoveriesMs: [notifiedMs] });
   });
 
   test('every one of 50 cancels ends with the money where it was within a minute', async () => {

@@ -26,7 +26,7 @@ export interface Running {
 
 // starting Jest, Postgres and a shop, and ending them
 const aroundMinutes = 0.3;
-const patienceMinutes = 4;
+const timeoutMinutes = 4;
 const heartbeatMs = 20_000;
 // the first failure with its seed comes first
 const maxSaid = 12_000;
@@ -56,7 +56,7 @@ export function start({ name: kind, file }: Kind, { seed, minutes, say }: RunOpt
   );
   const errors = watch(child, say);
   const kill = () => void (child.exitCode === null && child.pid && process.kill(-child.pid, 'SIGKILL'));
-  const hung = minutes && setTimeout(kill, (minutes + patienceMinutes) * 60_000);
+  const hung = minutes && setTimeout(kill, (minutes + timeoutMinutes) * 60_000);
   const done = once(child, 'exit').then(([code]) => {
     clearTimeout(hung);
     const lines = existsSync(results) ? readFileSync(results, 'utf8').trim().split('\n') : [];

@@ -19,19 +19,19 @@ interface Entry {
   orderId: string | null;
 }
 
-interface Moment {
+interface TimelineEntry {
   type: string;
   correlationId: string;
 }
 
 /** A customer changes their mind. */
 export function cancelTests(shop: () => Shop): void {
-  const cancelAnswer = (customer: Customer, orderId: string) =>
+  const cancelResponse = (customer: Customer, orderId: string) =>
     call<Order & { code: string }>(shop(), 'POST', `/v1/orders/${orderId}/cancel`, { token: customer.token });
   const entriesOf = async (customer: Customer) =>
     (await customer.get<Page<Entry>>('/v1/accounts/me/entries')).body.data;
   const storyOf = async (customer: Customer, orderId: string) =>
-    (await customer.get<{ data: Moment[] }>(`/v1/orders/${orderId}/timeline`)).body.data;
+    (await customer.get<{ data: TimelineEntry[] }>(`/v1/orders/${orderId}/timeline`)).body.data;
   const templatesOf = async (customer: Customer, orderId: string, count: number) =>
     until(`${count} notifications of order ${orderId}`, async () => {
       const told = await customer.told(orderId);
@@ -134,13 +134,13 @@ export function cancelTests(shop: () => Shop): void {
     const customer = await customerWith(shop(), 1_000);
     const { id } = await customer.order('pen');
     expect(await customer.decided(id)).toMatchObject({ status: 'paid' });
-    const answers = await Promise.all([1, 2, 3, 4, 5].map(() => cancelAnswer(customer, id)));
+    const answers = await Promise.all([1, 2, 3, 4, 5].map(() => cancelResponse(customer, id)));
     for (const answer of answers) {
       expect(answer).toMatchObject({ status: 202, body: { id, total: 100 } });
       expect(['canceling', 'refunded']).toContain(answer.body.status);
     }
     const done = await customer.decided(id);
-    expect(await cancelAnswer(customer, id)).toMatchObject({ status: 202, body: done });
+    expect(await cancelResponse(customer, id)).toMatchObject({ status: 202, body: done });
     expect(await customer.account()).toMatchObject({ balance: 1_000, version: 3 });
     expect(await templatesOf(customer, id, 2)).toEqual(['order-paid', 'order-refunded']);
   });
@@ -164,7 +164,7 @@ export function cancelTests(shop: () => Shop): void {
     await customer.decided(orderId);
     const placed = eventOf(orderPlaced, { orderId, userId: customer.id });
     const accountId = (await customer.account()).id;
-    const charged = chargeSucceeded.fact({ orderId, userId: customer.id, accountId, amount: 100, currency: 'usd' });
+    const charged = chargeSucceeded.create({ orderId, userId: customer.id, accountId, amount: 100, currency: 'usd' });
     const requested = eventOf(orderCancelRequested, { orderId, userId: customer.id });
     for (const event of [placed, signed(continueChain(charged, placed)), requested]) {
       expect(await Promise.all([1, 2, 3].map(() => post(shop(), event)))).toEqual([202, 202, 202]);
@@ -178,12 +178,15 @@ export function cancelTests(shop: () => Shop): void {
     const [ann, bob] = (await customersWith(shop(), 2, 100)) as [Customer, Customer];
     const rejected = await ann.order('desk');
     expect(await ann.decided(rejected.id)).toMatchObject({ status: 'rejected' });
-    expect(await cancelAnswer(ann, rejected.id)).toMatchObject({ status: 409, body: { code: 'order_not_cancelable' } });
+    expect(await cancelResponse(ann, rejected.id)).toMatchObject({
+      status: 409,
+      body: { code: 'order_not_cancelable' },
+    });
     const paid = await ann.order('pen');
     expect(await ann.decided(paid.id)).toMatchObject({ status: 'paid' });
-    const foreign = await cancelAnswer(bob, paid.id);
+    const foreign = await cancelResponse(bob, paid.id);
     expect(foreign).toMatchObject({ status: 404, body: { code: 'not_found' } });
-    for (const nothing of [bob.id, 'desk']) expect((await cancelAnswer(bob, nothing)).body).toEqual(foreign.body);
+    for (const nothing of [bob.id, 'desk']) expect((await cancelResponse(bob, nothing)).body).toEqual(foreign.body);
     for (const { id, status } of [
       { ...rejected, status: 'rejected' },
       { ...paid, status: 'paid' },

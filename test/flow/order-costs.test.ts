@@ -81,7 +81,7 @@ async function fill(count: number): Promise<string[]> {
       select order_id, user_id, account_id, 100, 'usd', 'succeeded' from person
     )
     insert into notifying.notifications
-           (id, fact, user_id, order_id, template, recipient, subject, detail, correlation_id, status, due_at, sent_at)
+           (id, event_id, user_id, order_id, template, recipient, subject, detail, correlation_id, status, due_at, sent_at)
     select gen_random_uuid(), order_id || '.paid', user_id, order_id, 'order-paid', 'a@example.com', '', '{}',
            order_id || '.placed', 'sent', null, now()
       from person`,

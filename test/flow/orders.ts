@@ -12,7 +12,7 @@ interface Entry {
   orderId: string | null;
 }
 
-interface Moment {
+interface TimelineEntry {
   type: string;
   correlationId: string;
 }
@@ -49,7 +49,7 @@ export function orderTests(shop: () => Shop): void {
     expect(textOf(order.id)).toContain('800.00 USD');
     expect(textOf(other.id)).toContain('You were not charged');
     for (const { id } of [order, other]) {
-      const { data } = (await customer.get<{ data: Moment[] }>(`/v1/orders/${id}/timeline`)).body;
+      const { data } = (await customer.get<{ data: TimelineEntry[] }>(`/v1/orders/${id}/timeline`)).body;
       expect(data.map(({ type }) => type)).toEqual([
         'shop.order.placed.v1',
         expect.stringMatching(/^shop\.charge\.(succeeded|declined)\.v1$/),

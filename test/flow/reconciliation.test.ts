@@ -113,12 +113,12 @@ async function sweepAndSettle(): Promise<void> {
   await broker.idle();
 }
 
-const factsOf = async ({ orderId }: Order) => {
-  const found = await rows<{ fact: string }>(
-    'select fact from notifying.notifications where order_id = $1 order by fact',
+const entriesOf = async ({ orderId }: Order) => {
+  const found = await rows<{ event_id: string }>(
+    'select event_id from notifying.notifications where order_id = $1 order by event_id',
     [orderId],
   );
-  return found.map(({ fact }) => fact.split('.')[1]);
+  return found.map(({ event_id: id }) => id.split('.')[1]);
 };
 
 interface Case {
@@ -172,7 +172,7 @@ test.each<Case>([
   await strand(of);
   await sweepAndSettle();
   expect(await row('select status from ordering.orders where id = $1', [of.orderId])).toEqual({ status: given.status });
-  expect(await factsOf(of)).toEqual(given.facts);
+  expect(await entriesOf(of)).toEqual(given.facts);
   expect(await standing(of.accountId)).toMatchObject({ balance: given.balance });
   expect(await rows('select id from events.outbox where id like $1', [`${of.orderId}.%`])).toEqual([]);
   reopened.length = 0;
@@ -227,6 +227,6 @@ test('a customer without an account gets one, and a deposit without a receipt ge
   await rows(`update billing.deposits set created_at = created_at - interval '2 minutes' where id = $1`, [body.id]);
   await sweepAndSettle();
   expect(
-    await rows('select fact from notifying.notifications where user_id = $1 order by created_at', [userId]),
-  ).toEqual([{ fact: `${accountId}.opened` }, { fact: `${body.id}.succeeded` }]);
+    await rows('select event_id from notifying.notifications where user_id = $1 order by created_at', [userId]),
+  ).toEqual([{ event_id: `${accountId}.opened` }, { event_id: `${body.id}.succeeded` }]);
 });

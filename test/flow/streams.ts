@@ -15,7 +15,7 @@ export function streamTests(shop: () => Shop, { processes }: { processes: boolea
     messages.filter(({ data }) => data.correlationId.startsWith(`${orderId}.`));
   const dataOf = (stream: StreamReader, orderId: string) => ofOrder(stream, orderId).map(({ data }) => data);
   // one look reads several tables, so that of two facts of the same moment either may be told first
-  const inWords = (moment: unknown) => JSON.stringify(moment);
+  const asJson = (moment: unknown) => JSON.stringify(moment);
   const untilSent = (stream: StreamReader, orderId: string, mails = 1) =>
     until(`${mails} mails of ${orderId} are told`, () => {
       const sent = ofOrder(stream, orderId).filter(({ event }) => event === 'notification.sent');
@@ -36,7 +36,7 @@ export function streamTests(shop: () => Shop, { processes }: { processes: boolea
     await untilSent(stream, id);
     expect((await ann.post(`/v1/orders/${id}/cancel`, {})).status).toBe(202);
     await untilSent(stream, id, 2);
-    expect(dataOf(stream, id).map(inWords).toSorted()).toEqual((await timelineOf(ann, id)).map(inWords).toSorted());
+    expect(dataOf(stream, id).map(asJson).toSorted()).toEqual((await timelineOf(ann, id)).map(asJson).toSorted());
     expect(ofOrder(stream, id).map(({ event }) => event)).toContain('shop.charge.refunded.v1');
     expect(ofOrder(other, id)).toEqual([]);
     await Promise.all([stream.close(), other.close()]);
@@ -57,8 +57,8 @@ export function streamTests(shop: () => Shop, { processes }: { processes: boolea
     const next = await until('the storefront is back', () => watch(customer, stream.lastEventId()));
     await untilSent(next, second.id);
     expect(ofOrder(next, first.id)).toEqual([]);
-    expect(dataOf(next, second.id).map(inWords).toSorted()).toEqual(
-      (await timelineOf(customer, second.id)).map(inWords).toSorted(),
+    expect(dataOf(next, second.id).map(asJson).toSorted()).toEqual(
+      (await timelineOf(customer, second.id)).map(asJson).toSorted(),
     );
     await next.close();
   });

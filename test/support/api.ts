@@ -51,7 +51,7 @@ export const newKey = (): string => uuidv7();
  * Sends a request until it is answered for good, as a careful client does: no answer, 429 and 5xx are repeated. A
  * request that moves money needs an Idempotency-Key for that.
  */
-export async function callUntilAnswered<Body = ProblemBody>(
+export async function callUntilResponse<Body = ProblemBody>(
   shop: Pick<Shop, 'url'>,
   method: string,
   path: string,

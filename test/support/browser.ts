@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { AxeResults } from 'axe-core';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
-import { patienceMs } from './until.ts';
+import { timeoutMs } from './until.ts';
 import type { Shop } from './shop.ts';
 
 /** A tab of a browser of its own: nothing of another tab is known there. */
@@ -27,7 +27,7 @@ interface TabOptions extends BrowserContextOptions {
 export async function openTab(browser: Browser, shop: Shop, options: TabOptions = {}): Promise<Tab> {
   const { token, place = '/', ...how } = options;
   const context = await browser.newContext({ viewport: { width: 1_280, height: 900 }, ...how });
-  context.setDefaultTimeout(patienceMs);
+  context.setDefaultTimeout(timeoutMs);
   if (token) await context.addInitScript((given) => sessionStorage.setItem('token', given), token);
   const page = await context.newPage();
   const wrongs: string[] = [];

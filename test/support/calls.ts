@@ -10,7 +10,7 @@ import { signed } from '#platform/events/signature.ts';
 
 /** An event as its producer publishes it. */
 export function eventOf<Data extends EventData>(contract: EventContract<Data>, data: Data): ShopEvent {
-  return signed(beginChain(contract.fact(data)));
+  return signed(beginChain(contract.create(data)));
 }
 
 /** Delivers an event as a broker does, past the function runtime. */

@@ -3,7 +3,7 @@ import { depositSucceeded } from '#events/deposit-succeeded.ts';
 import { userRegistered } from '#events/user-registered.ts';
 import { signToken } from '#functions/log-in/sign-token.ts';
 import { beginChain } from '#platform/events/event.ts';
-import { call, callUntilAnswered, newKey, type Reply } from './api.ts';
+import { call, callUntilResponse, newKey, type Reply } from './api.ts';
 import type { Shop } from './shop.ts';
 import { until } from './until.ts';
 
@@ -64,12 +64,12 @@ export interface Customer extends Identity {
 export async function register(shop: Shop, { prefix = '' } = {}): Promise<Customer> {
   const email = `${prefix}${uuidv7()}@example.com`;
   const body = { email, password: 'correct horse battery', name: 'Ann' };
-  const registered = await callUntilAnswered<{ id: string }>(shop, 'POST', '/v1/users', { body });
+  const registered = await callUntilResponse<{ id: string }>(shop, 'POST', '/v1/users', { body });
   // 409: an earlier attempt was carried out and its answer got lost
   if (registered.status !== 201 && registered.status !== 409) throw new Error(`registration: ${registered.status}`);
-  const session = await callUntilAnswered<{ token: string }>(shop, 'POST', '/v1/sessions', { body });
+  const session = await callUntilResponse<{ token: string }>(shop, 'POST', '/v1/sessions', { body });
   const { token } = session.body;
-  const me = await callUntilAnswered<{ id: string }>(shop, 'GET', '/v1/users/me', { token });
+  const me = await callUntilResponse<{ id: string }>(shop, 'GET', '/v1/users/me', { token });
   const customer = customerOf(shop, { id: me.body.id, email, token });
   await until('the account is open', async () => (await customer.get('/v1/accounts/me')).status === 200);
   return customer;
@@ -78,7 +78,7 @@ export async function register(shop: Shop, { prefix = '' } = {}): Promise<Custom
 /** The administrator's token. */
 export async function adminToken(shop: Shop): Promise<string> {
   const body = { email: 'admin@example.com', password: shop.secrets.adminPassword };
-  return (await callUntilAnswered<{ token: string }>(shop, 'POST', '/v1/sessions', { body })).body.token;
+  return (await callUntilResponse<{ token: string }>(shop, 'POST', '/v1/sessions', { body })).body.token;
 }
 
 /**
@@ -110,9 +110,9 @@ export async function newCustomers(shop: Shop, count: number, { prefix = '' } = 
 export async function openAccounts(shop: Shop, customers: Customer[], amount: number): Promise<void> {
   const accounts = customers.map(({ id: userId }) => ({ userId, accountId: uuidv7(), depositId: uuidv7() }));
   const chains = accounts.flatMap(({ userId, accountId, depositId }) => [
-    beginChain(userRegistered.fact({ userId })),
+    beginChain(userRegistered.create({ userId })),
     ...(amount > 0
-      ? [beginChain(depositSucceeded.fact({ depositId, accountId, userId, amount, currency: 'usd' }))]
+      ? [beginChain(depositSucceeded.create({ depositId, accountId, userId, amount, currency: 'usd' }))]
       : []),
   ]);
   await shop.sql(
@@ -175,19 +175,19 @@ function customerOf(shop: Shop, identity: Identity): Customer {
     deposit: async (amount) => {
       const body = { amount, currency: 'usd' };
       const headers = { 'idempotency-key': newKey() };
-      const { status } = await callUntilAnswered(shop, 'POST', '/v1/accounts/me/deposits', { token, body, headers });
+      const { status } = await callUntilResponse(shop, 'POST', '/v1/accounts/me/deposits', { token, body, headers });
       if (status !== 201) throw new Error(`deposit: ${status}`);
     },
     order: async (sku, quantity = 1, key = newKey()) => {
       const body = { items: [{ sku, quantity }] };
       const headers = { 'idempotency-key': key };
-      const answer = await callUntilAnswered<Order>(shop, 'POST', '/v1/orders', { token, body, headers });
+      const answer = await callUntilResponse<Order>(shop, 'POST', '/v1/orders', { token, body, headers });
       if (answer.status !== 202) throw new Error(`order: ${answer.status} ${JSON.stringify(answer.body)}`);
       shop.story.accepted.add(answer.body.id);
       return answer.body;
     },
     cancel: async (orderId) => {
-      const answer = await callUntilAnswered<Order>(shop, 'POST', `/v1/orders/${orderId}/cancel`, { token });
+      const answer = await callUntilResponse<Order>(shop, 'POST', `/v1/orders/${orderId}/cancel`, { token });
       if (answer.status !== 202) throw new Error(`cancel: ${answer.status} ${JSON.stringify(answer.body)}`);
       shop.story.canceled.add(answer.body.id);
       return answer.body;

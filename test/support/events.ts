@@ -8,7 +8,7 @@ import type { Shop } from './shop.ts';
 
 /** An event as its producer publishes it: signed with the shop's key, the first of its chain. */
 export function eventOf<Data extends EventData>(contract: EventContract<Data>, data: Data): ShopEvent {
-  return signed(beginChain(contract.fact(data)));
+  return signed(beginChain(contract.create(data)));
 }
 
 /** The same event with other data under a signature that fits: what a faulty release of the shop would publish. */

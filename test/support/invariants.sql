@@ -42,8 +42,8 @@ with shop (world, sales) as (
     left join billing.accounts a on a.id = m.account_id
    where m.order_id is not null
    group by m.order_id
-), fact (id, user_id, order_id, template) as (
-  -- everything that somebody is told of
+), event (id, user_id, order_id, template) as (
+  -- the events that customers are notified of
   select id || '.opened', user_id, null::uuid, 'welcome' from billing.accounts
   union all
   select id || '.succeeded', user_id, null, 'deposit-received' from billing.deposits
@@ -55,10 +55,10 @@ with shop (world, sales) as (
   select id || '.refunded', user_id, id, 'order-refunded' from ordering.orders where refunded_at is not null
   union all
   select id || '.canceled', user_id, id, 'order-canceled' from ordering.orders where canceled_at is not null
-), told as (
-  select fact, count(*) as times
+), notified as (
+  select event_id, count(*) as times
     from notifying.notifications
-   group by fact
+   group by event_id
 ), earlier as (
   select *
     from jsonb_to_recordset($3::jsonb)
@@ -110,27 +110,27 @@ with shop (world, sales) as (
    where not exists (select from ordering.orders o where o.id = accepted.id and o.cancel_requested_at is not null)
 
   union all
-  select 'I4 every order is decided', 'at rest', id::text, status
+  select 'I4 every order is settled', 'at rest', id::text, status
     from ordering.orders
    where status = 'pending'
 
   union all
-  select 'I5 each fact is told', 'at rest', fact.id, fact.template
-    from fact
-   where not exists (select from told where told.fact = fact.id)
+  select 'I5 each event is notified', 'at rest', event.id, event.template
+    from event
+   where not exists (select from notified where notified.event_id = event.id)
 
   union all
-  select 'I5 each fact is told once', 'always', fact, format('%s notifications', times)
-    from told
+  select 'I5 each event is notified once', 'always', event_id, format('%s notifications', times)
+    from notified
    where times > 1
 
   union all
-  select 'I5 what is told has happened, and is told to the right person', 'always', n.id::text,
-         format('%s %s to user %s', n.template, n.fact, n.user_id)
+  select 'I5 each notification has its event, and the right recipient', 'always', n.id::text,
+         format('%s %s to user %s', n.template, n.event_id, n.user_id)
     from notifying.notifications n
-    left join fact on fact.id = n.fact
+    left join event on event.id = n.event_id
     left join users.users u on u.id = n.user_id
-   where (n.user_id, n.order_id, n.template) is distinct from (fact.user_id, fact.order_id, fact.template)
+   where (n.user_id, n.order_id, n.template) is distinct from (event.user_id, event.order_id, event.template)
       or n.recipient is distinct from u.email
 
   union all

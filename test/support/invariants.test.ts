@@ -56,7 +56,7 @@ const free = (...tables: string[]) => `
 
 const notification = (fact: string, user: string, recipient: string) => `
   insert into notifying.notifications
-         (id, fact, user_id, order_id, template, recipient, subject, detail, correlation_id)
+         (id, event_id, user_id, order_id, template, recipient, subject, detail, correlation_id)
   values (gen_random_uuid(), '${fact}', '${user}', '${paid}', 'order-paid', '${recipient}', '', '{}', '')`;
 
 const transfer = (
@@ -123,19 +123,19 @@ test.each<[how: string, violation: string[], sql: string]>([
     [
       'I4 every accepted order exists',
       'I4 every accepted cancel has begun',
-      'I5 what is told has happened, and is told to the right person',
+      'I5 each notification has its event, and the right recipient',
     ],
     `${free('ordering.order_lines')} delete from ordering.orders where id = '${canceled}'`,
   ],
   [
     'a cancel that was lost',
-    ['I4 every accepted cancel has begun', 'I4 every order is decided'],
+    ['I4 every accepted cancel has begun', 'I4 every order is settled'],
     `${order(canceled, `status = 'pending', cancel_requested_at = null, canceled_at = null`)};
-     delete from notifying.notifications where fact = '${canceled}.canceled'`,
+     delete from notifying.notifications where event_id = '${canceled}.canceled'`,
   ],
   [
     'an order that stays pending',
-    ['I4 every order is decided'],
+    ['I4 every order is settled'],
     `${free('ordering.orders')}
      insert into ordering.orders (id, user_id, idempotency_key, request_hash, total, currency)
      values ('${id(99)}', '${ann}', 'e', '', 1, 'usd');
@@ -143,28 +143,28 @@ test.each<[how: string, violation: string[], sql: string]>([
   ],
   [
     'a customer who was not told',
-    ['I5 each fact is told'],
-    `delete from notifying.notifications where fact = '${paid}.paid'`,
+    ['I5 each event is notified'],
+    `delete from notifying.notifications where event_id = '${paid}.paid'`,
   ],
   [
     'a customer who was not told of the refund',
-    ['I5 each fact is told'],
-    `delete from notifying.notifications where fact = '${refunded}.refunded'`,
+    ['I5 each event is notified'],
+    `delete from notifying.notifications where event_id = '${refunded}.refunded'`,
   ],
   [
     'a customer who was told twice',
-    ['I5 each fact is told once'],
+    ['I5 each event is notified once'],
     `${free('notifying.notifications')} ${notification(`${paid}.paid`, ann, 'ann@example.com')}`,
   ],
   [
     'a customer who was told what has not happened',
-    ['I5 what is told has happened, and is told to the right person'],
+    ['I5 each notification has its event, and the right recipient'],
     notification(`${rejected}.paid`, ann, 'ann@example.com'),
   ],
   [
     'a mail to somebody else',
-    ['I5 what is told has happened, and is told to the right person'],
-    `update notifying.notifications set recipient = 'bob@example.com' where fact = '${paid}.paid'`,
+    ['I5 each notification has its event, and the right recipient'],
+    `update notifying.notifications set recipient = 'bob@example.com' where event_id = '${paid}.paid'`,
   ],
   [
     'an order that was charged twice',
@@ -188,17 +188,17 @@ test.each<[how: string, violation: string[], sql: string]>([
      update billing.accounts set version = 2 where id = '${annsAccount}';
      ${free('ordering.orders')}
      update ordering.orders set status = 'paid', cancel_requested_at = null, refunded_at = null where id = '${refunded}';
-     delete from notifying.notifications where fact = '${refunded}.refunded'`,
+     delete from notifying.notifications where event_id = '${refunded}.refunded'`,
   ],
   [
     'a charged order that stays pending',
     [
       'I6 a charged order is paid, or its money went back',
-      'I4 every order is decided',
+      'I4 every order is settled',
       'I11 a time that was set stays',
     ],
     `${order(paid, `status = 'pending', paid_at = null`)};
-     delete from notifying.notifications where fact = '${paid}.paid'`,
+     delete from notifying.notifications where event_id = '${paid}.paid'`,
   ],
   [
     'a canceled order that was charged',
@@ -231,7 +231,7 @@ test.each<[how: string, violation: string[], sql: string]>([
       'I7 no cancel stays open',
     ],
     `${order(canceled, `status = 'canceling', canceled_at = null`)};
-     delete from notifying.notifications where fact = '${canceled}.canceled';
+     delete from notifying.notifications where event_id = '${canceled}.canceled';
      ${transfer('refund', sales, annsAccount, 50, canceled, 5, 250)}`,
   ],
   [
@@ -249,7 +249,7 @@ test.each<[how: string, violation: string[], sql: string]>([
     'a cancel that stays open',
     ['I7 no cancel stays open'],
     `${order(canceled, `status = 'canceling', canceled_at = null`)};
-     delete from notifying.notifications where fact = '${canceled}.canceled'`,
+     delete from notifying.notifications where event_id = '${canceled}.canceled'`,
   ],
   [
     'a total that is not the sum',
@@ -294,7 +294,7 @@ test.each<[how: string, violation: string[], sql: string]>([
   ],
   [
     'rejected and paid',
-    ['I11 the times of an order are in order and fit its state', 'I5 each fact is told'],
+    ['I11 the times of an order are in order and fit its state', 'I5 each event is notified'],
     `${free('ordering.orders')} ${order(paid, `rejected_at = '2026-01-01T10:03Z'`)}`,
   ],
   ['paid at another time than before', ['I11 a time that was set stays'], order(paid, `paid_at = '2026-01-01T10:03Z'`)],
@@ -308,7 +308,7 @@ test.each<[how: string, violation: string[], sql: string]>([
     ['I12 one idempotency key, one deposit'],
     `${free('billing.deposits')} update billing.deposits set idempotency_key = 'a', user_id = '${bob}';
      update notifying.notifications set user_id = '${bob}', recipient = 'bob@example.com'
-      where fact = '${annsDeposit}.succeeded'`,
+      where event_id = '${annsDeposit}.succeeded'`,
   ],
   [
     'a deposit of another amount than was moved',

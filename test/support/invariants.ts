@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { Mail } from './mailbox.ts';
 import type { Shop } from './shop.ts';
 import { looked } from './sizes.ts';
-import { patienceMs, until } from './until.ts';
+import { timeoutMs, until } from './until.ts';
 
 export interface Violation {
   name: string;
@@ -55,7 +55,7 @@ export async function violations(shop: Shop): Promise<Violation[]> {
  * Waits until the shop is at rest and every invariant holds. What must hold in every moment is looked at all the
  * time, and fails at once.
  */
-export async function expectSound(shop: Shop, withinMs = patienceMs): Promise<void> {
+export async function expectSound(shop: Shop, withinMs = timeoutMs): Promise<void> {
   let found: Violation[] = [];
   try {
     await until(
@@ -68,13 +68,13 @@ export async function expectSound(shop: Shop, withinMs = patienceMs): Promise<vo
     );
   } catch (cause) {
     looked(found);
-    throw new Error(`The shop has not come to rest within ${withinMs} ms:\n${inWords(found, shop)}`, { cause });
+    throw new Error(`The shop has not come to rest within ${withinMs} ms:\n${describe(found, shop)}`, { cause });
   }
   looked(found);
-  if (found.length > 0) throw new Error(`Invariants are violated:\n${inWords(found, shop)}`);
+  if (found.length > 0) throw new Error(`Invariants are violated:\n${describe(found, shop)}`);
 }
 
-function inWords(found: Violation[], shop: Shop): string {
+function describe(found: Violation[], shop: Shop): string {
   const lines = found.map(({ name, subject, detail }) => `  ${name}: ${subject} – ${detail}`);
   const more = lines.length > 20 ? [`  … and ${lines.length - 20} more`] : [];
   return [...lines.slice(0, 20), ...more, 'The shop said last:', shop.output().slice(-4_000)].join('\n');

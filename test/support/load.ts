@@ -2,7 +2,7 @@ import { newKey } from './api.ts';
 import type { Customer } from './customers.ts';
 import type { Shop } from './shop.ts';
 import { looked } from './sizes.ts';
-import { patienceMs, until } from './until.ts';
+import { timeoutMs, until } from './until.ts';
 
 /** Orders that are being placed. */
 export interface Placing {
@@ -44,12 +44,12 @@ export function placeAndCancel(customers: Customer[], ordersEach: number): Promi
 }
 
 /** How long it took, in milliseconds from `since`, until each of these orders was decided, and until each was told. */
-export async function decidedAndTold(
+export async function settledAndNotified(
   shop: Shop,
   orderIds: string[],
   since: number,
-  withinMs = patienceMs,
-): Promise<{ decidedMs: number; toldMs: number }> {
+  withinMs = timeoutMs,
+): Promise<{ decidedMs: number; notifiedMs: number }> {
   const none = async (what: string, violated: string, sql: string) => {
     let open: { subject: string }[] = [];
     const look = async () => (open = await shop.sql<{ subject: string }>(sql, [orderIds])).length === 0;
@@ -60,7 +60,7 @@ export async function decidedAndTold(
   };
   await none(
     'every order is decided',
-    'I4 every order is decided',
+    'I4 every order is settled',
     `select wanted.id as subject
        from unnest($1::uuid[]) as wanted (id)
        left join ordering.orders o on o.id = wanted.id
@@ -69,12 +69,12 @@ export async function decidedAndTold(
   const decidedMs = Date.now() - since;
   await none(
     'every customer is told',
-    'I5 each fact is told',
+    'I5 each event is notified',
     `select wanted.id as subject
        from unnest($1::uuid[]) as wanted (id)
       where not exists (select from notifying.notifications n where n.order_id = wanted.id)`,
   );
-  return { decidedMs, toldMs: Date.now() - since };
+  return { decidedMs, notifiedMs: Date.now() - since };
 }
 
 /**

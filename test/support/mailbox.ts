@@ -17,7 +17,7 @@ export interface Mail {
 export type MailStep = 'connection' | 'recipient' | 'mail';
 
 /** What it does in place of going on, or before that. */
-export interface MailTrouble {
+export interface MailFailures {
   afterMs?: number;
   /** What it answers: 4xx for now, 5xx for good. */
   code?: number;
@@ -32,7 +32,7 @@ export interface Mailbox {
   /** How often each mail was taken and its sender not told so, by the id of the notification. */
   readonly untold: ReadonlyMap<string, number>;
   /** Asked at each step. */
-  trouble?: ((step: MailStep) => MailTrouble | undefined) | undefined;
+  trouble?: ((step: MailStep) => MailFailures | undefined) | undefined;
   open(): Promise<void>;
   /** Cuts all connections and takes no new one. */
   close(): Promise<void>;
@@ -75,10 +75,10 @@ function listener(mailbox: Mailbox, take: (mail: Mail) => void, untold: Map<stri
   };
   const receive = async (raw: string, session: SMTPServerSession): Promise<boolean> => {
     const mail = readMail(raw, session.envelope.rcptTo[0]?.address ?? '');
-    const isTold = await goesOn('mail', session);
-    if (!isTold) untold.set(mail.notificationId, (untold.get(mail.notificationId) ?? 0) + 1);
+    const isNotified = await goesOn('mail', session);
+    if (!isNotified) untold.set(mail.notificationId, (untold.get(mail.notificationId) ?? 0) + 1);
     take(mail);
-    return isTold;
+    return isNotified;
   };
   const server: SMTPServer = new SMTPServer({
     authOptional: true,

@@ -41,7 +41,7 @@ export interface ShopSecrets {
 }
 
 /** What the tests have done to a shop, so that the invariants know what to expect. */
-export interface Story {
+export interface OrderHistory {
   /** Orders that were answered with 2xx. */
   accepted: Set<string>;
   /** Orders whose cancel was answered with 2xx. */
@@ -64,7 +64,7 @@ export interface Shop {
   readonly databaseUrl: string;
   readonly secrets: ShopSecrets;
   readonly pid: number;
-  readonly story: Story;
+  readonly story: OrderHistory;
   /** The test's mail server; throws if the mails go to the catcher. */
   readonly mailbox: Mailbox;
   /** Every mail that has arrived so far. */
@@ -117,7 +117,7 @@ export async function startShop({
   const mailbox = mailCatcher ? undefined : await openMailbox(smtpPort);
   const mailUrl = mailCatcher ? `http://127.0.0.1:${mailPort}` : undefined;
   const url = `http://127.0.0.1:${port}`;
-  const story: Story = { accepted: new Set(), canceled: new Set(), broken: new Set(), kills: 0 };
+  const story: OrderHistory = { accepted: new Set(), canceled: new Set(), broken: new Set(), kills: 0 };
 
   let said = '';
   let child: ChildProcess | undefined;

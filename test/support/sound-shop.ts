@@ -44,8 +44,8 @@ export const soundShop = `
     ('${id(32)}', 'charge', '${annsAccount}', '${sales}', 100, 'usd', '${refunded}', 3, 100, '2026-01-01T10:01Z'),
     ('${id(33)}', 'refund', '${sales}', '${annsAccount}', 100, 'usd', '${refunded}', 4, 200, '2026-01-01T10:03:30Z');
   insert into notifying.notifications
-         (id, fact, user_id, order_id, template, recipient, subject, detail, correlation_id, status, due_at, sent_at)
-  select gen_random_uuid(), fact, user_id::uuid, order_id::uuid, template, recipient, '', '{}', fact, 'sent', null, now()
+         (id, event_id, user_id, order_id, template, recipient, subject, detail, correlation_id, status, due_at, sent_at)
+  select gen_random_uuid(), event_id, user_id::uuid, order_id::uuid, template, recipient, '', '{}', event_id, 'sent', null, now()
     from (values
       ('${annsAccount}.opened', '${ann}', null, 'welcome', 'ann@example.com'),
       ('${bobsAccount}.opened', '${bob}', null, 'welcome', 'bob@example.com'),
@@ -56,7 +56,7 @@ export const soundShop = `
       ('${refunded}.paid', '${ann}', '${refunded}', 'order-paid', 'ann@example.com'),
       ('${refunded}.refunded', '${ann}', '${refunded}', 'order-refunded', 'ann@example.com'),
       ('${canceled}.canceled', '${ann}', '${canceled}', 'order-canceled', 'ann@example.com')
-    ) as told (fact, user_id, order_id, template, recipient);
+    ) as notified (event_id, user_id, order_id, template, recipient);
   insert into events.dead_letters (id, verified, source, event_id, type, reason, detail, event)
   values (gen_random_uuid(), false, '/test', 'broken', 'test', 'unverified', '', '{}');`;
 

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 
 /** How long a test waits, if it does not say. Mutants wait shorter: most of what they await never comes. */
-export const patienceMs = Number(process.env['TEST_PATIENCE_MS'] ?? 90_000);
+export const timeoutMs = Number(process.env['TEST_TIMEOUT_MS'] ?? 90_000);
 
 /**
  * Asks again and again until the answer is neither undefined nor false, and gives it. An error counts as "not yet":
@@ -10,7 +10,7 @@ export const patienceMs = Number(process.env['TEST_PATIENCE_MS'] ?? 90_000);
 export async function until<Found>(
   what: string,
   ask: () => Promise<Found | undefined | false> | Found | undefined | false,
-  withinMs = patienceMs,
+  withinMs = timeoutMs,
 ): Promise<Found> {
   const deadline = Date.now() + withinMs;
   for (let last: unknown = 'no'; ;) {

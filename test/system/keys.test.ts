@@ -8,7 +8,7 @@ import { call, newKey } from '#test/support/api.ts';
 import { register, type Customer, type Order } from '#test/support/customers.ts';
 import { eventOf, post } from '#test/support/events.ts';
 import { expectSound } from '#test/support/invariants.ts';
-import { decidedAndTold, outcomes } from '#test/support/load.ts';
+import { settledAndNotified, outcomes } from '#test/support/load.ts';
 import { startShop, type Shop } from '#test/support/shop.ts';
 import { report, until } from '#test/support/until.ts';
 
@@ -76,7 +76,7 @@ test('the keys are rotated under load: no request fails, nothing is parked, ever
 
   const { orders, failed } = await load.end();
   expect(failed).toEqual([]);
-  await decidedAndTold(shop, orders, signed);
+  await settledAndNotified(shop, orders, signed);
   expect(await outcomes(shop, orders)).toEqual({ paid: orders.length });
   expect(await parked()).toEqual([]);
   await expectSound(shop);

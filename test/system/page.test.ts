@@ -4,8 +4,8 @@ import { hopsOf, readContracts } from '#diagrams/hops.ts';
 import { readManifests } from '#local/broker/manifests.ts';
 import { findBrowser, noBrowser, openBrowser } from '#local/browser.ts';
 import { adminPageTests } from './page/admin.ts';
-import { storyTests } from './page/story.ts';
-import { troubleTests } from './page/troubles.ts';
+import { scenarioTests } from './page/story.ts';
+import { outageTests } from './page/troubles.ts';
 import { openTab, type Tab } from '#test/support/browser.ts';
 import { expectSound } from '#test/support/invariants.ts';
 import { startShop, type Shop } from '#test/support/shop.ts';
@@ -56,8 +56,8 @@ else {
       tabs.push(tab);
       return tab.page;
     };
-    describe('the story', () => storyTests(() => shop, open));
-    describe('what goes wrong', () => troubleTests(() => shop, open));
+    describe('the story', () => scenarioTests(() => shop, open));
+    describe('what goes wrong', () => outageTests(() => shop, open));
     describe('the administrator', () => adminPageTests(() => shop, open));
   });
 }

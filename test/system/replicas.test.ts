@@ -2,7 +2,7 @@ import { expect, jest, test } from '@jest/globals';
 import { functionNames } from '#local/functions.ts';
 import { customersWith } from '#test/support/customers.ts';
 import { expectSound } from '#test/support/invariants.ts';
-import { decidedAndTold, hurryMails, outcomes, placeOrders } from '#test/support/load.ts';
+import { settledAndNotified, hurryMails, outcomes, placeOrders } from '#test/support/load.ts';
 import { descendants, functionOf } from '#test/support/processes.ts';
 import { startShop } from '#test/support/shop.ts';
 import { until } from '#test/support/until.ts';
@@ -27,7 +27,7 @@ test('two processes of each function: every order is decided and told once, whil
     others.forEach((name) => shop.kill(name));
     const killed = Date.now();
     const orders = await placing.done;
-    await decidedAndTold(shop, orders, killed);
+    await settledAndNotified(shop, orders, killed);
     expect(await outcomes(shop, orders)).toEqual({ paid: 200, rejected: 100 });
     await until('they were replaced', () => running().every((count) => count === 2));
     await hurryMails(shop, killed);

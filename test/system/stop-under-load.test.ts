@@ -4,7 +4,7 @@ import { functionNames } from '#local/functions.ts';
 import { call, newKey } from '#test/support/api.ts';
 import { customersWith, type Customer, type Order } from '#test/support/customers.ts';
 import { expectSound } from '#test/support/invariants.ts';
-import { decidedAndTold } from '#test/support/load.ts';
+import { settledAndNotified } from '#test/support/load.ts';
 import { startShop, type Shop } from '#test/support/shop.ts';
 import { record, sized } from '#test/support/sizes.ts';
 import { report, until } from '#test/support/until.ts';
@@ -41,7 +41,7 @@ test('a process is asked to end under load: every request is answered', async ()
   await load.stop();
   expect(load.failures).toEqual([]);
   const ended = Date.now();
-  await decidedAndTold(shop, load.orders, ended);
+  await settledAndNotified(shop, load.orders, ended);
   await expectSound(shop);
   record({
     fault: 'SIGTERM (longest answer)',

@@ -1,5 +1,5 @@
 import { DBOS } from '@dbos-inc/dbos-sdk';
-import { openDoor } from '../door.ts';
+import { openGateway } from '../gateway.ts';
 import { charge, createOrder, openPool, settle, type Order } from '../orders.ts';
 import { concurrency, type Start } from '../peer.ts';
 
@@ -26,7 +26,7 @@ export const start: Start = async ({ databaseUrl }) => {
     logLevel: 'error',
   });
   await DBOS.launch();
-  const door = await openDoor((order) => DBOS.startWorkflow(workOn, { workflowID: order.id })(order));
+  const door = await openGateway((order) => DBOS.startWorkflow(workOn, { workflowID: order.id })(order));
 
   return {
     url: door.url,

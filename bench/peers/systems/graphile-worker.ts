@@ -1,5 +1,5 @@
 import { Logger, run } from 'graphile-worker';
-import { openDoor } from '../door.ts';
+import { openGateway } from '../gateway.ts';
 import { charge, createOrder, inTransaction, openPool, settle } from '../orders.ts';
 import { concurrency, type Start } from '../peer.ts';
 
@@ -30,7 +30,7 @@ export const start: Start = async ({ databaseUrl }) => {
     },
   });
 
-  const door = await openDoor((order) =>
+  const door = await openGateway((order) =>
     inTransaction(pool, async (client) => {
       await createOrder(client, order);
       await client.query({

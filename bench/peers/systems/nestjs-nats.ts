@@ -20,7 +20,7 @@ import {
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type pg from 'pg';
 import { isObservable, lastValueFrom } from 'rxjs';
-import { readOrder } from '../door.ts';
+import { readOrder } from '../gateway.ts';
 import { charge, createOrder, openPool, settle, type Decision } from '../orders.ts';
 import { Absent, concurrency, type Start } from '../peer.ts';
 import { portsOf, startServer } from '../server.ts';

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { PgBoss } from 'pg-boss';
-import { openDoor } from '../door.ts';
+import { openGateway } from '../gateway.ts';
 import { charge, createOrder, inTransaction, openPool, settle } from '../orders.ts';
 import { concurrency, type Start } from '../peer.ts';
 
@@ -31,7 +31,7 @@ export const start: Start = async ({ databaseUrl }) => {
     },
   );
 
-  const door = await openDoor((order) =>
+  const door = await openGateway((order) =>
     inTransaction(pool, async (client) => {
       await createOrder(client, order);
       const db = { executeSql: (text: string, values?: unknown[]) => client.query(text, values) };

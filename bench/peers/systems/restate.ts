@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import * as restate from '@restatedev/restate-sdk';
 import * as clients from '@restatedev/restate-sdk-clients';
-import { openDoor } from '../door.ts';
+import { openGateway } from '../gateway.ts';
 import { charge, createOrder, openPool, settle, type Order } from '../orders.ts';
 import { Absent, type Start } from '../peer.ts';
 import { portsOf, startServer } from '../server.ts';
@@ -46,7 +46,7 @@ export const start: Start = async ({ databaseUrl, dataDir }) => {
 
   const ingress = clients.connect({ url: `http://127.0.0.1:${ingressPort}` });
   const client = ingress.serviceSendClient(orders);
-  const door = await openDoor((order) => client.place(order, clients.rpc.sendOpts({ idempotencyKey: order.id })));
+  const door = await openGateway((order) => client.place(order, clients.rpc.sendOpts({ idempotencyKey: order.id })));
 
   return {
     url: door.url,

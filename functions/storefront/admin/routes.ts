@@ -7,7 +7,7 @@ import { uuid } from '#platform/values/uuid.ts';
 import { jsonOnly, parse, passedOn } from '#functions/storefront/http/commands.ts';
 import { findBulkReplay, findDeadLetter, findDeadLetters } from './dead-letters.ts';
 import { only, send } from '#functions/storefront/http/errors.ts';
-import { findFigures } from './stats.ts';
+import { findStats } from './stats.ts';
 import { adminOnly } from '#functions/storefront/http/identity.ts';
 import { pageRequest, position, readQuery } from '#functions/storefront/http/paging.ts';
 import { verify } from './verify.ts';
@@ -39,7 +39,7 @@ export function admin(): Router {
   });
 
   router.get('/dead-letters/:id', async (request, response) => {
-    response.json((await findDeadLetter(idOf(request))) ?? noLetter());
+    response.json((await findDeadLetter(idOf(request))) ?? noDeadLetter());
   });
   router.post('/dead-letters/:id/replay', async (request, response) => {
     const id = idOf(request);
@@ -57,7 +57,7 @@ export function admin(): Router {
   });
 
   router.get('/figures', async (_request, response) => {
-    response.json(await findFigures());
+    response.json(await findStats());
   });
 
   router.all('/dead-letters/replay', only('GET', 'POST', 'DELETE'));
@@ -70,8 +70,8 @@ const callReplay = (request: Request, body: unknown) =>
   callFunction('replay-events', { headers: passedOn(request), body });
 
 // what is not an id cannot be found either
-const idOf = ({ params }: Request): string => uuid.safeParse(params['id']).data ?? noLetter();
+const idOf = ({ params }: Request): string => uuid.safeParse(params['id']).data ?? noDeadLetter();
 
-function noLetter(): never {
+function noDeadLetter(): never {
   throw new Problem('not_found', 'There is no such dead letter.');
 }

@@ -1,7 +1,7 @@
 import { now as clockTime } from '#platform/database/clock.ts';
 import { one, statement } from '#platform/database/database.ts';
 
-interface Figures {
+interface Stats {
   orders: number;
   decided: number;
   /** Milliseconds from the acceptance of an order to its decision; null if none was decided. */
@@ -11,7 +11,7 @@ interface Figures {
   openChains: number;
 }
 
-const figures = statement<Figures>(
+const figures = statement<Stats>(
   'storefront.figures',
   `
   with recent as (
@@ -30,7 +30,7 @@ const figures = statement<Figures>(
 const seconds = 60;
 
 /** How much the shop does and how fast: the orders of the last minute. */
-export async function findFigures(now = clockTime()): Promise<Figures & { seconds: number }> {
+export async function findStats(now = clockTime()): Promise<Stats & { seconds: number }> {
   const since = (now - seconds * 1_000).toString(16).padStart(12, '0');
   const found = await one(figures, [`${since.slice(0, 8)}-${since.slice(8)}-0000-0000-000000000000`]);
   return { seconds, ...found };

@@ -160,9 +160,9 @@ const accounts = statement<Compared>(
 /** Compares the next accounts after this id with their transfers, orders and deposits. */
 export const compareAccounts = (after: string, limit: number) => many(accounts, [after, limit]);
 
-const isNotified = (fact: string, at: string) =>
+const isNotified = (happened: string, at: string) =>
   `(${at} < ${settledBefore} and ${at} > clock_timestamp() - interval '30 days'
-            and not exists (select from notifying.notifications n where n.fact = page.id || '.${fact}'))`;
+            and not exists (select from notifying.notifications n where n.event_id = page.id || '.${happened}'))`;
 
 const orders = statement<Compared>(
   'storefront.verify_orders',
@@ -179,12 +179,12 @@ const orders = statement<Compared>(
       from page
       left join lateral (select outcome, decided_at from billing.charges where order_id = page.id) as c on true
   ), difference (invariant, subject, detail) as (
-    select 'I4 every order is decided', id::text, status
+    select 'I4 every order is settled', id::text, status
       from page
      where status = 'pending'
        and created_at < ${settledBefore}
     union all
-    select 'I5 each fact is told', id::text, status
+    select 'I5 each event is notified', id::text, status
       from page
      where ${isNotified('paid', 'paid_at')}
         or ${isNotified('rejected', 'rejected_at')}

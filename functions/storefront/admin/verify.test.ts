@@ -37,7 +37,7 @@ async function paid() {
                                       account_version, balance_after)
        values ($4, 'charge', $3, '00000000-0000-0000-0000-000000000002', 800, 'usd', $1, 2, 200)
      )
-     insert into notifying.notifications (id, fact, user_id, order_id, template, recipient, subject, detail, correlation_id)
+     insert into notifying.notifications (id, event_id, user_id, order_id, template, recipient, subject, detail, correlation_id)
      values ($4, $1 || '.paid', $2, $1, 'order-paid', '', '', '{}', '')`.replaceAll('$1', '$1::uuid'),
     [orderId, userId, accountId, uuidv7()],
   );
@@ -64,7 +64,7 @@ test('what is in flight is no difference, and is one after a quarter of an hour'
   await rows(`update ordering.orders set created_at = now() - interval '20 minutes'`);
   expect(await verify()).toMatchObject({
     balanced: false,
-    differences: [{ invariant: 'I4 every order is decided', subject: orderId, detail: 'pending' }],
+    differences: [{ invariant: 'I4 every order is settled', subject: orderId, detail: 'pending' }],
   });
 });
 

@@ -42,23 +42,23 @@ function charsetOf(contentType: string): string | undefined {
 /** The routes that change something: each is handed to its function, whose answer is passed on as it is. */
 export function commands(): Router {
   const router = Router();
-  router.post('/users', jsonOnly, parse, limitRegistrations, handTo('register-user'));
+  router.post('/users', jsonOnly, parse, limitRegistrations, forwardTo('register-user'));
   router.all('/users', only('POST'));
   router.post('/sessions', jsonOnly, parse, limitFailedLoginsOfAddress, limitFailedLogins, logIn);
   router.all('/sessions', only('POST'));
-  router.post('/accounts/me/deposits', jsonOnly, parse, handTo('deposit-money'));
+  router.post('/accounts/me/deposits', jsonOnly, parse, forwardTo('deposit-money'));
   router.all('/accounts/me/deposits', only('POST'));
-  router.post('/orders', jsonOnly, parse, handTo('create-order'));
+  router.post('/orders', jsonOnly, parse, forwardTo('create-order'));
   // takes no body: its path says it all
   const canceled: BodyOf = ({ params }) => ({ orderId: idOf(params['id']) });
-  router.post('/orders/:id/cancel', handTo('cancel-order', canceled));
+  router.post('/orders/:id/cancel', forwardTo('cancel-order', canceled));
   router.all('/orders/:id/cancel', only('POST'));
   return router;
 }
 
 type BodyOf = (request: Request) => unknown;
 
-function handTo(name: FunctionName, bodyOf: BodyOf = ({ body }) => body as unknown): RequestHandler {
+function forwardTo(name: FunctionName, bodyOf: BodyOf = ({ body }) => body as unknown): RequestHandler {
   return async (request, response) => {
     send(response, await callFunction(name, { headers: passedOn(request), body: bodyOf(request) }));
   };

@@ -2,7 +2,7 @@ import type { ErrorRequestHandler, RequestHandler, Response } from 'express';
 import { databaseProblem } from '#platform/database/database.ts';
 import { log } from '#platform/telemetry/log.ts';
 import type { Answer } from '#platform/events/on-event.ts';
-import { Problem, problemAnswer, toProblem } from '#platform/http/problem.ts';
+import { Problem, problemResponse, toProblem } from '#platform/http/problem.ts';
 
 /** Sends what a function or a problem answers. */
 export function send(response: Response, { statusCode, headers, body }: Answer): void {
@@ -25,14 +25,14 @@ export const noRoute: RequestHandler = (request) => {
 
 /** The last handler: every error becomes a problem; only its code and detail are shown. */
 // oxlint-disable-next-line max-params -- Express knows an error handler by its four parameters
-export const answerProblem: ErrorRequestHandler = (error: unknown, _request, response, next) => {
+export const sendProblem: ErrorRequestHandler = (error: unknown, _request, response, next) => {
   if (response.headersSent) {
     next(error);
     return;
   }
   const problem = toProblem(databaseProblem(bodyProblem(error)));
   if (problem.status >= 500) log.error({ err: problem.cause ?? problem }, problem.message);
-  send(response, problemAnswer(problem));
+  send(response, problemResponse(problem));
 };
 
 /** What Express's body parser and router throw, in our words. */

@@ -1,9 +1,9 @@
 import { Router } from 'express';
-import { brokerAnswers } from '#platform/events/broker-client.ts';
+import { isBrokerReachable } from '#platform/events/broker-client.ts';
 import { only } from './errors.ts';
-import { databaseAnswers } from '#functions/storefront/orders/queries.ts';
+import { isDatabaseReachable } from '#functions/storefront/orders/queries.ts';
 
-const keptForMs = 1_000;
+const cachedMs = 1_000;
 
 interface Report {
   status: 'ready' | 'degraded';
@@ -16,9 +16,9 @@ let askedAt = -Infinity;
 
 /** What database and broker say, asked at most once a second, however many want to know. */
 function report(): Promise<Report> {
-  if (asked && performance.now() - askedAt < keptForMs) return asked;
+  if (asked && performance.now() - askedAt < cachedMs) return asked;
   askedAt = performance.now();
-  asked = Promise.all([databaseAnswers(), brokerAnswers()]).then(([database, broker]) => ({
+  asked = Promise.all([isDatabaseReachable(), isBrokerReachable()]).then(([database, broker]) => ({
     status: database && broker ? 'ready' : 'degraded',
     database: database ? 'up' : 'down',
     broker: broker ? 'up' : 'down',

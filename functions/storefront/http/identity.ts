@@ -1,16 +1,16 @@
 import type { RequestHandler } from 'express';
 import { Problem } from '#platform/http/problem.ts';
-import { authenticate, type Authenticated } from '#platform/http/token.ts';
+import { verifyToken, type Authenticated } from '#platform/http/token.ts';
 
 const open = new Set(['POST /users', 'POST /sessions', 'GET /products']);
 
 /**
  * Checks the token of every request but the open ones; the caller is then found by `callerOf`. Who has none that is
- * good is refused by `onlyKnown`, after the requests of their address were counted.
+ * good is refused by `requireAuth`, after the requests of their address were counted.
  */
-export const identify: RequestHandler = async (request, response, next) => {
+export const authenticate: RequestHandler = async (request, response, next) => {
   if (!open.has(`${request.method} ${request.path}`)) {
-    response.locals['caller'] = await authenticate(request.headers.authorization).catch((error: unknown) => {
+    response.locals['caller'] = await verifyToken(request.headers.authorization).catch((error: unknown) => {
       response.locals['refusal'] = error;
     });
   }
@@ -18,7 +18,7 @@ export const identify: RequestHandler = async (request, response, next) => {
 };
 
 /** Refuses who has not shown a good token where one is needed. */
-export const onlyKnown: RequestHandler = (_request, response, next) => {
+export const requireAuth: RequestHandler = (_request, response, next) => {
   next(response.locals['refusal']);
 };
 

@@ -52,7 +52,7 @@ async function refusedIn(burst: () => Promise<Response>): Promise<Response> {
   throw new Error('nobody was refused');
 }
 
-async function expectTold(answer: Response, quota: number): Promise<void> {
+async function expectNotified(answer: Response, quota: number): Promise<void> {
   expect(answer.headers.get('retry-after')).toBe('1');
   expect(answer.headers.get('ratelimit-policy')).toContain(`q=${quota}; w=1`);
   expect(answer.headers.get('content-type')).toBe('application/problem+json');
@@ -62,18 +62,18 @@ async function expectTold(answer: Response, quota: number): Promise<void> {
 describe('who asks too often is told when to come again', () => {
   test('a customer', async () => {
     const ann = await bearer(uuidv7());
-    await expectTold(await refusedIn(() => ask('/v1/orders', { ...ann })), 3);
+    await expectNotified(await refusedIn(() => ask('/v1/orders', { ...ann })), 3);
   });
 
   test('an address that tries tokens', async () => {
-    await expectTold(await refusedIn(() => ask('/v1/orders', { authorization: 'Bearer a.b.c' })), 3);
+    await expectNotified(await refusedIn(() => ask('/v1/orders', { authorization: 'Bearer a.b.c' })), 3);
   });
 
   test('an address that registers', async () => {
     // two of each address: few enough requests, too many registrations
     let next = 0;
     const register = () => ask('/v1/users', from(`10.0.0.${1 + (next++ % 10)}`), {});
-    await expectTold(await refusedIn(register), 1);
+    await expectNotified(await refusedIn(register), 1);
   });
 });
 

@@ -1,5 +1,5 @@
 import { many, statement } from '#platform/database/database.ts';
-import type { Moment } from './timeline.ts';
+import type { TimelineEntry } from './timeline.ts';
 
 interface Unended {
   id: string;
@@ -49,7 +49,7 @@ const facts = [
  * What the delivery of an order's events met: `event.parked`, `event.replayed`, and `event.due` for a chain that was
  * published again and has not ended, at the time of its next repeat.
  */
-export async function findDeliveries(orderId: string): Promise<Moment[]> {
+export async function findDeliveries(orderId: string): Promise<TimelineEntry[]> {
   const [open, letters] = await Promise.all([
     many(unended, [[`${orderId}.placed`, `${orderId}.cancel_requested`]]),
     many(parked, [producers.map((name) => `/shop/${name}`), facts.map((fact) => `${orderId}.${fact}`)]),
@@ -57,7 +57,7 @@ export async function findDeliveries(orderId: string): Promise<Moment[]> {
   return [...letters.flatMap(parking), ...open.map(due)];
 }
 
-function due({ id, attempts, dueAt }: Unended): Moment {
+function due({ id, attempts, dueAt }: Unended): TimelineEntry {
   const [type, by] = id.endsWith('.placed')
     ? ['shop.order.placed.v1', 'create-order']
     : ['shop.order.cancel_requested.v1', 'cancel-order'];
@@ -65,9 +65,9 @@ function due({ id, attempts, dueAt }: Unended): Moment {
   return { at: dueAt, type: 'event.due', function: by, id, correlationId: id, detail };
 }
 
-function parking({ eventId, type, correlationId, reason, times, ...when }: Parked): Moment[] {
+function parking({ eventId, type, correlationId, reason, times, ...when }: Parked): TimelineEntry[] {
   const of = { id: eventId, correlationId };
-  const parkedAt = (at: Date): Moment => ({
+  const parkedAt = (at: Date): TimelineEntry => ({
     at,
     type: 'event.parked',
     function: 'park-event',

@@ -1,14 +1,14 @@
 import { many, maybeOne, one, statement } from '#platform/database/database.ts';
 
 /** Everything of an order that keeps a time. */
-export interface Story {
-  order: StoryOrder;
-  charge: Omit<StoryCharge, 'orderId'> | undefined;
-  refund: Omit<StoryRefund, 'orderId'> | undefined;
-  notifications: StoryNotification[];
+export interface OrderHistory {
+  order: HistoryOrder;
+  charge: Omit<HistoryCharge, 'orderId'> | undefined;
+  refund: Omit<HistoryRefund, 'orderId'> | undefined;
+  notifications: HistoryNotification[];
 }
 
-interface StoryOrder {
+interface HistoryOrder {
   id: string;
   userId: string;
   total: number;
@@ -22,7 +22,7 @@ interface StoryOrder {
   refundedAt: Date | null;
 }
 
-interface StoryCharge {
+interface HistoryCharge {
   orderId: string;
   outcome: string;
   reason: string | null;
@@ -31,14 +31,14 @@ interface StoryCharge {
   decidedAt: Date;
 }
 
-interface StoryRefund {
+interface HistoryRefund {
   orderId: string;
   amount: number;
   currency: string;
   refundedAt: Date;
 }
 
-export interface StoryNotification {
+export interface HistoryNotification {
   id: string;
   userId: string;
   orderId: string | null;
@@ -53,7 +53,7 @@ const orderColumns = `
          rejected_at as "rejectedAt", cancel_requested_at as "cancelRequestedAt", canceled_at as "canceledAt",
          refunded_at as "refundedAt"`;
 
-const order = statement<StoryOrder>(
+const order = statement<HistoryOrder>(
   'storefront.story_order',
   `
   select ${orderColumns}
@@ -66,24 +66,24 @@ const notificationColumns = `
          id, user_id as "userId", order_id as "orderId", template, correlation_id as "correlationId",
          created_at as "createdAt", sent_at as "sentAt"`;
 
-const notifications = statement<StoryNotification>(
+const notifications = statement<HistoryNotification>(
   'storefront.story_notifications',
   `
   select ${notificationColumns}
     from notifying.notifications
-   where fact > $1::text || '.'
-     and fact < $1::text || '/'`,
+   where event_id > $1::text || '.'
+     and event_id < $1::text || '/'`,
 );
 
 /** The story of an order of this customer. */
-export async function findStory(userId: string, orderId: string): Promise<Story | undefined> {
+export async function findHistory(userId: string, orderId: string): Promise<OrderHistory | undefined> {
   const found = await maybeOne(order, [userId, orderId]);
   if (!found) return undefined;
-  const [story] = await storiesOf([found], await many(notifications, [orderId]));
+  const [story] = await historiesOf([found], await many(notifications, [orderId]));
   return story;
 }
 
-const charges = statement<StoryCharge>(
+const charges = statement<HistoryCharge>(
   'storefront.story_charges',
   `
   select order_id as "orderId", outcome, reason, amount::bigint, currency, decided_at as "decidedAt"
@@ -91,7 +91,7 @@ const charges = statement<StoryCharge>(
    where order_id = any ($1::uuid[])`,
 );
 
-const refunds = statement<StoryRefund>(
+const refunds = statement<HistoryRefund>(
   'storefront.story_refunds',
   `
   select order_id as "orderId", amount::bigint, currency, created_at as "refundedAt"
@@ -100,18 +100,18 @@ const refunds = statement<StoryRefund>(
      and kind = 'refund'`,
 );
 
-async function storiesOf(orders: StoryOrder[], told: StoryNotification[]): Promise<Story[]> {
+async function historiesOf(orders: HistoryOrder[], told: HistoryNotification[]): Promise<OrderHistory[]> {
   if (orders.length === 0) return [];
   const ids = orders.map(({ id }) => id);
   const [charged, refunded] = await Promise.all([many(charges, [ids]), many(refunds, [ids])]);
   const chargeOf = new Map(charged.map((charge) => [charge.orderId, charge]));
   const refundOf = new Map(refunded.map((refund) => [refund.orderId, refund]));
-  const toldOf = Map.groupBy(told, ({ orderId }) => orderId);
+  const notificationsOf = Map.groupBy(told, ({ orderId }) => orderId);
   return orders.map((its) => ({
     order: its,
     charge: chargeOf.get(its.id),
     refund: refundOf.get(its.id),
-    notifications: toldOf.get(its.id) ?? [],
+    notifications: notificationsOf.get(its.id) ?? [],
   }));
 }
 
@@ -126,7 +126,7 @@ export const databaseTime = async (): Promise<Date> => (await one(clock)).now;
 const lateRows = 200;
 const lookBack = '2 hours';
 
-const recentOrders = statement<StoryOrder>(
+const recentOrders = statement<HistoryOrder>(
   'storefront.recent_orders',
   `
   with found as (
@@ -180,7 +180,7 @@ const recentOrders = statement<StoryOrder>(
    where id = any (array(select id from found))`,
 );
 
-const recentNotifications = statement<StoryNotification>(
+const recentNotifications = statement<HistoryNotification>(
   'storefront.recent_notifications',
   `
   select ${notificationColumns.replaceAll('user_id', 'n.user_id')}
@@ -261,7 +261,7 @@ export async function findRecent(userIds: string[], since: Date, maxRows: number
       deposits,
     ].flatMap((rows) => reaching(rows, maxRows)),
   );
-  return { stories: await storiesOf(orders, []), notifications: told, accounts, deposits, cut };
+  return { stories: await historiesOf(orders, []), notifications: told, accounts, deposits, cut };
 }
 
 /** The customers who have as many rows as are read of one. */

@@ -4,7 +4,7 @@ import { page, type Page, type PageRequest, type Position } from '#functions/sto
 const ping = statement<{ ok: number }>('storefront.ping', 'select 1 as ok');
 
 /** Whether the database answers. */
-export const databaseAnswers = () =>
+export const isDatabaseReachable = () =>
   one(ping).then(
     () => true,
     () => false,
@@ -208,8 +208,8 @@ const notificationsOfOrder = statement<ListedNotification>(
    where user_id = $1::uuid
      and ${afterPosition}
          -- facts of an order begin with its id, and "/" comes after "."
-     and fact > $5::text || '.'
-     and fact < $5::text || '/'
+     and event_id > $5::text || '.'
+     and event_id < $5::text || '/'
    order by created_at desc, id desc
    limit $4::int`,
 );

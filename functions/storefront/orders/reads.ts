@@ -9,7 +9,7 @@ import { only } from '#functions/storefront/http/errors.ts';
 import { callerOf } from '#functions/storefront/http/identity.ts';
 import { page, pageRequest, position, readQuery } from '#functions/storefront/http/paging.ts';
 import * as query from './queries.ts';
-import { findStory } from './histories.ts';
+import { findHistory } from './histories.ts';
 import { timeline } from './timeline.ts';
 
 /** The routes that read: always with the caller's id, so somebody else's object is not found. */
@@ -50,7 +50,7 @@ export function reads(): Router {
   });
 
   router.get('/orders/:id/timeline', async (request, response) => {
-    const story = (await findStory(callerOf(response).id, idOf(request.params.id))) ?? notFound('order');
+    const story = (await findHistory(callerOf(response).id, idOf(request.params.id))) ?? notFound('order');
     response.json({ data: timeline(story, await findDeliveries(story.order.id)) });
   });
 

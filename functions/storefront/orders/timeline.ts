@@ -1,7 +1,7 @@
-import type { Story, StoryNotification } from './histories.ts';
+import type { OrderHistory, HistoryNotification } from './histories.ts';
 
 /** One thing that happened. */
-export interface Moment {
+export interface TimelineEntry {
   at: Date;
   type: string;
   function: string;
@@ -14,16 +14,19 @@ export interface Moment {
  * What happened to an order, in order, from the times that its rows keep, with what its deliveries met. A cancel is a
  * chain of its own.
  */
-export function timeline({ order, charge, refund, notifications }: Story, deliveries: Moment[] = []): Moment[] {
+export function timeline(
+  { order, charge, refund, notifications }: OrderHistory,
+  deliveries: TimelineEntry[] = [],
+): TimelineEntry[] {
   const { id, cancelRequestedAt } = order;
   const placed = `${id}.placed`;
   const canceled = `${id}.cancel_requested`;
   const money = { total: order.total, currency: order.currency };
-  const moments: Moment[] = [];
-  const add = (at: Date | null | undefined, moment: Omit<Moment, 'at'>) => {
+  const moments: TimelineEntry[] = [];
+  const add = (at: Date | null | undefined, moment: Omit<TimelineEntry, 'at'>) => {
     if (at) moments.push({ at, ...moment });
   };
-  const fact = (type: string, by: string, correlationId: string, detail: Moment['detail'] = money) => {
+  const fact = (type: string, by: string, correlationId: string, detail: TimelineEntry['detail'] = money) => {
     const happened = type.split('.')[1] ?? '';
     return { type: `shop.${type}.v1`, function: by, id: `${id}.${happened}`, correlationId, detail };
   };
@@ -53,7 +56,7 @@ export function timeline({ order, charge, refund, notifications }: Story, delive
 }
 
 /** What happened to a notification. */
-export function telling({ id, template, createdAt, sentAt, correlationId }: StoryNotification): Moment[] {
+export function telling({ id, template, createdAt, sentAt, correlationId }: HistoryNotification): TimelineEntry[] {
   const told = { function: 'send-notification', id, correlationId, detail: { template } };
   const queued = { at: createdAt, type: 'notification.queued', ...told };
   return sentAt ? [queued, { at: sentAt, type: 'notification.sent', ...told }] : [queued];

@@ -1,17 +1,17 @@
 import { createHash } from 'node:crypto';
 import { findRecent, type AccountOpening, type Deposit } from '#functions/storefront/orders/histories.ts';
-import { telling, timeline, type Moment } from '#functions/storefront/orders/timeline.ts';
+import { telling, timeline, type TimelineEntry } from '#functions/storefront/orders/timeline.ts';
 
 /** A moment of a customer's, with a key of 8 characters: the same whenever it is read. */
-export interface OwnFact {
+export interface OwnEntry {
   key: string;
   userId: string;
-  moment: Moment;
+  moment: TimelineEntry;
 }
 
 /** What has happened to customers, and those of whom too much has happened to read all of it. */
 interface Facts {
-  of: Map<string, OwnFact[]>;
+  of: Map<string, OwnEntry[]>;
   cut: Set<string>;
 }
 
@@ -19,7 +19,7 @@ interface Facts {
  * What has happened to each of these customers since then, in order, as the timelines show it; of each kind at most
  * `maxRows` a customer are read.
  */
-export async function findFacts(userIds: string[], since: Date, maxRows: number): Promise<Facts> {
+export async function findEntries(userIds: string[], since: Date, maxRows: number): Promise<Facts> {
   const { stories, notifications, accounts, deposits, cut } = await findRecent(userIds, since, maxRows);
   const facts = [
     ...stories.flatMap((story) => timeline(story).map((moment) => owned(story.order, moment))),
@@ -31,14 +31,14 @@ export async function findFacts(userIds: string[], since: Date, maxRows: number)
   return { of: Map.groupBy(recent, ({ userId }) => userId), cut };
 }
 
-const byTime = (a: OwnFact, b: OwnFact) => a.moment.at.getTime() - b.moment.at.getTime();
+const byTime = (a: OwnEntry, b: OwnEntry) => a.moment.at.getTime() - b.moment.at.getTime();
 
-function owned({ userId }: { userId: string }, moment: Moment): OwnFact {
+function owned({ userId }: { userId: string }, moment: TimelineEntry): OwnEntry {
   const key = createHash('sha256').update(`${moment.type} ${moment.id}`).digest('base64url').slice(0, 8);
   return { key, userId, moment };
 }
 
-const opening = ({ id, userId, openedAt }: AccountOpening): Moment => ({
+const opening = ({ id, userId, openedAt }: AccountOpening): TimelineEntry => ({
   at: openedAt,
   type: 'shop.account.opened.v1',
   function: 'create-account',
@@ -47,7 +47,7 @@ const opening = ({ id, userId, openedAt }: AccountOpening): Moment => ({
   detail: {},
 });
 
-const depositing = ({ id, amount, currency, createdAt }: Deposit): Moment => ({
+const depositing = ({ id, amount, currency, createdAt }: Deposit): TimelineEntry => ({
   at: createdAt,
   type: 'shop.deposit.succeeded.v1',
   function: 'deposit-money',

@@ -19,12 +19,12 @@ useDatabase();
 
 let shop: HttpServer;
 let url: string;
-let underWay = 0;
+let inFlight = 0;
 const serve = async () => {
   shop = await serveHttp(createStorefront(), { port: 0, host: '127.0.0.1' });
   shop.server.on('request', (_request, response: ServerResponse) => {
-    underWay += 1;
-    response.once('close', () => (underWay -= 1));
+    inFlight += 1;
+    response.once('close', () => (inFlight -= 1));
   });
   url = `http://127.0.0.1:${(shop.server.address() as AddressInfo).port}`;
 };
@@ -34,7 +34,7 @@ afterAll(() => shop.stop());
 const open: StreamReader[] = [];
 afterEach(async () => {
   await Promise.all(open.splice(0).map((stream) => stream.close()));
-  await until(() => underWay === 0);
+  await until(() => inFlight === 0);
 });
 
 async function watch({ userId }: Pick<Customer, 'userId'>, lastEventId?: string): Promise<StreamReader> {
@@ -68,7 +68,7 @@ async function pay(orderId: string): Promise<void> {
   await rows(`update ordering.orders set status = 'paid', paid_at = clock_timestamp() where id = $1`, [orderId]);
   await rows(
     `insert into notifying.notifications
-            (id, fact, user_id, order_id, template, recipient, subject, detail, correlation_id)
+            (id, event_id, user_id, order_id, template, recipient, subject, detail, correlation_id)
      select $2, id || '.paid', user_id, id, 'order-paid', 'a@example.com', '', '{}', id || '.placed'
        from ordering.orders
       where id = $1`,
@@ -96,8 +96,8 @@ test('each who watches is told what happens to them, in the words of the timelin
   const { data } = (await timeline.json()) as { data: { type: string }[] };
   for (const { messages } of [first, second]) {
     // one look reads several tables, so that of two facts of the same moment either may be told first
-    const inWords = (moment: unknown) => JSON.stringify(moment);
-    expect(messages.map((message) => inWords(message.data)).toSorted()).toEqual(data.map(inWords).toSorted());
+    const asJson = (moment: unknown) => JSON.stringify(moment);
+    expect(messages.map((message) => asJson(message.data)).toSorted()).toEqual(data.map(asJson).toSorted());
     expect(messages.every((message) => message.event === message.data.type)).toBe(true);
     expect(new Set(messages.map(({ id }) => id)).size).toBe(5);
   }
@@ -119,7 +119,7 @@ test('an account, a deposit and the mails of both are told too, but nothing of b
   );
   await told(stream, 2);
   await rows(
-    `insert into notifying.notifications (id, fact, user_id, template, recipient, subject, detail, correlation_id)
+    `insert into notifying.notifications (id, event_id, user_id, template, recipient, subject, detail, correlation_id)
      values ($1, $2, $3, 'deposit-received', 'a@example.com', '', '{}', $2)`,
     [uuidv7(), `${depositId}.succeeded`, userId],
   );
@@ -375,7 +375,7 @@ test('rows are looked at only while somebody watches', async () => {
   const first = await looked();
   await until(async () => (await looked()) > first);
   await stream.close();
-  await until(() => underWay === 0);
+  await until(() => inFlight === 0);
   await pause(300); // a look may be under way
   const last = await looked();
   await pause(500);

@@ -5,7 +5,7 @@ import { Problem } from '#platform/http/problem.ts';
 import type { Authenticated } from '#platform/http/token.ts';
 import { limitedAddress } from '#functions/storefront/http/client-address.ts';
 import { readCursor, windowMs, writeCursor } from './cursor.ts';
-import { findFacts, type OwnFact } from './entries.ts';
+import { findEntries, type OwnEntry } from './entries.ts';
 import { storefrontSettings } from '#functions/storefront/settings.ts';
 import { databaseTime } from '#functions/storefront/orders/histories.ts';
 
@@ -42,11 +42,11 @@ export async function watch(
   caller: Authenticated,
   lastEventId: string | undefined,
 ): Promise<void> {
-  takeSeat(response, { userId: caller.id, address: limitedAddress(request) });
+  openStream(response, { userId: caller.id, address: limitedAddress(request) });
   const now = await databaseTime();
   const cursor = readCursor(lastEventId, caller.id, now);
   const since = new Date((cursor?.at ?? now).getTime() - windowMs);
-  const found = await findFacts([caller.id], since, maxRows.again);
+  const found = await findEntries([caller.id], since, maxRows.again);
   const facts = found.of.get(caller.id) ?? [];
   const isCut = cursor !== undefined && found.cut.has(caller.id);
   if (response.closed) return;
@@ -66,7 +66,7 @@ export async function watch(
   begin(watcher, now, caller.expiresAtMs);
 }
 
-function takeSeat(response: Response, { userId, address }: Seat): void {
+function openStream(response: Response, { userId, address }: Seat): void {
   const taken = [...seats.values()];
   const own = taken.filter((seat) => seat.userId === userId).length;
   if (own >= storefrontSettings.STREAM_LIMIT_PER_USER) {
@@ -82,15 +82,15 @@ function takeSeat(response: Response, { userId, address }: Seat): void {
   response.once('close', () => seats.delete(response));
 }
 
-let lookedAt: Date;
-let stopLooking: (() => Promise<void>) | undefined;
+let polledAt: Date;
+let stopPolling: (() => Promise<void>) | undefined;
 
 function begin(watcher: Watcher, now: Date, expiresAtMs: number): void {
   const { response } = watcher;
   watchers.add(watcher);
-  if (!stopLooking) {
-    lookedAt = now;
-    stopLooking = repeat(50, 'the look for facts', look)();
+  if (!stopPolling) {
+    polledAt = now;
+    stopPolling = repeat(50, 'the look for facts', look)();
   }
   const heartbeat = setInterval(() => {
     // it has ended, and its reader does not take the rest
@@ -103,8 +103,8 @@ function begin(watcher: Watcher, now: Date, expiresAtMs: number): void {
     clearTimeout(expiry);
     watchers.delete(watcher);
     if (watchers.size > 0) return;
-    void stopLooking?.();
-    stopLooking = undefined;
+    void stopPolling?.();
+    stopPolling = undefined;
   });
 }
 
@@ -113,8 +113,8 @@ async function look(): Promise<void> {
   const now = await databaseTime();
   const userIds = [...new Set([...watchers].map(({ userId }) => userId))];
   // since the last look that succeeded, also when the database was away for longer
-  const { of, cut } = await findFacts(userIds, new Date(lookedAt.getTime() - windowMs), maxRows.poll);
-  lookedAt = now;
+  const { of, cut } = await findEntries(userIds, new Date(polledAt.getTime() - windowMs), maxRows.poll);
+  polledAt = now;
   for (const watcher of watchers) {
     if (cut.has(watcher.userId)) reset(watcher, now);
     else tell(watcher, of.get(watcher.userId) ?? [], now);
@@ -135,7 +135,7 @@ function reset(watcher: Watcher, now: Date): void {
 }
 
 /** Sends what was not sent yet. Its id says how far the stream has come with it. */
-function tell(watcher: Watcher, facts: OwnFact[], now: Date): void {
+function tell(watcher: Watcher, facts: OwnEntry[], now: Date): void {
   const { response, told } = watcher;
   const keys = [...told.keys()];
   for (const { key, moment } of facts) {

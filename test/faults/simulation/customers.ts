@@ -5,7 +5,7 @@ import { signToken } from '#functions/log-in/sign-token.ts';
 import { beginChain } from '#platform/events/event.ts';
 import type { Answer, Context } from '#platform/events/on-event.ts';
 import { publish } from '#platform/events/outbox.ts';
-import { authenticate } from '#platform/http/token.ts';
+import { verifyToken } from '#platform/http/token.ts';
 import type { Chance } from './chance.ts';
 
 export interface Customer {
@@ -33,10 +33,10 @@ const people: { id: string; authorization: string }[] = [];
 export async function newcomer(index: number): Promise<Customer & { register: () => Promise<void> }> {
   const known = (people[index] ??= await somebody());
   // checked once for all, because the check runs on a thread, by the real clock
-  await authenticate(known.authorization);
+  await verifyToken(known.authorization);
   const name = `customer ${index}`;
   const register = async () => {
-    const event = beginChain(userRegistered.fact({ userId: known.id }));
+    const event = beginChain(userRegistered.create({ userId: known.id }));
     const user = { id: known.id, email: `${known.id}@example.com`, name, passwordHash: '$argon2id$simulated' };
     if (await insertUser(user, event)) await publish(event);
   };

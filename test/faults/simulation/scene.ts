@@ -6,12 +6,12 @@ import type { Customer, Request } from './customers.ts';
 import { ask, bring } from './functions.ts';
 import type { Sent, Statements } from './statements.ts';
 
-/** How much goes wrong, as probabilities: each story has a weather of its own. */
-export interface Weather {
+/** How much goes wrong, as probabilities: each story has a faultProfile of its own. */
+export interface FaultProfile {
   lostEvents: number;
   repeatedEvents: number;
   lostStatements: number;
-  lostAnswers: number;
+  lostResponses: number;
   overlaps: number;
 }
 
@@ -44,7 +44,12 @@ export interface Scene {
   goOnWith(one: Sent): Promise<void>;
 }
 
-export function openScene(chance: Chance, weather: Weather, statements: Statements, note: Scene['note']): Scene {
+export function openScene(
+  chance: Chance,
+  faultProfile: FaultProfile,
+  statements: Statements,
+  note: Scene['note'],
+): Scene {
   const broker = virtualBroker();
   const scene = { customers: [] as Customer[], unanswered: [] as Request[], failures: [] as string[] };
   const known = { accepted: new Set<string>(), canceled: new Set<string>(), broken: new Set<string>() };
@@ -82,15 +87,15 @@ export function openScene(chance: Chance, weather: Weather, statements: Statemen
       calm = true;
     },
     publish: (event) => {
-      const lost = goesWrong(weather.lostEvents);
+      const lost = goesWrong(faultProfile.lostEvents);
       note(`${event.id} is published${lost ? ' and gets lost' : ''}`);
       if (!lost) broker.take(event);
     },
     bringParcel: (parcel) => {
       const { to, event } = parcel;
-      if (goesWrong(weather.lostEvents)) return note(`the broker loses ${event.id} for ${to}`);
-      if (goesWrong(weather.repeatedEvents)) broker.parcels.push({ ...parcel });
-      const lost = goesWrong(weather.lostAnswers);
+      if (goesWrong(faultProfile.lostEvents)) return note(`the broker loses ${event.id} for ${to}`);
+      if (goesWrong(faultProfile.repeatedEvents)) broker.parcels.push({ ...parcel });
+      const lost = goesWrong(faultProfile.lostResponses);
       note(`${to} gets ${event.id}`);
       const work = bring(to, event, chance).then((receipt) => {
         note(`${to} answers ${receipt.status} to ${event.id}${lost ? ', which gets lost' : ''}`);
@@ -106,7 +111,7 @@ export function openScene(chance: Chance, weather: Weather, statements: Statemen
     },
     send: (request) => {
       const { by, to, body, key } = request;
-      const lost = goesWrong(weather.lostAnswers);
+      const lost = goesWrong(faultProfile.lostResponses);
       note(`${by.name} sends ${JSON.stringify(body)} with ${key} to ${to}`);
       const work = ask(request, chance).then(({ statusCode, body: answer }) => {
         note(`${to} answers ${statusCode} to ${key}${lost ? ', which gets lost' : ''}`);
@@ -132,8 +137,8 @@ export function openScene(chance: Chance, weather: Weather, statements: Statemen
       );
     },
     goOnWith: async (one) => {
-      const trouble = goesWrong(weather.lostStatements);
-      if (statements.sent.length > 0 && goesWrong(weather.overlaps)) {
+      const trouble = goesWrong(faultProfile.lostStatements);
+      if (statements.sent.length > 0 && goesWrong(faultProfile.overlaps)) {
         const other = chance.takenFrom(statements.sent);
         const end = trouble ? 'rollback' : 'commit';
         const waited = await statements.overlap(one, other, end);

@@ -9,7 +9,7 @@ interface Looks {
 }
 
 /** Looks at the shop of a scene; each look also compares with the one before. */
-export function looksAt({ statements, accepted, canceled, broken }: Scene): Looks {
+export function checks({ statements, accepted, canceled, broken }: Scene): Looks {
   let earlier: unknown[] = [];
   const look = async () => {
     const given = { accepted: [...accepted], canceled: [...canceled], broken: [...broken], earlier };

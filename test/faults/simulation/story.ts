@@ -6,7 +6,7 @@ import { looked } from '#test/support/sizes.ts';
 import { chanceOf, type Chance } from './chance.ts';
 import { newcomer, wish } from './customers.ts';
 import { openScene, type Scene } from './scene.ts';
-import { forget, looksAt } from './soundness.ts';
+import { forget, checks } from './soundness.ts';
 import type { Statements } from './statements.ts';
 
 /** What was done in one story. */
@@ -25,7 +25,7 @@ export interface World {
   publish: Scene['publish'];
 }
 
-const stepsOfTrouble = 80;
+const failingSteps = 80;
 const roundsToRest = 40;
 
 /**
@@ -36,7 +36,7 @@ const roundsToRest = 40;
 export async function tell(seed: number, world: World): Promise<Told> {
   const chance = chanceOf(seed);
   const steps: string[] = [];
-  const scene = openScene(chance, weatherOf(chance), world.statements, labelled(steps));
+  const scene = openScene(chance, faultProfileOf(chance), world.statements, labelled(steps));
   world.publish = scene.publish;
   world.mails.length = 0;
   try {
@@ -56,10 +56,10 @@ export async function tell(seed: number, world: World): Promise<Told> {
 }
 
 async function play(scene: Scene, chance: Chance, mails: string[]): Promise<Violation[]> {
-  const looks = looksAt(scene);
+  const looks = checks(scene);
   const arriving = await Promise.all([0, 1, 2].slice(0, 1 + chance.below(3)).map(newcomer));
   const wishes = 5 + chance.below(6);
-  for (let count = 0, wished = 0; count < stepsOfTrouble; count += 1) {
+  for (let count = 0, wished = 0; count < failingSteps; count += 1) {
     const next = chance.below(20);
     const customer = next < 2 || count === 0 ? arriving.shift() : undefined;
     if (customer) scene.register(customer);
@@ -149,11 +149,11 @@ async function sendMails({ statements }: Scene, mails: string[]): Promise<void> 
   if (queued.length > 0) await backgroundDone(5_000);
 }
 
-const weatherOf = (chance: Chance) => ({
+const faultProfileOf = (chance: Chance) => ({
   lostEvents: chance.oneOf([0, 0.1, 0.3]),
   repeatedEvents: chance.oneOf([0, 0.2, 0.5]),
   lostStatements: chance.oneOf([0, 0.05, 0.2]),
-  lostAnswers: chance.oneOf([0, 0.1, 0.3]),
+  lostResponses: chance.oneOf([0, 0.1, 0.3]),
   overlaps: chance.oneOf([0, 0.3, 0.8]),
 });
 

@@ -13,7 +13,7 @@ const paid = ['order.placed', 'charge.succeeded', 'order.paid', 'notification.qu
 const rejected = ['order.placed', 'charge.declined', 'order.rejected', 'notification.queued', 'notification.sent'];
 
 /** The scenario by clicking, with what is drawn meanwhile. */
-export function storyTests(shop: () => Shop, open: Open): void {
+export function scenarioTests(shop: () => Shop, open: Open): void {
   test('a customer registers, deposits, buys a desk, cannot buy another one, and gets the money back', async () => {
     const page = await open();
     const email = `${uuidv7()}@example.com`;

@@ -6,7 +6,7 @@ import type { Shop } from '#test/support/shop.ts';
 import type { Open } from './story.ts';
 
 /** What is refused, late or cut. */
-export function troubleTests(shop: () => Shop, open: Open): void {
+export function outageTests(shop: () => Shop, open: Open): void {
   test('what is refused is said in words, beside its field, and a second try goes through', async () => {
     const { email } = await register(shop());
     const page = await open();

@@ -37,7 +37,7 @@ describe('the secret of the administrator', () => {
 });
 
 describe('the secrets of an installation', () => {
-  const madeBeside = (there: string[]) => {
+  const madeAlongside = (there: string[]) => {
     const { stdout } = spawnSync(process.execPath, ['knative/make-secrets.ts'], {
       input: there.map((name) => `${name}\n`).join(''),
       encoding: 'utf8',
@@ -45,10 +45,10 @@ describe('the secrets of an installation', () => {
     });
     return (JSON.parse(stdout) as { items: { metadata: { name: string; namespace: string } }[] }).items;
   };
-  const names = (there: string[]) => madeBeside(there).map(({ metadata }) => metadata.name);
+  const names = (there: string[]) => madeAlongside(there).map(({ metadata }) => metadata.name);
 
   test('are all made at the first start, in the namespace that is wanted', () => {
-    const items = madeBeside(['configmap/kube-root-ca.crt']);
+    const items = madeAlongside(['configmap/kube-root-ca.crt']);
     expect(items.map(({ metadata }) => metadata.name)).toEqual([
       'database',
       'event-keys',

@@ -10,29 +10,29 @@ import { startPostgres } from '../../local/postgres.ts';
 import { descendants, inspect, killNow } from '../../test/support/processes.ts';
 import type { Sent } from '../load.ts';
 import type { Database } from '../shop.ts';
-import { refuseRefusals, type Contender, type Missing, type Running, type Told } from './contender.ts';
+import { refuseRefusals, type System, type Missing, type Running, type Told } from './system.ts';
 import type { PeerName } from './options.ts';
 import { schema } from './orders.ts';
 import { Absent } from './peer.ts';
 import type { Word } from './serve.ts';
 
 /** One Postgres server for all peers, set as the shop's own is; each turn has a database of its own on it. */
-export interface Arena extends Database {
-  contender(name: PeerName): Contender;
+export interface Harness extends Database {
+  system(name: PeerName): System;
   stop(): Promise<void>;
 }
 
 // enough for the cheapest product all day
 const deposit = 100_000_000;
 
-export async function openArena(): Promise<Arena> {
+export async function openHarness(): Promise<Harness> {
   const folder = mkdtempSync(path.join(tmpdir(), 'shop-peers-'));
   const server = await startPostgres({ dataDir: path.join(folder, 'server') });
   const { query, close } = openDatabase(server.url);
   let turns = 0;
   return {
     sql: query,
-    contender: (name) => ({
+    system: (name) => ({
       name,
       start: async (customers) => {
         turns += 1;
@@ -91,8 +91,8 @@ async function startPeer(name: PeerName, { databaseUrl, dataDir, customers }: St
     completed: async (sent) => {
       refuseRefusals(sent);
       accepted.push(...sent.accepted.map(({ id }) => id));
-      await allTold(database, accepted.length);
-      return whenTold(database, sent);
+      await allNotified(database, accepted.length);
+      return whenNotified(database, sent);
     },
     check: async () => {
       const found = await query<{ violation: string }>(invariants, [accepted, deposit]);
@@ -125,7 +125,7 @@ async function startPeer(name: PeerName, { databaseUrl, dataDir, customers }: St
 }
 
 /** Every notification is there. Polled rarely: counting takes from what the peer could have. */
-async function allTold({ query }: OpenDatabase, count: number): Promise<void> {
+async function allNotified({ query }: OpenDatabase, count: number): Promise<void> {
   const began = Date.now();
   for (let told = 0; ; await sleep(100)) {
     const [row] = await query<{ told: number }>('select count(*)::int as told from notifications');
@@ -135,7 +135,7 @@ async function allTold({ query }: OpenDatabase, count: number): Promise<void> {
   }
 }
 
-async function whenTold({ query }: OpenDatabase, { accepted }: Sent): Promise<Told[]> {
+async function whenNotified({ query }: OpenDatabase, { accepted }: Sent): Promise<Told[]> {
   const rows = await query<{ id: string; told_at: number }>(
     `
     select order_id as id, extract(epoch from created_at)::float8 * 1000 as told_at
@@ -143,11 +143,11 @@ async function whenTold({ query }: OpenDatabase, { accepted }: Sent): Promise<To
      where order_id = any ($1::uuid[])`,
     [accepted.map(({ id }) => id)],
   );
-  const byId = new Map(rows.map(({ id, told_at: toldAt }) => [id, toldAt]));
+  const byId = new Map(rows.map(({ id, told_at: notifiedAt }) => [id, notifiedAt]));
   return accepted.map(({ id, at }) => {
-    const toldAt = byId.get(id);
-    if (toldAt === undefined) throw new Error(`Order ${id} was accepted, and nobody was told.`);
-    return { sentAt: at, toldAt };
+    const notifiedAt = byId.get(id);
+    if (notifiedAt === undefined) throw new Error(`Order ${id} was accepted, and nobody was told.`);
+    return { sentAt: at, notifiedAt };
   });
 }
 

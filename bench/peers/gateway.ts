@@ -4,13 +4,13 @@ import type { AddressInfo } from 'node:net';
 import { orderIdOf, type Order } from './orders.ts';
 
 /** The HTTP door of a peer whose library brings none. */
-export interface Door {
+export interface Gateway {
   url: string;
   close(): Promise<void>;
 }
 
 /** Opens `POST /v1/orders`; an order is answered with 202 once `place` has resolved. */
-export async function openDoor(place: (order: Order) => Promise<unknown>): Promise<Door> {
+export async function openGateway(place: (order: Order) => Promise<unknown>): Promise<Gateway> {
   const server = createServer((request, response) => {
     answer(request, place)
       .catch((error: unknown): Answer => ({ status: 503, body: { detail: String(error) } }))

@@ -5,7 +5,7 @@ import type { Worker } from '../worker.ts';
 export type Generator = Worker<Load, Sent>;
 
 /** A system that is measured, the shop or a peer. One runs at a time. */
-export interface Contender {
+export interface System {
   name: string;
   /** Starts it on an empty database that then has the customers with their accounts. */
   start(customers: string[]): Promise<Running>;
@@ -34,10 +34,10 @@ export interface Missing {
 /** When an order was to be sent, and when its notification was written: epoch ms. */
 export interface Told {
   sentAt: number;
-  toldAt: number;
+  notifiedAt: number;
 }
 
-/** What a contender reached in one turn. */
+/** What a system reached in one turn. */
 export interface Turn {
   ordersPerSecond: number;
   endToEnd: Latency;

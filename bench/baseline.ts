@@ -9,7 +9,7 @@ import { batch } from '#platform/database/batch.ts';
 import { beginChain } from '#platform/events/event.ts';
 import { latency, type Latency } from './statistics.ts';
 import { atRate } from './pace.ts';
-import { answerBenchmark } from './worker.ts';
+import { benchmarkResponse } from './worker.ts';
 
 /** The rooms' own statements for `inFlight` orders at a time, without HTTP, tokens, events or mails. */
 export interface Drive {
@@ -33,7 +33,7 @@ type Run<Item> = (items: Item[]) => Promise<object[]>;
 
 let statements = 0;
 
-answerBenchmark<Drive, Driven>(async ({ how, pace, seconds, customers }) => {
+benchmarkResponse<Drive, Driven>(async ({ how, pace, seconds, customers }) => {
   const run = steps(how);
   const took: number[] = [];
   const began = performance.now();
@@ -78,19 +78,19 @@ function steps(how: Drive['how']) {
       (orders: { orderId: string }[]) =>
         settleOrders(orders.map(({ orderId }) => ({ orderId, status: 'paid', reason: null }))),
     ),
-    notify: step<NewNotification>(({ fact }) => fact, recordNotifications),
+    notify: step<NewNotification>(({ eventId }) => eventId, recordNotifications),
   };
 }
 
 async function place({ create, charge, settle, notify }: ReturnType<typeof steps>, userId: string): Promise<void> {
   const orderId = uuidv7();
-  const event = beginChain(orderPlaced.fact({ orderId, userId }));
+  const event = beginChain(orderPlaced.create({ orderId, userId }));
   const items = [{ sku: 'pen', quantity: 1 }];
   await create({ id: orderId, userId, idempotencyKey: orderId, requestHash: Buffer.alloc(32), items, event });
   await charge({ orderId, userId });
   await settle({ orderId });
-  const { id: fact, data: detail } = orderPaid.fact({ orderId, userId, total: 100, currency: 'usd' });
+  const { id: eventId, data: detail } = orderPaid.create({ orderId, userId, total: 100, currency: 'usd' });
   const subject = `Your order ${orderId} is confirmed`;
-  const mail = { id: uuidv7(), fact, userId, orderId, template: 'order-paid', subject, detail } as const;
+  const mail = { id: uuidv7(), eventId, userId, orderId, template: 'order-paid', subject, detail } as const;
   await notify({ ...mail, correlationId: event.id });
 }
