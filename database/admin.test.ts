@@ -28,6 +28,7 @@ test('a new password of the settings replaces the old one, and the same one chan
   expect(await isPassword('another password', await hashOf('a@example.com'))).toBe(true);
 });
 
+// promise: administrator-settings-neither-orders
 test('the administrator of the settings is the only one: a former one becomes a customer', async () => {
   await ensureAdmin(url, 'b@example.com', 'password of b');
   expect(await roles()).toEqual([

@@ -118,6 +118,7 @@ test('every function has a role', () => {
 });
 
 describe.each(Object.keys(rights))('%s', (name) => {
+  // promise: owasp-api3
   test('has these rights on tables and no other', async () => {
     expect(await given(roleOf(name))).toEqual(rights[name]);
   });
@@ -142,6 +143,7 @@ test('all functions in one process have the rights of each and none beside', asy
   expect(members.map(({ role }) => role)).toEqual(Object.keys(rights).map(roleOf).toSorted());
 });
 
+// promise: owasp-api8
 test('no role may do what concerns the server, or belongs to another role', async () => {
   expect(
     await rows(
@@ -168,6 +170,7 @@ test('what is not given to a role is given to nobody', async () => {
 /** Runs a statement as all functions together could. */
 const attempt = (sql: string) => one(statement('attempt', sql));
 
+// promise: owasp-api3
 test.each([
   ['change a movement of the ledger', 'update billing.transfers set amount = 1'],
   ['remove a movement of the ledger', 'delete from billing.transfers'],

@@ -149,6 +149,7 @@ test('what an operator has to put right is one sentence', async () => {
 });
 
 // as initdb 18 says it: for a user without a passwd entry, and with a /dev/shm of 16 KB
+// promise: pooler-session-mode-good
 test.each([
   ['initdb: could not look up effective user ID 12345: user does not exist', 'has no entry in /etc/passwd'],
   [

@@ -70,6 +70,7 @@ test('no Trigger asks for an event that there is not', () => {
   expect(asked.filter((type) => !known.has(type))).toEqual([]);
 });
 
+// promise: owasp-api9
 test('every event is handled by somebody', () => {
   const handled = new Set([...rooms.values()].flatMap((handle) => handle?.consumes ?? []));
   expect(contracts.map(({ contract }) => contract.type).filter((type) => !handled.has(type))).toEqual([]);

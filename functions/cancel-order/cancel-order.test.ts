@@ -178,6 +178,7 @@ describe('refused, and nothing is written', () => {
     expect(await chainsOf(orderId)).toEqual([]);
   });
 
+  // promise: somebody-elses-found-answer
   test('somebody else’s order, with the answer of one that is not there, also beside its owner', async () => {
     const orderId = await order(userId, 100);
     const unknown = await cancel(uuidv7());
@@ -194,6 +195,7 @@ describe('refused, and nothing is written', () => {
     expect(await call(handle, { orderId: await order(userId, 100) })).toMatchObject({ status: 401 });
   });
 
+  // promise: administrator-settings-neither-orders
   test('an administrator cancels nothing', async () => {
     const orderId = await order(userId, 100);
     const answer = await call(handle, { orderId }, { userId, role: 'admin' });

@@ -11,6 +11,7 @@ useDatabase();
 const charge = (orderId: string, userId: string) => deliver(handle, eventOf(orderPlaced, { orderId, userId }));
 
 describe('decides once', () => {
+  // promise: charged-exactly-once
   test('an affordable order is charged', async () => {
     const { userId, accountId } = await customer({ balance: 1_000 });
     const orderId = await order(userId, 800);
@@ -25,6 +26,7 @@ describe('decides once', () => {
     expect(await standing(accountId)).toEqual({ balance: 200, version: 2, movements: 2 });
   });
 
+  // promise: charged
   test('an order for exactly the balance is charged, and one for more is declined and not charged', async () => {
     const { userId, accountId } = await customer({ balance: 500 });
     expect((await charge(await order(userId, 500), userId)).event?.type).toBe('shop.charge.succeeded.v1');
@@ -91,6 +93,7 @@ describe('two processes at once', () => {
     expect(await standing(accountId)).toMatchObject({ balance: 700, movements: 1 });
   });
 
+  // promise: trouble-database-retried-never
   test('an account that stays locked is trouble, never a decline', async () => {
     const { userId, accountId } = await customer({ balance: 1_000 });
     const orderId = await order(userId, 800);

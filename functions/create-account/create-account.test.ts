@@ -22,6 +22,7 @@ test('a new customer gets an empty account', async () => {
   expect(await standing(account?.id ?? '')).toEqual({ balance: 0, version: 0, movements: 0 });
 });
 
+// promise: customer-registers-once-e
 test('the same registration delivered again, and many times at once, opens no second account', async () => {
   const { userId } = await customer({ balance: null });
   const answers = await Promise.all([1, 2, 3, 4, 5].map(() => open(userId)));

@@ -64,6 +64,7 @@ describe('the same Idempotency-Key', () => {
     expect(await rows('select id from events.outbox where id = $1', [`${answers[0]?.body.id}.placed`])).toHaveLength(1);
   });
 
+  // promise: idempotency-key-order-another
   test('while another process is about to commit it is answered by that order', async () => {
     const userId = uuidv7();
     const key = uuidv7();
@@ -149,6 +150,7 @@ describe('refused, and nothing is written', () => {
   });
 });
 
+// promise: administrator-settings-neither-orders
 test('an administrator cannot place an order: nothing would ever pay for it', async () => {
   const userId = uuidv7();
   const answer = await call<Answer>(handle, desk, { userId, role: 'admin' });

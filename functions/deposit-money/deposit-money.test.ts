@@ -25,6 +25,7 @@ test('a deposit raises the balance by one movement and is announced', async () =
 });
 
 describe('the same Idempotency-Key', () => {
+  // promise: deposit-raises-balance-once
   test('one after the other and at once is one deposit with one answer', async () => {
     const { userId, accountId } = await customer();
     const key = uuidv7();
@@ -115,6 +116,7 @@ describe('refused, and nothing moves', () => {
     });
   });
 
+  // promise: administrator-settings-neither-orders
   test('an administrator, who has no account and never will', async () => {
     const { userId, accountId } = await customer({ balance: 5 });
     const answer = await call(handle, usd(1), { userId, role: 'admin' });
@@ -122,6 +124,7 @@ describe('refused, and nothing moves', () => {
     expect(await standing(accountId)).toMatchObject({ balance: 5, movements: 1 });
   });
 
+  // promise: owasp-api5
   test('no token, or no Idempotency-Key', async () => {
     const { userId } = await customer();
     expect(await call(handle, usd(1))).toMatchObject({ status: 401, body: { code: 'unauthenticated' } });

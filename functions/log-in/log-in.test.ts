@@ -32,6 +32,7 @@ test('the right password gives a token that says who calls, for 15 minutes', asy
   expect(Object.keys(claims).toSorted()).toEqual(['aud', 'exp', 'iat', 'iss', 'jti', 'role', 'sub']);
 });
 
+// promise: password-right-however-letters
 test('a password is right however its letters are composed, and an e-mail however its domain is written', async () => {
   const password = 'Grüße-aus-Köln';
   await rows(`insert into users.users (id, email, name, password_hash) values ($1, $2, 'Zoë', $3)`, [
@@ -50,6 +51,7 @@ test('a wrong password and an unknown e-mail get the same answer', async () => {
   expect(unknown).toEqual(wrong);
 });
 
+// promise: owasp-api2
 test('an unknown e-mail costs one password hash as a wrong password does, so that the time does not tell', async () => {
   await logIn('ann@example.com', 'wrong'); // the first one ever prepares what an unknown e-mail is compared with
   const wrong = await countingHashes(() => logIn('ann@example.com', 'wrong'));

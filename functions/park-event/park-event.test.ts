@@ -63,6 +63,7 @@ test.each([[503], [502], [500], [undefined]])('given up with code %s it is left 
   expect(await outboxOf(orderId)).toHaveLength(1);
 });
 
+// promise: only-refusal-function-has
 test('a refusal that no function has signed for this event ends no chain', async () => {
   const { orderId, event } = await placed();
   const other = await placed();
@@ -79,6 +80,7 @@ test('a refusal that no function has signed for this event ends no chain', async
   expect(await outboxOf(orderId)).toHaveLength(1);
 });
 
+// promise: only-refusal-function-has
 test('what charge-account itself answers to bad data ends the chain; to an event that it cannot verify, it does not', async () => {
   const { orderId, event } = await placed();
   const room = onEvent(orderPlaced, async () => {
@@ -110,6 +112,7 @@ test('a stranger’s event under one of our names is parked beside ours and ends
   expect((await deadLettersOf(event.id)).map(({ verified }) => verified).toSorted()).toEqual([false, true]);
 });
 
+// promise: owasp-api10
 test('whatever a stranger’s event holds, it is parked', async () => {
   const id = uuidv7();
   const event = {
@@ -140,6 +143,7 @@ describe('from an untrusted sender', () => {
       [id],
     );
 
+  // promise: event-from-outside-read
   test.each([
     ['bytes', 'image/png', Buffer.from([0, 255, 128, 65]), { data_base64: 'AP+AQQ==' }],
     ['bytes of no type', undefined, Buffer.from([0, 255]), { data_base64: 'AP8=' }],
@@ -173,6 +177,7 @@ describe('from an untrusted sender', () => {
     expect((await stored(id)).body).toEqual(body);
   });
 
+  // promise: posted-unsigned-bounded-size
   test('what is larger than 64 KB is not stored whole, and says so', async () => {
     const id = uuidv7();
     await post({ 'ce-id': id, 'content-type': 'text/plain' }, Buffer.alloc(100_000, 'x'));
@@ -180,6 +185,7 @@ describe('from an untrusted sender', () => {
     expect((await stored(id)).event).not.toHaveProperty('data');
   });
 
+  // promise: posted-unsigned-bounded-size
   test('the first 1,000 are stored, the rest is counted, and a month later there is room again', async () => {
     await rows(`
       insert into events.dead_letters (id, verified, source, event_id, type, reason, detail, event)

@@ -64,6 +64,7 @@ describe('charged', () => {
     ).toEqual({ debit_account_id: sales, credit_account_id: accountId, account_version: 3, balance_after: 1_000 });
   });
 
+  // promise: cancel-paid-order-exactly
   test('delivered five times, one after the other and at once, it is refunded once', async () => {
     const { userId, accountId } = await customer({ balance: 1_000 });
     const orderId = await charged(userId, accountId, 800);

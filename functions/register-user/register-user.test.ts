@@ -33,6 +33,7 @@ test('an e-mail can be registered once, however it is written', async () => {
   expect(await usersWith(email)).toHaveLength(1);
 });
 
+// promise: e-mail-may-have
 test('an e-mail may have every character of RFC 5322, and its domain letters of every script', async () => {
   const local = uuidv7();
   for (const email of [`r&d-${local}@example.com`, `unit/7!=${local}@example.com`]) {
@@ -43,6 +44,7 @@ test('an e-mail may have every character of RFC 5322, and its domain letters of 
   expect(await register(ann(ascii))).toMatchObject({ status: 409, body: { code: 'email_taken' } });
 });
 
+// promise: link-gets-into-mail
 test('a name that holds a link is refused with the reason', async () => {
   expect(await register({ ...ann(), name: 'Visit evil.com now' })).toMatchObject({
     status: 422,
@@ -76,6 +78,7 @@ test('of two that register one e-mail at once, the one that commits first has it
   expect(await answer).toMatchObject({ status: 409 });
 });
 
+// promise: owasp-api3
 test('nobody registers as an administrator, or chooses their id', async () => {
   const id = uuidv7();
   const { status, body } = await register({ ...ann(), role: 'admin', id, createdAt: '2020-01-01T00:00:00Z' });

@@ -70,6 +70,7 @@ describe('one letter', () => {
     expect(await deadLetterOf(letter)).toEqual({ replayed_at: expect.any(Date) });
   });
 
+  // promise: parked-event-listed-reason
   test('replayed twice at once, and again while its chain is open, is one row and is published once', async () => {
     const letter = await parked();
     await Promise.all([replay({ id: letter.id }), replay({ id: letter.id })]);
@@ -110,6 +111,7 @@ describe('one letter', () => {
 });
 
 describe('an unverified letter', () => {
+  // promise: event-shop-did-sign
   test('is sent once as it was: not signed, and without an outbox row', async () => {
     const letter = await parked({ verified: false });
     expect(await replay({ id: letter.id })).toMatchObject({ status: 202 });
@@ -119,6 +121,7 @@ describe('an unverified letter', () => {
     expect(await deadLetterOf(letter)).toEqual({ replayed_at: expect.any(Date) });
   });
 
+  // promise: event-from-outside-read
   test('goes out with the bytes that it came with, without a content type if it had none', async () => {
     const letter = await parked({ verified: false });
     const body = Buffer.from([0, 255, 128, 65]);
@@ -204,6 +207,7 @@ describe('all letters', () => {
     expect(await deadLetterOf(other)).toEqual({ replayed_at: null });
   });
 
+  // promise: all-parked-replayed-rate
   test('replayed twice at once are opened once each', async () => {
     const letters = [await parked(), await parked()];
     const other = await connection();
@@ -225,6 +229,7 @@ describe('all letters', () => {
     expect(await row('select count(distinct bulk_at) as replays from events.dead_letters')).toEqual({ replays: 1 });
   });
 
+  // promise: bulk-replay-any-length
   test('that take longer than a day are published before their own day begins', async () => {
     for (let index = 0; index < 3; index += 1) await parked();
     await replayAll({ rate: 1 });
@@ -243,6 +248,7 @@ describe('all letters', () => {
     ).toEqual({ later: true });
   });
 
+  // promise: bulk-replay-any-length
   test('of which one is replayed alone: it is published now, and no stop reaches it', async () => {
     const [, letter] = [await parked({ ago: 2 }), await parked({ ago: 1 })];
     await replayAll({ rate: 1 });
@@ -254,6 +260,7 @@ describe('all letters', () => {
     expect((await outbox()).map(({ id }) => id)).toEqual([letter.event.correlationid]);
   });
 
+  // promise: bulk-replay-any-length
   test('stopped while one of them is being replayed alone: that one stays open', async () => {
     const letter = await parked();
     await replayAll({ rate: 1 });

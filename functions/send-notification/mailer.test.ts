@@ -49,6 +49,7 @@ test('a mail arrives as it was written, as text and as HTML, whatever is in it',
   expect(Math.abs(Date.parse(caught?.time ?? '') - Date.now())).toBeLessThan(60_000);
 });
 
+// promise: e-mail-may-have
 test('a mail arrives whatever the characters of its address (RFC 5322, section 3.2.3)', async () => {
   const local = Array.from("!#$%&'*+/=?^_`{|}~-", (character) => `a${character}b`);
   const all = ['r&d', 'unit/7', '=?=', ...local, local.join('')];
@@ -95,6 +96,7 @@ async function caughtBy(id: string): Promise<Caught[]> {
   return (await (await fetch(`${catcher.webUrl}/api/email?${which}`)).json()) as Caught[];
 }
 
+// promise: attempt-send-mail-has
 test('an attempt has one deadline, however many steps the server is slow in, and ends with its connection', async () => {
   const slow = createServer((socket) => {
     socket.on('error', () => undefined).on('close', () => ended.push(performance.now()));

@@ -87,6 +87,7 @@ async function paidOrder(total = 80_000) {
 }
 
 describe('what the customer reads', () => {
+  // promise: customer-told-mail-amount
   test('a paid order: its number, lines and amount with currency, as text and HTML', async () => {
     const { email, orderId, event } = await paidOrder();
     expect(await tell(event)).toEqual({ status: 204 });
@@ -98,6 +99,7 @@ describe('what the customer reads', () => {
     expect(await notificationOf(event.id)).toMatchObject({ template: 'order-paid', status: 'sent', recipient: email });
   });
 
+  // promise: customer-told-why-mail
   test('a rejected order: the reason in plain words, and that nothing was charged', async () => {
     const { userId } = await customer();
     const orderId = await order(userId, 500);
@@ -145,6 +147,7 @@ describe('what the customer reads', () => {
 });
 
 describe('once a fact', () => {
+  // promise: event-delivered-five-times
   test('delivered five times it is one notification and one mail, and the chain has ended', async () => {
     const { orderId, event } = await paidOrder();
     const answers = await Promise.all([1, 2, 3, 4].map(() => tell(event)));
@@ -210,6 +213,7 @@ describe('once a fact', () => {
     expect(await sentMails()).toEqual([]);
   });
 
+  // promise: user-deleted-takes-chain
   test('a fact about a user who is not there is refused, and its chain stays open', async () => {
     const { userId, orderId, event } = await paidOrder();
     await deleteUser(userId);
@@ -217,6 +221,7 @@ describe('once a fact', () => {
     expect(await outboxOf(orderId)).toEqual([{ id: `${orderId}.placed` }]);
   });
 
+  // promise: user-deleted-takes-chain
   test('a fact that was recorded before its user was deleted ends its chain on every delivery', async () => {
     const { userId, orderId, event } = await paidOrder();
     await tell(event);
@@ -242,6 +247,7 @@ describe('above the cap of a recipient', () => {
   const endHour = () =>
     rows(`update notifying.notifications set due_at = now() where digest_at is not null and due_at < 'infinity'`);
 
+  // promise: mails-above-recipients-cap
   test('400 deposits are 30 mails and one digest, and everybody else gets theirs at once', async () => {
     const [ann, bob] = [await customer(), await customer()];
     await Promise.all(Array.from({ length: 400 }, () => deposit(ann.userId)));
@@ -268,6 +274,7 @@ describe('above the cap of a recipient', () => {
     expect(await countsOf(ann.userId)).toEqual({ sent: 400 });
   });
 
+  // promise: mails-above-recipients-cap
   test('a digest that is refused for now comes later with the same Message-ID, one that is refused for good has failed', async () => {
     const ann = await customer();
     await Promise.all(Array.from({ length: 33 }, () => deposit(ann.userId)));
@@ -297,6 +304,7 @@ describe('above the cap of a recipient', () => {
 });
 
 describe('when the mail server has its own mind', () => {
+  // promise: owasp-api10
   test('refused for good, it failed at once and the reason is kept without the address', async () => {
     verdict = Object.assign(new Error('no such mailbox'), { responseCode: 550 });
     const { event } = await paidOrder();
@@ -304,6 +312,7 @@ describe('when the mail server has its own mind', () => {
     expect(await notificationOf(event.id)).toMatchObject({ status: 'failed', error: 'SMTP 550', due_at: null });
   });
 
+  // promise: while-mail-server-down
   test('refused for now, it is sent once after recovery, with the Message-ID of the first attempt', async () => {
     verdict = Object.assign(new Error('later'), { responseCode: 451 });
     const { event } = await paidOrder();
@@ -336,6 +345,7 @@ describe('when the mail server has its own mind', () => {
     for (;;) if ((await notificationOf(event.id))['status'] === 'failed') break;
   });
 
+  // promise: user-deleted-takes-chain
   test('whose recipient was deleted, it has failed with the reason, and is not taken again', async () => {
     verdict = Object.assign(new Error('later'), { responseCode: 451 });
     const { userId, event } = await paidOrder();
@@ -367,6 +377,7 @@ describe('when the mail server has its own mind', () => {
     },
   );
 
+  // promise: function-whose-clock-hour
   test('the age of the oldest mail that waits can be watched', async () => {
     verdict = Object.assign(new Error('later'), { responseCode: 451 });
     const { event } = await paidOrder();

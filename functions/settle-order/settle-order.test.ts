@@ -56,6 +56,7 @@ test('a charged order is paid, and its chain goes on', async () => {
   expect(await outboxOf(orderId)).toHaveLength(1);
 });
 
+// promise: order-balance-cover-rejected
 test('a declined order is rejected with the reason', async () => {
   const orderId = await order(userId, 100);
   expect((await declined(orderId)).event?.data).toMatchObject({ orderId, reason: 'insufficient_funds' });
@@ -142,6 +143,7 @@ describe('a canceled order', () => {
     expect(await times(orderId)).toEqual(before);
   });
 
+  // promise: charges-event-again-after
   test('keeps the time at which it was paid, and answers for it', async () => {
     const orderId = await order(userId, 100);
     const paid = await succeeded(orderId);

@@ -92,6 +92,7 @@ test('a chain that has not ended within a day is parked as undelivered, once', a
   expect(await rows('select id from events.outbox')).toEqual([]);
 });
 
+// promise: bulk-replay-any-length
 test('however many have not ended within a day, all are parked, and what is due is published first', async () => {
   const due = await inOutbox('2 seconds');
   await rows(`
@@ -130,6 +131,7 @@ test('a scan reads no more rows in a statement than it may, however many orders 
   expect(pages.flatMap(({ stranded }) => stranded)).toEqual([]);
 });
 
+// promise: order-registration-deposit-has
 test('every slice of the hour together is everything, also what a wrong clock has named', async () => {
   await rows('delete from ordering.orders');
   const ids = ['00000000-0000-7000-8000-000000000001', uuidv7(), 'f0000000-0000-7000-8000-000000000001'];

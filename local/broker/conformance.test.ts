@@ -41,5 +41,6 @@ const results: Awaited<ReturnType<typeof run>>[] = [];
 for (const [index, scenario] of scenarios.entries()) results.push(await run(scenario, index));
 
 describe.each(results)('the local broker does as Knative: $name', ({ ran }) => {
+  // promise: local-broker-knatives-case
   test.each(ran)('$name', ({ differences }) => expect(differences).toEqual([]));
 });

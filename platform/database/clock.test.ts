@@ -30,6 +30,7 @@ function shift(ms: number): void {
 const hourMs = 3_600_000;
 
 describe.each([-hourMs, hourMs])('a clock that is %s ms off', (ms) => {
+  // promise: function-whose-clock-hour
   test('signs tokens that are good for a quarter of an hour', async () => {
     await connectDatabase();
     const { userId } = await customer();
@@ -40,6 +41,7 @@ describe.each([-hourMs, hourMs])('a clock that is %s ms off', (ms) => {
     expect(Math.abs(expiresAtMs - Date.now() - 900_000)).toBeLessThan(5_000);
   });
 
+  // promise: function-whose-clock-hour
   test('accepts the tokens of the others, and orders', async () => {
     await connectDatabase();
     const { userId } = await customer();
@@ -53,6 +55,7 @@ describe.each([-hourMs, hourMs])('a clock that is %s ms off', (ms) => {
     expect((await verifyToken(headers.authorization)).id).toBe(userId);
   });
 
+  // promise: function-whose-clock-hour
   test('dates an event as the database does', async () => {
     await connectDatabase();
     shift(ms);

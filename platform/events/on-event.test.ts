@@ -29,6 +29,7 @@ const v2 = defineEvent('shop.tip.given.v2', {
   sample: next,
 });
 
+// promise: new-version-event-can
 test('v2 beside v1: who knows one handles it and ignores the other, who knows both handles each by its own schema', async () => {
   const heard: [string, unknown][] = [];
   const hear = (who: string) => async (data: unknown) => void heard.push([who, data]);

@@ -38,6 +38,7 @@ test('a chain that is under way is not published again, one that has ended is', 
   expect(published).toEqual([one.id, one.id]);
 });
 
+// promise: owasp-api4
 test('when the broker has no more room, who publishes waits for it in turn', async () => {
   await fill();
   const [first, second] = [event(), event()];

@@ -56,6 +56,7 @@ describe('who speaks slowly does not hold a connection for good', () => {
     expect(await trickle(socket, 'a')).toMatch(/^(HTTP\/1\.1 408 |$)/);
   });
 
+  // promise: owasp-api4
   test('a body that never ends is given up with 408', async () => {
     const { call } = await serve(short);
     const socket = call();
@@ -78,6 +79,7 @@ describe('who speaks slowly does not hold a connection for good', () => {
   });
 });
 
+// promise: owasp-api4
 test('headers above 16 KiB are refused with 431', async () => {
   const { call } = await serve();
   const socket = call();
@@ -108,6 +110,7 @@ test('a request on a connection that another process accepted is finished before
   await stopped;
 });
 
+// promise: process-asked-end-loses
 test('a client that sends its next request while the server stops is answered, and told to open no more here', async () => {
   const { server, call } = await serve();
   const socket = call();

@@ -144,6 +144,7 @@ test('an answer allows no other origin', async () => {
   expect(answer.headers.get('access-control-allow-origin')).toBeNull();
 });
 
+// promise: owasp-api8
 test('an error shows nothing of its cause', async () => {
   await rows('alter table users.users rename to users_away');
   const body = JSON.stringify({ email: 'a@example.com', password: 'x' });

@@ -33,6 +33,7 @@ test('the validator sees what is wrong', async () => {
   expect((await new Validator().validate({ ...copy(), paths: { orders: {} } })).valid).toBe(false);
 });
 
+// promise: owasp-api9
 test('the routes of the storefront and those of the document are the same', async () => {
   const { createStorefront } = await import('#functions/storefront/index.ts');
   const served = routesIn((createStorefront() as unknown as { router: { stack: Layer[] } }).router.stack);

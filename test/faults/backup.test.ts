@@ -25,6 +25,7 @@ jest.setTimeout(240_000);
 
 const customers = sized(20, 50);
 
+// promise: backup-taken-under-load
 test('a shop that is started on a backup taken under load goes on where the backup was taken', async () => {
   const shop = await startShop();
   try {

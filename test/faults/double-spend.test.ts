@@ -26,6 +26,7 @@ describe.each(modes)('$mode', ({ processes }) => {
   });
   afterAll(() => shop?.stop());
 
+  // promise: orders-once-never-spend
   test('of 200 orders at once on a balance that is worth one, one is paid', async () => {
     const began = Date.now();
     const recoveriesMs: number[] = [];
@@ -53,6 +54,7 @@ describe.each(modes)('$mode', ({ processes }) => {
     report(`${count} × ${parallel} orders on a balance worth one were decided after ${recoveriesMs.join(', ')} ms`);
   });
 
+  // promise: orders-once-never-spend
   test('deposits, orders and cancels at once on one account: no amount gets lost, none is spent twice', async () => {
     const began = Date.now();
     const first = Number(SEED ?? began % 1_000_000);

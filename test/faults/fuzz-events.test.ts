@@ -159,6 +159,7 @@ describe('an event of ours', () => {
       },
     ));
 
+  // promise: id-capitals-same-id
   test('with ids in any case has its effect once, on the order that they name', async () => {
     const handleOf = (name: string) => rooms.find((room) => room.name === name)?.handle as EventHandle;
     const chain = ['charge-account', 'settle-order', 'send-notification'].map(handleOf);

@@ -212,6 +212,7 @@ describe('whatever is sent', () => {
 });
 
 describe('whatever is valid', () => {
+  // promise: id-capitals-same-id
   test('is an id in any case: the same order, canceled once', () =>
     always(fc.nat(), async (pick) => {
       const orderId = await order(ann.userId, 1);
@@ -231,6 +232,7 @@ describe('whatever is valid', () => {
       expect(await asked('GET', `/v1/orders/${mixed}`)).toEqual({ ...canceled, status: 200 });
     }));
 
+  // promise: e-mail-may-have
   test('is an e-mail address: only the password of the registration is refused', () =>
     always(fc.emailAddress(), async (email) => {
       const answer = await fetch(`${url}/v1/users`, {

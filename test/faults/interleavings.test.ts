@@ -89,6 +89,7 @@ test('every statement that writes is in the table, or it is said why it is not',
   expect([...known].filter((name) => !writing.includes(name))).toEqual([]);
 });
 
+// promise: whatever-step-comes-while
 test.each(steps)('while "$name" holds $statement open, any other step may come', async (first) => {
   const began = Date.now();
   const done = { played: 0, waited: 0, orders: 0 };

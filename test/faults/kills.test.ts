@@ -70,6 +70,7 @@ test('every point of the short form exists', () => {
   expect(all).toEqual(expect.arrayContaining(few));
 });
 
+// promise: whoever-killed-any-moment
 test('a function is killed at each step of its work: every order is decided and told once', async () => {
   const began = Date.now();
   const recoveriesMs: number[] = [];

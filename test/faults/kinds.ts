@@ -12,31 +12,60 @@ export interface Kind {
 }
 
 const known: Kind[] = [
-  { name: 'random', file: 'random-kills', what: 'kill -9 of any process at any moment, under load', weight: 4 },
-  { name: 'steps', file: 'kills', what: 'a function kills itself at each step of its work', weight: 2 },
-  { name: 'recovery', file: 'recovery', what: 'all, Postgres, each process killed', weight: 1, atLeastMinutes: 2.5 },
-  { name: 'stop', file: 'stop-under-load', what: 'SIGTERM to each process under load', weight: 1, atLeastMinutes: 1 },
-  { name: 'backup', file: 'backup', what: 'a copy under load, and a shop on it', weight: 0.5, atLeastMinutes: 0.5 },
-  { name: 'stories', file: 'simulation', what: 'simulated trouble that a seed decides', weight: 3 },
-  { name: 'events', file: 'fuzz-events', what: 'whatever is posted as an event', weight: 3 },
-  { name: 'requests', file: 'fuzz-requests', what: 'whatever is sent to the door', weight: 1 },
-  { name: 'sockets', file: 'smuggling', what: 'HTTP that could be read in two ways', weight: 0.3, atLeastMinutes: 0.3 },
+  {
+    name: 'random',
+    file: 'test/faults/random-kills',
+    what: 'kill -9 of any process at any moment, under load',
+    weight: 4,
+  },
+  { name: 'steps', file: 'test/faults/kills', what: 'a function kills itself at each step of its work', weight: 2 },
+  {
+    name: 'recovery',
+    file: 'test/faults/recovery',
+    what: 'all, Postgres, each process killed',
+    weight: 1,
+    atLeastMinutes: 2.5,
+  },
+  {
+    name: 'stop',
+    file: 'test/system/stop-under-load',
+    what: 'SIGTERM to each process under load',
+    weight: 1,
+    atLeastMinutes: 1,
+  },
+  {
+    name: 'backup',
+    file: 'test/faults/backup',
+    what: 'a copy under load, and a shop on it',
+    weight: 0.5,
+    atLeastMinutes: 0.5,
+  },
+  { name: 'stories', file: 'test/faults/simulation', what: 'simulated trouble that a seed decides', weight: 3 },
+  { name: 'events', file: 'test/faults/fuzz-events', what: 'whatever is posted as an event', weight: 3 },
+  { name: 'requests', file: 'test/faults/fuzz-requests', what: 'whatever is sent to the door', weight: 1 },
+  {
+    name: 'sockets',
+    file: 'test/contracts/smuggling',
+    what: 'HTTP that could be read in two ways',
+    weight: 0.3,
+    atLeastMinutes: 0.3,
+  },
   {
     name: 'races',
-    file: 'cancel-races',
+    file: 'test/flow/cancel-races',
     what: 'cancel against charge, step by step',
     weight: 0.3,
     atLeastMinutes: 0.3,
   },
-  { name: 'postgres', file: 'postgres-trouble', what: 'Postgres in trouble', weight: 2 },
-  { name: 'mail', file: 'mail-trouble', what: 'a mail server in trouble', weight: 1 },
-  { name: 'double', file: 'double-spend', what: 'the same money spent at once', weight: 1 },
-  { name: 'interleavings', file: 'interleavings', what: 'every order of two steps', weight: 1 },
+  { name: 'postgres', file: 'test/faults/postgres-outages', what: 'Postgres in trouble', weight: 2 },
+  { name: 'mail', file: 'test/faults/mail-outages', what: 'a mail server in trouble', weight: 1 },
+  { name: 'double', file: 'test/faults/double-spend', what: 'the same money spent at once', weight: 1 },
+  { name: 'interleavings', file: 'test/faults/interleavings', what: 'every order of two steps', weight: 1 },
 ];
 
 /** Every kind whose test there is. */
 export const kinds: Kind[] = known
-  .map((kind) => ({ ...kind, file: `test/${kind.file}.test.ts` }))
+  .map((kind) => ({ ...kind, file: `${kind.file}.test.ts` }))
   .filter(({ file }) => existsSync(file));
 
 /**

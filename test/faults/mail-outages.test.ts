@@ -43,12 +43,14 @@ describe.each(modes)('$mode', ({ processes }) => {
   });
   afterAll(() => shop?.stop());
 
+  // promise: while-mail-server-down
   test.each(forNow)('$what: orders are decided, and then there is one mail each', async ({ what, step, trouble }) => {
     const orders = await orderDuring((at) => (at === step ? trouble : undefined));
     await until('each mail was tried in vain', async () => (await notificationsOf(orders)).every(isTriedInVain));
     await expectMailsOnceItIsOver(what, orders);
   });
 
+  // promise: while-mail-server-down
   test('takes a mail and cuts the connection before it says so: it comes again with the same Message-ID, and only it', async () => {
     let mails = 0;
     const orders = await orderDuring((at) => {
@@ -66,6 +68,7 @@ describe.each(modes)('$mode', ({ processes }) => {
     await expectMailsOnceItIsOver('is slow', orders);
   });
 
+  // promise: while-mail-server-down
   test('refuses a mail for good after it has it (554): it has failed at once, and the customer can see it', async () => {
     const orders = await orderDuring((at) => (at === 'mail' ? { code: 554 } : undefined));
     await until('each has failed', async () =>

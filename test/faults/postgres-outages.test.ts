@@ -47,6 +47,7 @@ describe.each(modes)('$mode', ({ processes }) => {
 
   if (processes) {
     // who would start it again is held meanwhile; in one process the functions would be held with it
+    // promise: trouble-database-retried-never
     test('it is away for 2 s', async () => {
       await underLoad('away for 2 s', async () => {
         signal([shop.pid], 'SIGSTOP');
@@ -105,6 +106,7 @@ describe.each(modes)('$mode', ({ processes }) => {
     expect(canceled).toBeGreaterThan(0);
   });
 
+  // promise: trouble-database-retried-never
   test('the accounts are locked for longer than a statement waits', async () => {
     await underLoad('accounts locked for 3.2 s', async () => {
       await own.query('begin; lock table billing.accounts in exclusive mode');
@@ -114,6 +116,7 @@ describe.each(modes)('$mode', ({ processes }) => {
     });
   });
 
+  // promise: trouble-database-retried-never
   test('it is read-only for a while: orders are put off, and what there is can be read', async () => {
     const customer = await customerWith(shop, 1_000);
     await underLoad('read-only', async () => {
@@ -126,12 +129,14 @@ describe.each(modes)('$mode', ({ processes }) => {
     });
   });
 
+  // promise: trouble-database-retried-never
   test('every transaction is serializable, and some cannot be', async () => {
     const customer = await customerWith(shop, 1_000);
     const setting = `default_transaction_isolation = 'serializable'`;
     await underLoad('serialization failures', () => inNewSessions(setting, () => refuseChargeOf(customer)));
   });
 
+  // promise: trouble-database-retried-never
   test('a charge that loses a deadlock is made again', async () => {
     const [first, second, third] = (await customersWith(shop, 3, 10_000)) as [Customer, Customer, Customer];
     const before = pids();

@@ -58,6 +58,7 @@ const starts = (): string[] => {
   }
 };
 
+// promise: two-servers-never-run
 test('a second server waits, and says so, until the last process of the first one has ended', async () => {
   const first = startPod(1);
   await until('the first server runs', () => starts().length === 1);

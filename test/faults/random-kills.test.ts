@@ -37,6 +37,7 @@ interface Stretch {
   ordersEach: number;
 }
 
+// promise: whoever-killed-any-moment
 test('any process is killed at any moment: every order is decided and told once', async () => {
   const began = Date.now();
   for (let [done, seed] = [0, firstSeed]; done < kills && hasTime(began); seed += 1) {

@@ -26,6 +26,7 @@ describe.each(modes)('$mode', ({ processes }) => {
   afterEach(() => expectSound(shop));
   afterAll(() => shop?.stop());
 
+  // promise: function-killed-middle-all
   test('everything is killed in the middle of 300 orders and started again', async () => {
     // of each customer's 15 orders of 100 exactly ten can be paid
     const customers = await customersWith(shop, 20, 1_000);
@@ -51,6 +52,7 @@ describe.each(modes)('$mode', ({ processes }) => {
     record({ fault: 'everything killed at once', count: 1, orders: 300, recoveriesMs: [early.notifiedMs] });
   });
 
+  // promise: trouble-database-retried-never
   test('Postgres is killed under load', async () => {
     const customers = await customersWith(shop, 20, 1_000);
     const placing = placeOrders(customers, 10);
@@ -67,6 +69,7 @@ describe.each(modes)('$mode', ({ processes }) => {
     record({ fault: 'Postgres killed', count: 1, orders: 200, recoveriesMs: [notifiedMs] });
   });
 
+  // promise: function-killed-middle-all
   test('only the shop’s own process is killed and started again at once: its children end by themselves', async () => {
     const customers = await customersWith(shop, 20, 1_000);
     const placing = placeOrders(customers, 5);
@@ -122,6 +125,7 @@ function childrenTests(shop: () => Shop): void {
     await until('nobody is left waiting', () => inside === 0, 30_000);
   });
 
+  // promise: function-killed-middle-all
   test('each process in turn is killed under load', async () => {
     for (const name of killed) {
       const before = shop().pidOf(name);
@@ -165,6 +169,7 @@ describe.each([
   });
   afterAll(() => shop?.stop());
 
+  // promise: broker-loses-event-five
   test('every one of 300 orders is decided and told within a minute', async () => {
     const customers = await customersWith(shop, 20, 1_000);
     const began = Date.now();

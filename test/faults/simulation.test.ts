@@ -36,6 +36,7 @@ afterAll(() => {
   Mail.prototype.sendMail = sendMail;
 });
 
+// promise: whoever-killed-any-moment
 test('whatever gets lost, comes twice or ends in its middle: every order is decided and told once', async () => {
   const began = Date.now();
   let [orders, steps, seed] = [0, 0, first];

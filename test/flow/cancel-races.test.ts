@@ -85,6 +85,7 @@ afterEach(async () => {
 let counted = 0;
 
 describe('charge-account and cancel-order', () => {
+  // promise: cancel-while-charge-holds
   test('a cancel while the charge is about to commit: refunded once', async () => {
     const its = await placed();
     const go = await stopAt('billing.transfers');
@@ -98,6 +99,7 @@ describe('charge-account and cancel-order', () => {
     expect(await violations()).toEqual([]);
   });
 
+  // promise: cancel-while-charge-holds
   test('a cancel before the charge has its account, which began on a pending order: charged and refunded once', async () => {
     const its = await placed();
     const go = await holdAccount(its.orderId);
@@ -126,6 +128,7 @@ describe('charge-account and cancel-order', () => {
     expect(await violations()).toEqual([]);
   });
 
+  // promise: cancel-came-before-charge
   test('a cancel that has committed before the charge: never charged, however late that comes', async () => {
     const its = await placed();
     await its.cancel();
@@ -139,6 +142,7 @@ describe('charge-account and cancel-order', () => {
 });
 
 describe('charge-account and refund-charge', () => {
+  // promise: cancel-while-charge-holds
   test('the charge is about to commit: the reversal waits for it and refunds', async () => {
     const its = await placed();
     const go = await stopAt('billing.transfers');
@@ -186,6 +190,7 @@ describe('charge-account and refund-charge', () => {
   });
 });
 
+// promise: cancel-paid-order-exactly
 test('two processes that refund the same order refund it once, with one answer', async () => {
   const its = await placed();
   await its.charge();

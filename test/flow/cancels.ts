@@ -38,6 +38,7 @@ export function cancelTests(shop: () => Shop): void {
       return told.length === count && told.map(({ template }) => template).toSorted();
     });
 
+  // promise: cancel-paid-order-exactly
   test('an order that was paid is canceled: the money is back, both chains can be followed, and both mails arrive', async () => {
     const customer = await customerWith(shop(), 100_000);
     const { id } = await customer.order('desk');
@@ -79,6 +80,7 @@ export function cancelTests(shop: () => Shop): void {
     expect(story).toHaveLength(10);
   });
 
+  // promise: id-capitals-same-id
   test('an order whose id arrives in capitals is the same order: canceled, refunded and notified once', async () => {
     const customer = await customerWith(shop(), 100_000);
     const { id } = await customer.order('desk');
@@ -113,6 +115,7 @@ export function cancelTests(shop: () => Shop): void {
     expect(await templatesOf(customer, id, templates.length)).toEqual(templates);
   });
 
+  // promise: cancel-came-before-charge
   test('an order that could not be charged yet is canceled and never charged, however late its event comes', async () => {
     const [customer] = (await newCustomers(shop(), 1)) as [Customer];
     const { id } = await customer.order('desk'); // waits for its account
@@ -130,6 +133,7 @@ export function cancelTests(shop: () => Shop): void {
     expect(mail?.text).toContain('You were not charged');
   });
 
+  // promise: cancel-repeated-cancel-rejected
   test('canceled again and again, while it is under way and afterwards, it is canceled once', async () => {
     const customer = await customerWith(shop(), 1_000);
     const { id } = await customer.order('pen');
@@ -156,6 +160,7 @@ export function cancelTests(shop: () => Shop): void {
     for (const customer of customers) expect(await customer.account()).toMatchObject({ balance: 1_000 });
   });
 
+  // promise: charges-event-again-after
   test('the events of a canceled order delivered again: one charge, one refund, one mail each', async () => {
     const customer = await customerWith(shop(), 1_000);
     const { id: orderId } = await customer.order('pen');
@@ -174,6 +179,7 @@ export function cancelTests(shop: () => Shop): void {
     expect(await templatesOf(customer, orderId, 2)).toEqual(['order-paid', 'order-refunded']);
   });
 
+  // promise: cancel-repeated-cancel-rejected, owasp-api1
   test('a rejected order cannot be canceled, and somebody else’s is not found', async () => {
     const [ann, bob] = (await customersWith(shop(), 2, 100)) as [Customer, Customer];
     const rejected = await ann.order('desk');

@@ -42,6 +42,7 @@ export function deadLetterTests(shop: () => Shop): void {
     return { orderId, letter: await parked(event.id, 1) };
   }
 
+  // promise: parked-event-listed-reason
   test('an event that is refused is listed with its reason, comes back while the fault is there, and takes effect once when it is gone', async () => {
     const customer = await customerWith(shop(), 1_000);
     const { orderId, letter } = await refused(customer);
@@ -81,6 +82,7 @@ export function deadLetterTests(shop: () => Shop): void {
     expect(await customer.account()).toMatchObject({ balance: 900, version: 2 });
   });
 
+  // promise: event-shop-did-sign
   test('an unsigned event stays without effect when it is replayed', async () => {
     const customer = await customerWith(shop(), 1_000);
     const orderId = await orderWithoutEvent(shop(), customer, 100);
@@ -100,6 +102,7 @@ export function deadLetterTests(shop: () => Shop): void {
     expect(await customer.decided(orderId)).toMatchObject({ status: 'paid' });
   });
 
+  // promise: all-parked-replayed-rate
   test('all that is parked is replayed at the rate that was asked for, each with one effect', async () => {
     const customer = await customerWith(shop(), 1_000);
     const letters: { orderId: string; letter: DeadLetter }[] = [];
@@ -123,6 +126,7 @@ export function deadLetterTests(shop: () => Shop): void {
     expect(last?.at.getTime()).toBeGreaterThanOrEqual(new Date(began.body.startedAt).getTime() + 1_250);
   });
 
+  // promise: all-parked-replayed-rate
   test('a replay of all is stopped: what was not due stays parked', async () => {
     const customer = await customerWith(shop(), 1_000);
     const letters: DeadLetter[] = [];
@@ -140,6 +144,7 @@ export function deadLetterTests(shop: () => Shop): void {
     });
   });
 
+  // promise: owasp-api5
   test('dead letters are no business of customers', async () => {
     const customer = await customerWith(shop(), 1_000);
     const { letter } = await refused(customer);

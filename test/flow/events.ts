@@ -28,6 +28,7 @@ export function eventTests(shop: () => Shop): void {
       return (chain[0]?.attempts ?? 0) > 0;
     });
 
+  // promise: event-delivered-five-times
   test('the same order.placed delivered five times more is charged once and told once', async () => {
     const customer = await customerWith(shop(), 1_000);
     const { id: orderId } = await customer.order('pen');
@@ -39,6 +40,7 @@ export function eventTests(shop: () => Shop): void {
     expect(await customer.told(orderId)).toHaveLength(1);
   });
 
+  // promise: event-delivered-five-times
   test('user.registered again after a deposit leaves the account as it is', async () => {
     const customer = await customerWith(shop(), 1_000);
     const before = await customer.account();
@@ -46,6 +48,7 @@ export function eventTests(shop: () => Shop): void {
     expect(await customer.account()).toEqual(before);
   });
 
+  // promise: order-comes-before-account
   test('an order placed before its account is open waits, and is paid once it is', async () => {
     const customer = await newCustomer();
     const { id } = await customer.order('desk');
@@ -55,6 +58,7 @@ export function eventTests(shop: () => Shop): void {
     expect(await customer.decided(id)).toMatchObject({ status: 'paid' });
   });
 
+  // promise: order-comes-before-account
   test('an order whose account is not open after ten minutes is declined', async () => {
     const customer = await newCustomer();
     const { id } = await customer.order('pen');
@@ -64,6 +68,7 @@ export function eventTests(shop: () => Shop): void {
     expect(await customer.told(id)).toMatchObject([{ template: 'order-rejected' }]);
   });
 
+  // promise: cannot-read-parked-once
   test('an event of ours with unreadable data is parked at once, with its error, and its chain ends', async () => {
     const customer = await customerWith(shop(), 1_000);
     const orderId = await orderWithoutEvent(shop(), customer, 100);
@@ -85,6 +90,7 @@ export function eventTests(shop: () => Shop): void {
     expect(await customer.decided(orderId)).toMatchObject({ status: 'paid' });
   });
 
+  // promise: cannot-read-parked-once
   test('a body that is not JSON is parked as unverified', async () => {
     const customer = await newCustomer();
     const event = eventOf(orderPlaced, { orderId: customer.id, userId: customer.id });
@@ -95,6 +101,7 @@ export function eventTests(shop: () => Shop): void {
     expect(await parked(event.id)).toMatchObject({ verified: false, reason: 'unverified' });
   });
 
+  // promise: event-from-outside-read
   test('an event from outside is stored and replayed byte for byte: %-encoded headers, binary data, no content type', async () => {
     const id = uuidv7();
     shop().story.broken.add(id);
@@ -123,6 +130,7 @@ export function eventTests(shop: () => Shop): void {
     expect(await stored()).toMatchObject([{ event: given, body: Buffer.from('AP+AQQ==', 'base64') }]);
   });
 
+  // promise: cannot-read-parked-once
   test('a type that nobody knows is ignored', async () => {
     const event = eventOf(userRegistered, userRegistered.sample);
     const before = await shop().sql('select id from events.dead_letters');
@@ -131,6 +139,7 @@ export function eventTests(shop: () => Shop): void {
     expect(await shop().sql('select id from events.dead_letters')).toEqual(before);
   });
 
+  // promise: cannot-read-parked-once
   test('fields and attributes that were added are accepted', async () => {
     const customer = await newCustomer();
     const event = eventOf(userRegistered, { userId: customer.id });
@@ -139,6 +148,7 @@ export function eventTests(shop: () => Shop): void {
     expect(await until('the account is open', async () => (await customer.account()).balance === 0)).toBe(true);
   });
 
+  // promise: owasp-api10
   test('an order.placed that is unsigned, altered or signed by a stranger charges nobody and is parked', async () => {
     const [customer, thief] = [await customerWith(shop(), 1_000), await customerWith(shop(), 1_000)];
     const orderId = await orderWithoutEvent(shop(), customer, 100);
@@ -156,6 +166,7 @@ export function eventTests(shop: () => Shop): void {
     expect(await customer.decided(orderId)).toMatchObject({ status: 'paid' });
   });
 
+  // promise: owasp-api10
   test('a forged charge.succeeded pays for nothing', async () => {
     const customer = await newCustomer();
     const { id: orderId } = await customer.order('desk');

@@ -36,6 +36,7 @@ describe.each([
     }
   }, 120_000);
 
+  // promise: administrator-can-verify-every
   test('leaves a shop in which nothing differs, as npm run verify says', async () => {
     const verify = (env: Record<string, string>) =>
       new Promise<{ code: unknown; output: string }>((resolve) => {

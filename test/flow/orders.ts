@@ -19,6 +19,7 @@ interface TimelineEntry {
 
 /** What a customer does, from registration to the mail. */
 export function orderTests(shop: () => Shop): void {
+  // promise: affordable-order-accepted-then
   test('an affordable order is paid and told, the next one cannot be paid, is rejected and told', async () => {
     const customer = await register(shop());
     expect(await customer.account()).toMatchObject({ balance: 0, version: 0 });
@@ -63,6 +64,7 @@ export function orderTests(shop: () => Shop): void {
     expect(ledger.body).toMatchObject({ balanced: true, differences: [] });
   });
 
+  // promise: order-exactly-balance-paid
   test('an order for exactly the balance is paid', async () => {
     const customer = await customerWith(shop(), 80_000);
     const { id } = await customer.order('desk');
@@ -70,6 +72,7 @@ export function orderTests(shop: () => Shop): void {
     expect(await customer.account()).toMatchObject({ balance: 0 });
   });
 
+  // promise: idempotency-key-order-another, owasp-api6
   test('the same key and body is one order, another body is refused, another key is another order', async () => {
     const customer = await customerWith(shop(), 1_000);
     const key = newKey();
@@ -85,6 +88,7 @@ export function orderTests(shop: () => Shop): void {
     expect(await customer.account()).toMatchObject({ balance: 800, version: 3 });
   });
 
+  // promise: orders-once-never-spend
   test('of two parallel orders that are affordable each alone, one is paid', async () => {
     const customer = await customerWith(shop(), 100_000);
     const orders = await Promise.all([customer.order('desk'), customer.order('desk')]);
@@ -93,6 +97,7 @@ export function orderTests(shop: () => Shop): void {
     expect(await customer.account()).toMatchObject({ balance: 20_000, version: 2 });
   });
 
+  // promise: orders-once-never-spend, owasp-api6
   test('of twenty parallel orders of 100 on 1000, exactly ten are paid', async () => {
     const customer = await customerWith(shop(), 1_000);
     const orders = await Promise.all(Array.from({ length: 20 }, () => customer.order('pen')));

@@ -6,6 +6,7 @@ import { report, secondsSince, until } from '#test/support/until.ts';
 
 /** What the shop does while something that it needs is away. */
 export function outageTests(shop: () => Shop, { processes }: { processes: boolean }): void {
+  // promise: while-mail-server-down
   test('while the mail server is down an order is paid all the same, and one mail follows', async () => {
     const customer = await customerWith(shop(), 1_000);
     await until('the receipt has arrived', async () => (await mailsTo(customer)).length === 2);
@@ -26,6 +27,7 @@ export function outageTests(shop: () => Shop, { processes }: { processes: boolea
     expect((await mailsTo(customer)).filter(({ subject }) => subject.includes(id))).toHaveLength(1);
   });
 
+  // promise: while-mail-server-down
   test('an address that the mail server refuses has failed at once, and the customer can see it', async () => {
     const [customer] = (await newCustomers(shop(), 1, { prefix: refusedPrefix })) as [Customer];
     await openAccounts(shop(), [customer], 1_000);
@@ -40,6 +42,7 @@ export function outageTests(shop: () => Shop, { processes }: { processes: boolea
   // in one process the broker cannot be away alone
   if (!processes) return;
 
+  // promise: while-broker-down-orders
   test('while the broker is down orders are accepted, and decided once it is back', async () => {
     const customer = await customerWith(shop(), 2_000);
     await until('the deposit has been told', async () => (await mailsTo(customer)).length === 2);

@@ -129,6 +129,7 @@ interface Case {
   balance: number;
 }
 
+// promise: order-registration-deposit-has
 test.each<Case>([
   { at: 'pending', arrange: () => pending(), status: 'paid', facts: ['paid'], balance: 200 },
   { at: 'charged', arrange: () => charged(), status: 'paid', facts: ['paid'], balance: 200 },
@@ -194,6 +195,7 @@ test('an order stays with its outbox row, and so does one of the last minute', a
   }
 });
 
+// promise: order-registration-deposit-has
 test('what was refused is tried again less and less often, and heals once it can be handled', async () => {
   const of = await canceling(await notified());
   await strand(of);
@@ -215,6 +217,7 @@ test('what was refused is tried again less and less often, and heals once it can
   expect(await row('select status from ordering.orders where id = $1', [of.orderId])).toEqual({ status: 'refunded' });
 });
 
+// promise: order-registration-deposit-has
 test('a customer without an account gets one, and a deposit without a receipt gets its mail', async () => {
   const { userId } = await customer({ balance: null });
   await rows(`update users.users set created_at = created_at - interval '2 minutes' where id = $1`, [userId]);

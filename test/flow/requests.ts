@@ -10,6 +10,7 @@ import { until } from '#test/support/until.ts';
 
 /** What the door lets in, and what it does not. */
 export function requestTests(shop: () => Shop): void {
+  // promise: somebody-elses-found-answer, owasp-api1
   test('what belongs to somebody else is not found', async () => {
     const [ann, bob] = (await customersWith(shop(), 2, 1_000)) as [Customer, Customer];
     const { id } = await ann.order('pen');
@@ -25,6 +26,7 @@ export function requestTests(shop: () => Shop): void {
     expect(second.id).not.toBe(first.id); // a key is the customer's own
   });
 
+  // promise: token-bad-none-administrator, owasp-api2
   test('without a token of ours nobody comes in, and only the administrator behind /admin', async () => {
     const customer = await customerWith(shop(), 0);
     const [header = '', payload = '', signature = ''] = customer.token.split('.');
@@ -53,6 +55,7 @@ export function requestTests(shop: () => Shop): void {
     }
   });
 
+  // promise: amounts-orders-make-sense
   test('amounts and orders that make no sense are refused, and nothing is written', async () => {
     const customer = await customerWith(shop(), 1_000);
     const before = await written();
@@ -91,6 +94,7 @@ export function requestTests(shop: () => Shop): void {
     expect(await written()).toEqual(before);
   });
 
+  // promise: pages-stable-while-rows
   test('paging shows each order once, newest first, while others are added', async () => {
     const customer = await customerWith(shop(), 10_000);
     const placed: string[] = [];
@@ -114,6 +118,7 @@ export function requestTests(shop: () => Shop): void {
     expect((await customer.get('/v1/orders?status=lost')).status).toBe(400);
   });
 
+  // promise: too-large-413-another
   test('what is too large, of another type, nowhere or of another method is refused', async () => {
     const { token: own } = await customerWith(shop(), 0);
     const orders = (headers: Record<string, string>, body: unknown) =>
@@ -126,6 +131,7 @@ export function requestTests(shop: () => Shop): void {
     expect([deleted.status, deleted.headers.get('allow')]).toEqual([405, 'GET, POST']);
   });
 
+  // promise: input-answered-5xx
   test('whatever is in a body, a path or a header, it is never answered by 5xx, and nothing is written', async () => {
     const { token: own } = await customerWith(shop(), 0);
     const before = await written();
@@ -175,6 +181,7 @@ export function requestTests(shop: () => Shop): void {
     expect(await written()).toEqual(before);
   });
 
+  // promise: owasp-api7
   test('no address that a caller gives is ever called', async () => {
     let calls = 0;
     const bait = createServer(() => (calls += 1)).listen(0, '127.0.0.1');
@@ -207,6 +214,7 @@ export function requestTests(shop: () => Shop): void {
     expect(calls).toBe(0);
   });
 
+  // promise: asks-too-often-gets
   test('who tries passwords is slowed down, and told for how long', async () => {
     const body = { email: `${uuidv7()}@example.com`, password: 'a guess' };
     const attempts: number[] = [];

@@ -48,6 +48,7 @@ test('a shop in one process, which takes new keys only at its start, says so and
   }
 });
 
+// promise: keys-rotated-while-customers
 test('the keys are rotated under load: no request fails, nothing is parked, every order is decided', async () => {
   const people = await Promise.all([1, 2, 3].map(() => register(shop)));
   for (const customer of people) await customer.deposit(10_000_000);

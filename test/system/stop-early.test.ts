@@ -8,6 +8,7 @@ import { expect, test } from '@jest/globals';
 // A container that is stopped while it starts: a signal that nobody handles yet would be ignored by its process 1, and
 // the pod would live on for its time of grace (300 s).
 
+// promise: container-asked-end-so
 test('a function that still starts ends at once when it is asked to', async () => {
   // a database that takes connections and never says a word
   const database = createServer().listen(0, '127.0.0.1');
@@ -35,6 +36,7 @@ test('the first process of the container passes on how its program ended', async
   expect(await once(init('process.exit(7)'), 'exit')).toEqual([7, null]);
 });
 
+// promise: container-asked-end-so
 test('it ends a program that has no handler, and lets one that has finish', async () => {
   const without = init('console.log("up"); setInterval(() => {}, 1000)');
   const having = init(

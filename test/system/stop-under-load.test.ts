@@ -24,6 +24,7 @@ beforeAll(async () => {
 });
 afterAll(() => shop?.stop());
 
+// promise: process-asked-end-loses
 test('a process is asked to end under load: every request is answered', async () => {
   const customers = await customersWith(shop, 10, 10_000_000);
   const load = keepOrdering(customers);

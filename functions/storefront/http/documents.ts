@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { Router } from 'express';
+import express, { Router } from 'express';
 import { only } from './errors.ts';
 import { limitCaller } from './limits.ts';
 
@@ -16,9 +16,7 @@ export function docs(): Router {
     response.type('html').send((await contracts()).page);
   });
   router.all(['/openapi.json', '/asyncapi.json', '/docs'], only('GET'));
-  router.get('/docs/docs.css', (_request, response) => {
-    response.sendFile(style);
-  });
+  router.use('/docs/docs.css', express.static(style, { redirect: false }));
   return router;
 }
 

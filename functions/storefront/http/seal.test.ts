@@ -3,6 +3,7 @@ import { seal, unseal } from './seal.ts';
 
 const scope = { purpose: 'orders', userId: 'ann' };
 
+// promise: list-costs-same-however
 test('what was sealed is read by the caller and for the purpose that it was sealed for', () => {
   const sealed = seal('a.b', scope);
   expect(unseal(sealed, scope)).toBe('a.b');

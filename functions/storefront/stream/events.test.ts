@@ -171,6 +171,7 @@ describe('taken up again by Last-Event-ID', () => {
   });
 
   const ann = { userId: uuidv7() };
+  // promise: stream-taken-up-again
   test.each([
     ...['x', '1', '00000000.', `${Date.now().toString(36)}.`, `${Date.now().toString(36)}.abc`],
     ...[cursorOf(ann, -25), cursorOf(ann, 1), cursorOf({ userId: uuidv7() }, -1), cursorOf(ann, -1).slice(0, -1)],
@@ -197,6 +198,7 @@ describe('a customer with 300,000 orders', () => {
     );
   }, 60_000);
 
+  // promise: stream-taken-up-again
   test('who takes up a stream of hours ago is asked to read the lists again, and others do not notice', async () => {
     const bob = await customer();
     const headers = await bearer(bob.userId);
@@ -224,6 +226,7 @@ describe('a customer with 300,000 orders', () => {
     expect(idsOf(first).at(-1)).toBe(`${next}.placed`);
   });
 
+  // promise: stream-taken-up-again
   test('no query of the stream reads more rows than it may', async () => {
     const read = async () =>
       (
@@ -336,6 +339,7 @@ test('nobody watches without a token, and only by GET', async () => {
   }
 });
 
+// promise: owasp-api4
 test('a customer has five streams at most, the shop as many as it is set to, and a closed one makes room', async () => {
   const [ann, bob] = [await customer(), await customer()];
   const streams = [];
@@ -352,6 +356,7 @@ test('a customer has five streams at most, the shop as many as it is set to, and
   });
 });
 
+// promise: stream-taken-up-again
 test('the customers of one address have a part of all streams', async () => {
   const limit = storefrontSettings.STREAM_LIMIT_PER_ADDRESS;
   storefrontSettings.STREAM_LIMIT_PER_ADDRESS = 3;

@@ -28,6 +28,7 @@ export function adminPageTests(shop: () => Shop, open: Open): void {
     await page.locator('#ledger').getByText('balanced', { exact: true }).waitFor();
   });
 
+  // promise: repeats-parked-can-seen
   test('a parked event is seen, by the administrator and by its customer, and replayed', async () => {
     const customer = await customerWith(shop(), 1_000);
     const orderId = uuidv7();

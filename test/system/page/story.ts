@@ -14,6 +14,7 @@ const rejected = ['order.placed', 'charge.declined', 'order.rejected', 'notifica
 
 /** The scenario by clicking, with what is drawn meanwhile. */
 export function scenarioTests(shop: () => Shop, open: Open): void {
+  // promise: story-orders-can-clicked
   test('a customer registers, deposits, buys a desk, cannot buy another one, and gets the money back', async () => {
     const page = await open();
     const email = `${uuidv7()}@example.com`;
@@ -59,6 +60,7 @@ export function scenarioTests(shop: () => Shop, open: Open): void {
       shop().story.accepted.add(id);
   });
 
+  // promise: story-orders-can-clicked
   test('an arrow leads from the function that tells to the one that hears, and shows its event on a click', async () => {
     const { page, id } = await ordered();
     const arrow = page.locator('[data-type="shop.charge.succeeded.v1"]').getByRole('button');
@@ -129,6 +131,7 @@ export function scenarioTests(shop: () => Shop, open: Open): void {
     await stranger.getByText('The link cannot be read').waitFor();
   });
 
+  // promise: logging-out-forgets
   test('a reload keeps who is logged in, another tab does not have it, and logging out forgets it', async () => {
     const page = await open();
     const email = `${uuidv7()}@example.com`;
@@ -151,6 +154,7 @@ export function scenarioTests(shop: () => Shop, open: Open): void {
     await balanceIs(page, '0.00');
   });
 
+  // promise: works-offline-loads-little
   test('it paints within a second, and takes nothing from elsewhere', async () => {
     const page = await open();
     await page.getByRole('heading', { name: 'Log in' }).waitFor();
@@ -169,6 +173,7 @@ export function scenarioTests(shop: () => Shop, open: Open): void {
     expect(paintMs).toBeLessThan(10_000);
   });
 
+  // promise: whoever-uses-keyboard-screen
   test.each([
     ['light, on a desk', { colorScheme: 'light', viewport: { width: 1_280, height: 900 } }],
     ['dark, on a telephone', { colorScheme: 'dark', viewport: { width: 360, height: 740 } }],
@@ -182,6 +187,7 @@ export function scenarioTests(shop: () => Shop, open: Open): void {
     expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)).toBeLessThanOrEqual(0);
   });
 
+  // promise: whoever-uses-keyboard-screen
   test('everything can be done with the keyboard', async () => {
     const customer = await customerWith(shop(), 1_000);
     const page = await open({ token: customer.token });

@@ -33,6 +33,7 @@ export function outageTests(shop: () => Shop, open: Open): void {
     await alert.getByText('Say of something how many you want').waitFor();
   });
 
+  // promise: deposit-whose-answer-got
   test('a deposit whose answer got lost is made once, however often it is sent', async () => {
     const { token } = await customerWith(shop(), 100);
     const page = await open({ token });
@@ -55,6 +56,7 @@ export function outageTests(shop: () => Shop, open: Open): void {
     expect(lost).toBe(1);
   });
 
+  // promise: repeats-parked-can-seen
   test('an order that is tried again and again shows it, and goes on when its account is there', async () => {
     const [customer] = (await newCustomers(shop(), 1)) as [Customer];
     const page = await open({ token: customer.token });

@@ -120,6 +120,7 @@ describe('on Minikube', () => {
     ).toHaveLength(1); // the functions' own secrets
   });
 
+  // promise: shop-sh-touches-context
   test('everything goes to its own context, whatever is the current one', async () => {
     await startedShop([]);
     delete standIns.cluster.items['ksvc/storefront'];
@@ -246,6 +247,7 @@ describe('on a cluster that is there already', () => {
       expect(line).toContain('--namespace store');
   });
 
+  // promise: shop-sh-touches-context
   test('start takes no namespace that is somebody else’s, and stop removes none', async () => {
     standIns.cluster.items['namespace/shop'] = {
       kind: 'Namespace',
@@ -295,6 +297,7 @@ describe('on a cluster that is there already', () => {
     expect(readdirSync(path.join(folder, 'product'))).toContain('package.json');
   });
 
+  // promise: shop-sh-touches-context
   test('the secrets of a start that was stopped in between are completed by the next one, and then stay', async () => {
     await startedShop(['--existing'], existing);
     const secrets = () =>
@@ -312,6 +315,7 @@ describe('on a cluster that is there already', () => {
     expect(secrets()).toMatchObject(before);
   });
 
+  // promise: administrator-settings-neither-orders
   test('the job that migrates runs again when the administrator was changed, and only then', async () => {
     const ran = async (settings: Record<string, string>) => {
       const { calls } = await shop(['start', '--existing'], { ...existing, ...settings });
