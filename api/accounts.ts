@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { currency, money } from '#platform/values/money.ts';
 import { uuid } from '#platform/values/uuid.ts';
-import { named, pageOf, paging, type Route } from './route.ts';
+import { defineRoutes, named, pageOf, paging } from './route.ts';
 
 export const account = named(
   'Account',
@@ -9,7 +9,7 @@ export const account = named(
     id: uuid,
     balance: money,
     currency,
-    version: z.int().nonnegative().meta({ description: 'Grows by one a movement.' }),
+    version: z.int().nonnegative().meta({ description: 'Grows by one with each movement.' }),
     openedAt: z.iso.datetime(),
   }),
 );
@@ -22,7 +22,7 @@ export const deposit = named(
     id: uuid,
     amount: money,
     currency,
-    balance: money.meta({ description: 'What the account held after it.' }),
+    balance: money.meta({ description: 'The balance after it.' }),
     createdAt: z.iso.datetime(),
   }),
 );
@@ -33,41 +33,42 @@ const entry = named(
     id: uuid,
     kind: z.enum(['deposit', 'charge', 'refund']),
     amount: z.int().meta({ description: 'Negative if it left the account.' }),
-    balance: money.meta({ description: 'What the account held after it.' }),
+    balance: money.meta({ description: 'The balance after it.' }),
     version: z.int().positive(),
     orderId: uuid.nullable(),
     createdAt: z.iso.datetime(),
   }),
 );
 
-export const accountRoutes: Route[] = [
-  {
+export const accountRoutes = defineRoutes({
+  getAccount: {
     method: 'get',
     path: '/v1/accounts/me',
     summary: 'My account',
-    who: 'customer',
-    answers: { 200: { description: 'The billing account of the caller.', body: account } },
+    access: 'customer',
+    responses: { 200: { description: 'The billing account of the caller.', body: account } },
     problems: ['account_not_open'],
   },
-  {
+  depositMoney: {
     method: 'post',
     path: '/v1/accounts/me/deposits',
     summary: 'Deposit money',
-    description: 'The same key and the same body get the same answer, and the money arrives once.',
-    who: 'customer',
+    description: 'The same key and body get the same response, and the money arrives once.',
+    access: 'customer',
+    function: 'deposit-money',
     body: newDeposit,
     example: { amount: 100_000, currency: 'usd' },
     idempotent: true,
-    answers: { 201: { description: 'The deposit.', body: deposit } },
+    responses: { 201: { description: 'The deposit.', body: deposit } },
     problems: ['customers_only', 'account_not_open', 'currency_mismatch', 'deposit_limit'],
   },
-  {
+  listEntries: {
     method: 'get',
     path: '/v1/accounts/me/entries',
     summary: 'Movements on my account',
     description: 'The newest version first.',
-    who: 'customer',
+    access: 'customer',
     query: paging,
-    answers: { 200: { description: 'A page of movements.', body: pageOf('EntryPage', entry) } },
+    responses: { 200: { description: 'A page of movements.', body: pageOf('EntryPage', entry) } },
   },
-];
+});

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { line } from '#platform/values/text.ts';
 import { uuid } from '#platform/values/uuid.ts';
-import { named, pageOf, paging, type Route } from './route.ts';
+import { defineRoutes, named, pageOf, paging } from './route.ts';
 
 const status = z.enum(['parked', 'replaying', 'done']);
 const typeOfEvent = line.min(1).max(1_024);
@@ -11,7 +11,7 @@ const deadLetter = named(
   z.object({
     id: uuid,
     status,
-    verified: z.boolean().meta({ description: 'Whether the shop itself had published it.' }),
+    verified: z.boolean().meta({ description: 'Whether the shop itself published it.' }),
     reason: z.string(),
     detail: z.string(),
     source: z.string(),
@@ -38,7 +38,7 @@ export const deadLettersQuery = paging.extend({
   status: status.optional(),
 });
 
-/** Which letters are replayed, and how fast. */
+/** Which dead letters are replayed, and how fast. */
 export const newReplay = named(
   'NewReplay',
   z.strictObject({
@@ -58,14 +58,14 @@ const bulkReplay = named(
     waiting: count.meta({ description: 'Not due yet.' }),
     replaying: count,
     done: count,
-    parked: count.meta({ description: 'Came back.' }),
+    parked: count.meta({ description: 'Were refused again.' }),
   }),
 );
 
 const ledgerReport = named(
   'LedgerReport',
   z.object({
-    balanced: z.boolean().meta({ description: 'Nothing differs.' }),
+    balanced: z.boolean().meta({ description: 'There are no differences.' }),
     accounts: count,
     transfers: count,
     orders: count,
@@ -81,88 +81,93 @@ const ledgerReport = named(
   }),
 );
 
-const ms = count.nullable().meta({ description: 'From acceptance to decision; null if none was decided.' });
+const ms = count.nullable().meta({ description: 'From acceptance to settlement; null if none was settled.' });
 
-const figures = named(
+const stats = named(
   'Stats',
   z.object({
-    seconds: count.meta({ description: 'Of how long these orders are.' }),
+    seconds: count.meta({ description: 'The length of the period.' }),
     orders: count,
-    decided: count.meta({ description: 'Of these, those that were paid or rejected.' }),
+    decided: count.meta({ description: 'Of these, the paid and rejected ones.' }),
     medianMs: ms,
     p99Ms: ms,
     openChains: count.meta({ description: 'Chains of events that have not ended.' }),
   }),
 );
 
-export const adminRoutes: Route[] = [
-  {
+export const adminRoutes = defineRoutes({
+  listDeadLetters: {
     method: 'get',
     path: '/v1/admin/dead-letters',
     summary: 'Events that were parked',
     description:
       'The newest first, each with what was wrong with it. With a filter a page reads 1,000 of them at most, and may ' +
       'be shorter than asked for. There is more as long as it has a `nextCursor`.',
-    who: 'admin',
+    access: 'admin',
     query: deadLettersQuery,
-    answers: { 200: { description: 'A page of dead letters.', body: pageOf('DeadLetterPage', deadLetter) } },
+    responses: { 200: { description: 'A page of dead letters.', body: pageOf('DeadLetterPage', deadLetter) } },
   },
-  {
+  getDeadLetter: {
     method: 'get',
     path: '/v1/admin/dead-letters/{id}',
     summary: 'One parked event',
-    who: 'admin',
-    answers: { 200: { description: 'The letter with its event.', body: deadLetterWithEvent } },
+    access: 'admin',
+    responses: { 200: { description: 'The dead letter with its event.', body: deadLetterWithEvent } },
   },
-  {
+  replayDeadLetter: {
     method: 'post',
     path: '/v1/admin/dead-letters/{id}/replay',
     summary: 'Replay a parked event',
-    description: 'May be repeated. What was not published by the shop is sent once, as it was, and never signed.',
-    who: 'admin',
-    answers: { 202: { description: 'The letter as it is now.', body: deadLetterWithEvent, headers: ['Location'] } },
+    description: 'May be repeated. An event that the shop did not publish is sent once, as it was, and is not signed.',
+    access: 'admin',
+    function: 'replay-events',
+    responses: {
+      202: { description: 'The dead letter as it is now.', body: deadLetterWithEvent, headers: ['Location'] },
+    },
     problems: ['not_replayable'],
   },
-  {
+  startReplay: {
     method: 'post',
     path: '/v1/admin/dead-letters/replay',
-    summary: 'Replay what is parked',
-    description: 'All that the shop itself had published, or those of one type, at so many events a second.',
-    who: 'admin',
+    summary: 'Replay parked events',
+    description: 'All that the shop itself published, or those of one type, at `rate` events a second.',
+    access: 'admin',
+    function: 'replay-events',
     body: newReplay,
     example: { type: 'shop.order.placed.v1', rate: 10 },
-    answers: { 202: { description: 'How far it is.', body: bulkReplay } },
+    responses: { 202: { description: 'The progress.', body: bulkReplay } },
   },
-  {
+  getReplay: {
     method: 'get',
     path: '/v1/admin/dead-letters/replay',
-    summary: 'How far the replay is',
-    who: 'admin',
-    answers: { 200: { description: 'The newest one; all zero if there was none.', body: bulkReplay } },
+    summary: 'Progress of the replay',
+    access: 'admin',
+    responses: { 200: { description: 'The newest one; all zero if there was none.', body: bulkReplay } },
   },
-  {
+  stopReplay: {
     method: 'delete',
     path: '/v1/admin/dead-letters/replay',
     summary: 'Stop the replay',
-    description: 'What is not due yet stays parked.',
-    who: 'admin',
-    answers: { 200: { description: 'What became of it.', body: bulkReplay } },
+    description: 'Events that are not due yet stay parked.',
+    access: 'admin',
+    function: 'replay-events',
+    responses: { 200: { description: 'The result.', body: bulkReplay } },
   },
-  {
+  verifyLedger: {
     method: 'get',
     path: '/v1/admin/ledger/verify',
     summary: 'Verify the ledger',
     description:
       'Compares balances, transfers, charges, orders, lines, deposits and notifications with each other, in steps and ' +
-      'beside the work of the shop. What may still be in flight is left out: the last 15 minutes.',
-    who: 'admin',
-    answers: { 200: { description: 'What was compared, and what differs.', body: ledgerReport } },
+      'alongside the work of the shop. The last 15 minutes, which may still be in flight, are left out.',
+    access: 'admin',
+    responses: { 200: { description: 'What was compared, and the differences.', body: ledgerReport } },
   },
-  {
+  getStats: {
     method: 'get',
     path: '/v1/admin/figures',
-    summary: 'How much the shop does, and how fast',
-    who: 'admin',
-    answers: { 200: { description: 'The orders of the last minute.', body: figures } },
+    summary: 'Throughput and latency of the last minute',
+    access: 'admin',
+    responses: { 200: { description: 'The orders of the last minute.', body: stats } },
   },
-];
+});

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { uuid } from '#platform/values/uuid.ts';
-import { named, pageOf, paging, type Route } from './route.ts';
+import { defineRoutes, named, pageOf, paging } from './route.ts';
 
 const notification = named(
   'Notification',
@@ -28,27 +28,27 @@ export const notificationsQuery = paging.extend({
   orderId: uuid.optional().meta({ description: 'Only those of this order.' }),
 });
 
-export const notificationRoutes: Route[] = [
-  {
+export const notificationRoutes = defineRoutes({
+  listNotifications: {
     method: 'get',
     path: '/v1/notifications',
-    summary: 'What I was told by e-mail',
+    summary: 'My e-mails',
     description: 'The newest first.',
-    who: 'customer',
+    access: 'customer',
     query: notificationsQuery,
-    answers: { 200: { description: 'A page of notifications.', body: pageOf('NotificationPage', notification) } },
+    responses: { 200: { description: 'A page of notifications.', body: pageOf('NotificationPage', notification) } },
   },
-  {
+  streamEvents: {
     method: 'get',
     path: '/v1/events',
-    summary: 'What happens to me, as it happens',
+    summary: 'My events, as they happen',
     description:
-      'Server-Sent Events: the moments of the timelines, with their type as `event`, and heartbeats. ' +
-      'With `Last-Event-ID` it goes on where it was cut, up to a day later. It ends when the token expires. ' +
-      'An event `reset` says that more has happened than the stream shows: read the lists again. ' +
+      'Server-Sent Events: the entries of the timelines, with their type as `event`, and heartbeats. ' +
+      'With `Last-Event-ID` it resumes where it was cut, up to a day later. It ends when the token expires. ' +
+      'After an event `reset`, more has happened than the stream shows: read the lists again. ' +
       'A mail that is sent more than two hours after its event is not announced; the list has it.',
-    who: 'customer',
-    answers: { 200: { description: 'The stream.', body: 'text/event-stream' } },
+    access: 'customer',
+    responses: { 200: { description: 'The stream.', body: 'text/event-stream' } },
     problems: ['bad_cursor'],
   },
-];
+});

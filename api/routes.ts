@@ -8,10 +8,10 @@ import { userRoutes } from './users.ts';
 
 /** Every route of the API, in the order of the documents. */
 export const routes: readonly Route[] = [
-  ...userRoutes,
-  ...accountRoutes,
-  ...orderRoutes,
-  ...notificationRoutes,
-  ...adminRoutes,
-  ...serviceRoutes,
-];
+  userRoutes,
+  accountRoutes,
+  orderRoutes,
+  notificationRoutes,
+  adminRoutes,
+  serviceRoutes,
+].flatMap((table) => Object.values<Route>(table));

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { named, type Route } from './route.ts';
+import { defineRoutes, named } from './route.ts';
 
 const alive = named('Alive', z.object({ status: z.literal('ok') }));
 
@@ -11,51 +11,51 @@ const readiness = named(
 
 const contract = named('Contract', z.looseObject({ info: z.looseObject({ title: z.string(), version: z.string() }) }));
 
-export const serviceRoutes: Route[] = [
-  {
+export const serviceRoutes = defineRoutes({
+  showPage: {
     method: 'get',
     path: '/',
-    summary: 'The shop, for people',
-    who: 'anybody',
-    answers: { 200: { description: 'The page.', body: 'text/html' } },
+    summary: 'The page',
+    access: 'public',
+    responses: { 200: { description: 'The page.', body: 'text/html' } },
   },
-  {
+  getHealth: {
     method: 'get',
     path: '/healthz',
-    summary: 'Does this process serve',
-    who: 'anybody',
-    answers: { 200: { description: 'It does.', body: alive } },
+    summary: 'Liveness of this process',
+    access: 'public',
+    responses: { 200: { description: 'It serves.', body: alive } },
   },
-  {
+  getReadiness: {
     method: 'get',
     path: '/readyz',
-    summary: 'Is what the shop needs there',
-    description: 'A report for people: the shop takes orders while the broker is down.',
-    who: 'anybody',
-    answers: {
-      200: { description: 'Everything is there.', body: readiness },
-      503: { description: 'Something is down.', body: readiness },
+    summary: 'Readiness of what the shop needs',
+    description: 'A report, not a probe: the shop accepts orders while the broker is down.',
+    access: 'public',
+    responses: {
+      200: { description: 'Database and broker are up.', body: readiness },
+      503: { description: 'One of them is down.', body: readiness },
     },
   },
-  {
+  getOpenApi: {
     method: 'get',
     path: '/openapi.json',
     summary: 'The API as OpenAPI 3.1',
-    who: 'anybody',
-    answers: { 200: { description: 'This document.', body: contract } },
+    access: 'public',
+    responses: { 200: { description: 'This document.', body: contract } },
   },
-  {
+  getAsyncApi: {
     method: 'get',
     path: '/asyncapi.json',
     summary: 'The events as AsyncAPI 3',
-    who: 'anybody',
-    answers: { 200: { description: 'The document.', body: contract } },
+    access: 'public',
+    responses: { 200: { description: 'The document.', body: contract } },
   },
-  {
+  showDocs: {
     method: 'get',
     path: '/docs',
-    summary: 'Both documents, for people',
-    who: 'anybody',
-    answers: { 200: { description: 'A page without scripts.', body: 'text/html' } },
+    summary: 'The documentation of API and events',
+    access: 'public',
+    responses: { 200: { description: 'A page without scripts.', body: 'text/html' } },
   },
-];
+});

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { email } from '#platform/values/email.ts';
 import { password, personName, typedPassword } from '#platform/values/text.ts';
 import { uuid } from '#platform/values/uuid.ts';
-import { named, type Route } from './route.ts';
+import { defineRoutes, named } from './route.ts';
 
 export const newUser = named('NewUser', z.object({ email, password, name: personName }));
 
@@ -22,35 +22,37 @@ export const session = named(
   }),
 );
 
-export const userRoutes: Route[] = [
-  {
+export const userRoutes = defineRoutes({
+  registerUser: {
     method: 'post',
     path: '/v1/users',
     summary: 'Register',
-    description: 'A moment later the billing account of the customer is open.',
-    who: 'anybody',
+    description: 'The billing account of the customer opens soon after.',
+    access: 'public',
+    function: 'register-user',
     body: newUser,
     example: { email: 'ann@example.com', password: 'correct horse', name: 'Ann' },
-    answers: { 201: { description: 'The new customer.', body: user } },
+    responses: { 201: { description: 'The new customer.', body: user } },
     problems: ['email_taken'],
   },
-  {
+  logIn: {
     method: 'post',
     path: '/v1/sessions',
     summary: 'Log in',
-    description: 'An unknown e-mail and a wrong password get the same answer.',
-    who: 'anybody',
+    description: 'An unknown e-mail and a wrong password get the same response.',
+    access: 'public',
+    function: 'log-in',
     body: credentials,
     example: { email: 'ann@example.com', password: 'correct horse' },
-    answers: { 201: { description: 'A token for the next 15 minutes.', body: session } },
+    responses: { 201: { description: 'A token for the next 15 minutes.', body: session } },
     problems: ['invalid_credentials'],
   },
-  {
+  getUser: {
     method: 'get',
     path: '/v1/users/me',
-    summary: 'Who am I',
-    who: 'customer',
-    answers: { 200: { description: 'The caller.', body: user } },
+    summary: 'My user',
+    access: 'customer',
+    responses: { 200: { description: 'The caller.', body: user } },
     problems: ['not_found'],
   },
-];
+});

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { uuidv7 } from 'uuidv7';
-import { hashPassword, isPassword } from '#platform/values/password.ts';
+import { createPasswords } from '#platform/values/password.ts';
 
 interface User {
   email: string;
@@ -14,6 +14,7 @@ interface User {
  * their tokens say otherwise for up to 15 minutes. Refuses an e-mail that a customer has registered.
  */
 export async function ensureAdmin(databaseUrl: string, email: string, password: string): Promise<void> {
+  const passwords = createPasswords();
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();
   try {
@@ -26,8 +27,8 @@ export async function ensureAdmin(databaseUrl: string, email: string, password: 
       throw new Error(`ADMIN_EMAIL ${email} belongs to a customer; choose another one.`);
     }
     const isAsWanted = rows.length === 1 && user?.role === 'admin';
-    if (isAsWanted && (await isPassword(password, user.password_hash))) return;
-    await changeAdmin(client, email, await hashPassword(password));
+    if (isAsWanted && (await passwords.matches(password, user.password_hash))) return;
+    await changeAdmin(client, email, await passwords.hash(password));
   } finally {
     await client.end();
   }

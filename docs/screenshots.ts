@@ -5,7 +5,7 @@ import type { Page } from 'playwright-core';
 import { z } from 'zod';
 import { findBrowser, noBrowser, openBrowser } from '#local/browser.ts';
 import { runningShop } from '#local/lock.ts';
-import { settings } from '#platform/runtime/settings.ts';
+import { programSettings } from '#platform/runtime/settings.ts';
 
 const fileOf = (name: string) => fileURLToPath(new URL(`${name}.png`, import.meta.url));
 
@@ -52,7 +52,7 @@ async function takePictures(page: Page, url: string): Promise<void> {
 }
 
 const program = findBrowser();
-const { DATA_DIR } = settings({ DATA_DIR: z.string().min(1).default('.data') });
+const { DATA_DIR } = programSettings({ DATA_DIR: z.string().min(1).default('.data') });
 const shop = runningShop(path.resolve(DATA_DIR));
 if (!program || !shop) {
   process.stderr.write(`${program ? 'No shop runs here. Start one with "npm start".' : noBrowser}\n`);

@@ -3,10 +3,10 @@
 import { text } from 'node:stream/consumers';
 import { z } from 'zod';
 import { email } from '#platform/values/email.ts';
-import { settings } from '#platform/runtime/settings.ts';
+import { programSettings } from '#platform/runtime/settings.ts';
 import { password } from '#platform/values/text.ts';
 
-const { ADMIN_EMAIL, ADMIN_PASSWORD } = settings({
+const { ADMIN_EMAIL, ADMIN_PASSWORD } = programSettings({
   ADMIN_EMAIL: z.preprocess(unlessEmpty, email.optional()),
   ADMIN_PASSWORD: z.preprocess(unlessEmpty, password.optional()),
 });

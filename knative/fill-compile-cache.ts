@@ -1,19 +1,8 @@
 // Run while the image is built, with NODE_COMPILE_CACHE: loads every function once and ends, so that none has to be
-// parsed at its start. The settings are good for nothing; no function is called.
+// parsed at its start.
 import { spawnSync } from 'node:child_process';
-import { generateKeyPairSync } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 
-const { kty, crv, x, d } = generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' });
-Object.assign(process.env, {
-  DATABASE_URL: 'postgres://nowhere',
-  K_SINK: 'http://nowhere',
-  SMTP_URL: 'smtp://nowhere',
-  CURSOR_KEY: '0'.repeat(43),
-  EVENT_KEYS: `none:${'0'.repeat(43)}`,
-  TOKEN_PRIVATE_KEY: JSON.stringify({ kty, crv, x, d, kid: 'none' }),
-  TOKEN_PUBLIC_KEYS: JSON.stringify({ keys: [{ kty, crv, x, kid: 'none' }] }),
-});
 const functions = new URL('../functions/', import.meta.url);
 await import('#platform/runtime/serve-function.ts');
 await import('#database/migrate.ts');
@@ -22,6 +11,6 @@ await import('#database/pooler.ts');
 await import('#database/roles.ts');
 await import('#platform/telemetry/span-export.ts');
 for (const name of readdirSync(functions)) await import(`#functions/${name}/index.ts`);
-// it asks for a function that is not there, and ends
+// start.ts itself: there is no such function, so it ends
 spawnSync(process.execPath, ['start.ts'], { env: { ...process.env, K_SERVICE: 'none' } });
 process.exit(0);

@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
+import { heapFlags } from '#platform/runtime/heap.ts';
 
 interface ChildOptions {
   name: string;
@@ -15,16 +16,15 @@ export interface Child {
   name: string;
   pid(): number | undefined;
   /** Hands a connection over, now or as soon as the child is ready. */
-  hand(socket: Socket): void;
-  /** Ends it cleanly and starts it anew, with the environment of now; resolves when it is ready again. */
+  handOver(socket: Socket): void;
+  /** Ends it cleanly and starts it again, with the current environment; resolves when it is ready. */
   replace(): Promise<void>;
   /** Ends it cleanly: it finishes what is in flight. */
   stop(): Promise<void>;
 }
 
 const startTimeoutMs = 30_000;
-// objects that live short get 32 MB in place of 128: half the memory under load
-const heapLimits = ['--max-semi-space-size=16', '--max-old-space-size=512'];
+const heapLimits = Object.entries(heapFlags).map(([name, value]) => `--${name}=${value}`);
 
 /**
  * Runs a Node process and replaces it at once whenever it ends by itself – a little later each time if it ends
@@ -35,15 +35,15 @@ export async function keepAlive({ name, command, env, onRestart }: ChildOptions)
   let stopping = false;
   let ready = false;
   let failures = 0;
-  // it is being replaced on purpose, and this is to be called when that is done
+  // called when a replacement on purpose is done
   let replaced: (() => void) | undefined;
-  // connections that wait for it to be ready, and those that were sent to it and that it has not taken yet
+  // connections that wait until it is ready, and those that were sent and that it has not taken over yet
   const waiting: Socket[] = [];
   const sent: Socket[] = [];
 
   const send = (socket: Socket) => {
     sent.push(socket);
-    // Node would let go of it too early: if the child dies before it takes the connection, nobody would close it
+    // otherwise Node would release it too early: if the child died before it took the connection, it would stay open
     current.send('connection', socket, { keepOpen: true });
   };
 
@@ -62,7 +62,7 @@ export async function keepAlive({ name, command, env, onRestart }: ChildOptions)
       child.on('message', (message: { ready?: true; taken?: true; leaving?: true }) => {
         if (message.taken) sent.shift()?.destroy();
         if (message.leaving) {
-          // somebody has asked it to end: from now on connections wait for the next one
+          // it got SIGTERM: from now on connections wait for the next one
           leaving = true;
           ready = false;
           child.send('last', () => undefined);
@@ -92,7 +92,7 @@ export async function keepAlive({ name, command, env, onRestart }: ChildOptions)
   return {
     name,
     pid: () => current.pid,
-    hand: (socket) => {
+    handOver: (socket) => {
       if (ready && current.connected) send(socket);
       else waiting.push(socket);
     },

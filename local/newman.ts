@@ -13,7 +13,7 @@ import type {
 import { z } from 'zod';
 import { sayEnd, sayStep, type CollectionResult, type Step } from '#local/newman-progress.ts';
 import { findTarget, type Target } from '#local/target.ts';
-import { settings } from '#platform/runtime/settings.ts';
+import { programSettings } from '#platform/runtime/settings.ts';
 
 const help = `Runs the Postman collection (postman/) against the shop that runs on this machine, or against another one.
 
@@ -222,7 +222,7 @@ function readArgs(args: string[]): { folder: string | undefined; iterations: num
 }
 
 function reportFile(): string | undefined {
-  const { REPORT } = settings({
+  const { REPORT } = programSettings({
     REPORT: z
       .string()
       .regex(/(^|\.)(json|xml)$/, 'must end in "json" or "xml"')

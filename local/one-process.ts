@@ -1,52 +1,47 @@
+import { createStorefront } from '#functions/storefront/index.ts';
 import { createBroker, type Deliver } from '#local/broker/broker.ts';
 import { serveBroker } from '#local/broker/http.ts';
 import { readManifests } from '#local/broker/manifests.ts';
 import { functionNames } from '#local/functions.ts';
 import { ping } from '#local/ping.ts';
 import type { Running, Wiring } from '#local/wiring.ts';
-import { backgroundDone, type Background } from '#platform/runtime/background.ts';
-import { connectBroker } from '#platform/events/broker-client.ts';
-import { closeDatabase, connectDatabase } from '#platform/database/database.ts';
-import { connectFunctions } from '#platform/http/function-client.ts';
+import type { EventFunction, EventHandle } from '#platform/events/on-event.ts';
 import { serveHttp } from '#platform/http/http-server.ts';
+import type { RequestFunction, RequestHandle } from '#platform/http/on-request.ts';
+import { createContext, type ProcessContext } from '#platform/runtime/context.ts';
 import { serveMetrics } from '#platform/telemetry/metrics-server.ts';
-import type { EventHandle } from '#platform/events/on-event.ts';
-import type { RequestHandle } from '#platform/http/on-request.ts';
 import { startTracing } from '#platform/telemetry/tracing.ts';
 
-interface FunctionModule {
-  handle: EventHandle | RequestHandle;
-  background?: Background;
-}
-
 /**
- * Runs every function in this process: the broker hands them events, and the storefront commands, by plain calls.
+ * Runs every function in this process: the broker delivers events, and the storefront forwards commands, by plain calls.
  * The broker listens over HTTP too, so that events can be posted by hand.
  */
 export async function runOneProcess({ port, brokerPort, faults }: Wiring): Promise<Running> {
   const stopTracing = await startTracing();
-  const [rooms] = await Promise.all([importFunctions(), connectDatabase()]);
   const deliver: Deliver = async (subscriber, event) => {
-    const handle = rooms.get(subscriber)?.handle;
-    return handle && 'deliver' in handle ? handle.deliver(event, subscriber) : { status: 404 };
+    const found = functions.get(subscriber);
+    return found && 'deliver' in found ? found.deliver(event) : { status: 404 };
   };
   const broker = createBroker({ manifests: readManifests('broker'), deliver, ...(faults && { faults }) });
+  const context = createContext('shop', {
+    broker: {
+      send: async (event) => {
+        const { status } = await broker.ingest(event);
+        if (status !== 202) throw new Error(`the broker responded with ${status}`);
+      },
+      isReachable: async () => true,
+    },
+    callFunction: async (name, { headers, body }) => {
+      const found = functions.get(name);
+      if (!found) throw new Error(`there is no function ${name}`);
+      return found({ method: 'POST', headers, body });
+    },
+  });
+  const [functions] = await Promise.all([startFunctions(context), context.connect()]);
   const ingress = await serveBroker(broker, { port: brokerPort, host: '127.0.0.1' });
-  connectBroker(async (event) => {
-    const { status } = await broker.ingest(event);
-    if (status !== 202) throw new Error(`the broker answered ${status}`);
-  });
-  connectFunctions(async (name, { headers, body }) => {
-    const room = rooms.get(name);
-    if (!room) throw new Error(`there is no function ${name}`);
-    return room.handle({ method: 'POST', headers, body }, name);
-  });
-  const { createStorefront } = await import('#functions/storefront/index.ts');
-  const storefront = await serveHttp(createStorefront(), { port, host: '127.0.0.1' });
+  const storefront = await serveHttp(createStorefront(context), { port, host: '127.0.0.1' });
   const metrics = await serveMetrics('127.0.0.1');
-  const stopBackground = [...new Set([...rooms.values()].flatMap(({ background }) => background ?? []))].map((start) =>
-    start(),
-  );
+  context.tasks.start();
   return {
     sweep: async () => void (await deliver('sweep', ping(), { timeoutMs: 10_000 })),
     replaceFunctions: async () => {
@@ -54,22 +49,22 @@ export async function runOneProcess({ port, brokerPort, faults }: Wiring): Promi
     },
     stop: async () => {
       await storefront.stop();
-      await Promise.all(stopBackground.map((stop) => stop()));
-      await backgroundDone(5_000);
+      await context.tasks.stop();
+      await context.tasks.done(5_000);
       await ingress.close();
       await broker.close();
-      await backgroundDone(5_000);
       await metrics?.stop();
-      await closeDatabase();
+      await context.close(5_000);
       await stopTracing();
     },
   };
 }
 
-async function importFunctions(): Promise<Map<string, FunctionModule>> {
+async function startFunctions(context: ProcessContext): Promise<Map<string, EventFunction | RequestFunction>> {
   const names = functionNames.filter((name) => name !== 'storefront');
-  const rooms = names.map(
-    async (name) => [name, (await import(`#functions/${name}/index.ts`)) as FunctionModule] as const,
-  );
-  return new Map(await Promise.all(rooms));
+  const started = names.map(async (name) => {
+    const { handle } = (await import(`#functions/${name}/index.ts`)) as { handle: EventHandle | RequestHandle };
+    return [name, handle(context.of(name))] as const;
+  });
+  return new Map(await Promise.all(started));
 }

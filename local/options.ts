@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import path from 'node:path';
 import { z } from 'zod';
 import { email } from '#platform/values/email.ts';
-import { settings, wholeNumber } from '#platform/runtime/settings.ts';
+import { programSettings, wholeNumber } from '#platform/runtime/settings.ts';
 import { password } from '#platform/values/text.ts';
 
 const help = `The shop on this machine: database, broker, mail catcher and every function.
@@ -40,7 +40,7 @@ export interface Options {
 /** Reads the command line and the environment; what is wrong is one sentence and exit 1. */
 export function readOptions(args: string[]): Options {
   const { processes, replicas, fresh } = readArgs(args);
-  const env = settings({
+  const env = programSettings({
     PORT: port(8080),
     BROKER_PORT: port(8090),
     SMTP_PORT: port(1025),

@@ -5,11 +5,13 @@ import { keepAlive, type Child } from '#local/child.ts';
 import { functionNames } from '#local/functions.ts';
 import { ping } from '#local/ping.ts';
 import type { Running, Wiring } from '#local/wiring.ts';
+import { urlSetting } from '#platform/http/function-client.ts';
 import { writeEvent } from '#platform/events/event-http.ts';
 
 /**
  * Runs the broker and every function as a process of its own, under the real function runtime over HTTP, as on a
- * cluster. What dies is replaced. This process keeps the public port and hands its connections to the storefront.
+ * cluster. A process that dies is replaced. This process listens on the public port and hands its connections over to the
+ * storefront, so that none is refused while the storefront is replaced.
  */
 export async function runProcesses({ port, brokerPort, replicas, databaseUrlOf, onRestart }: Wiring): Promise<Running> {
   const ports = await freePorts(functionNames.length);
@@ -20,14 +22,14 @@ export async function runProcesses({ port, brokerPort, replicas, databaseUrlOf, 
     env: { BROKER_PORT: String(brokerPort), SUBSCRIBERS: JSON.stringify(urls), ...noSecrets },
     onRestart,
   });
-  // the storefront is one: it is handed its connections. The replicas of all others share a port, as the kernel wants
+  // one storefront, which takes over connections of this process; the replicas of each other function share a port
   const named = functionNames.flatMap((name, index) =>
     Array.from({ length: name === 'storefront' ? 1 : replicas }, () => ({ name, port: ports[index] })),
   );
   const functions = named.map(({ name, port: its }) =>
     keepAlive({
       name,
-      command: ['start.ts'],
+      command: ['local/function-main.ts'],
       env: {
         K_SERVICE: name,
         PORT: String(its),
@@ -35,24 +37,19 @@ export async function runProcesses({ port, brokerPort, replicas, databaseUrlOf, 
         ...(replicas > 1 && name !== 'storefront' && { REUSE_PORT: 'true' }),
         DATABASE_URL: databaseUrlOf(roleOf(name)),
         DATABASE_POOL: String(Math.ceil(5 / replicas)),
-        // only log-in makes tokens, and only the storefront cursors
+        // only log-in signs tokens, and only the storefront cursors
         ...(name !== 'log-in' && { TOKEN_PRIVATE_KEY: '' }),
         ...(name !== 'storefront' && { CURSOR_KEY: '' }),
-        REGISTER_USER_URL: urls['register-user'] ?? '',
-        LOG_IN_URL: urls['log-in'] ?? '',
-        DEPOSIT_MONEY_URL: urls['deposit-money'] ?? '',
-        CREATE_ORDER_URL: urls['create-order'] ?? '',
-        CANCEL_ORDER_URL: urls['cancel-order'] ?? '',
-        REPLAY_EVENTS_URL: urls['replay-events'] ?? '',
+        ...Object.fromEntries(functionNames.map((each) => [urlSetting(each), urls[each] ?? ''])),
       },
       onRestart,
     }),
   );
   const children = await allReady([broker, ...functions]);
   const storefront = children.find(({ name }) => name === 'storefront');
-  const door = createServer({ pauseOnConnect: true }, (socket) => storefront?.hand(socket));
-  door.listen(port, '127.0.0.1');
-  await once(door, 'listening');
+  const gateway = createServer({ pauseOnConnect: true }, (socket) => storefront?.handOver(socket));
+  gateway.listen(port, '127.0.0.1');
+  await once(gateway, 'listening');
 
   const only = (name: string) => children.filter((child) => child.name === name);
   const others = children.filter(({ name }) => name !== 'storefront' && name !== 'broker');
@@ -68,9 +65,9 @@ export async function runProcesses({ port, brokerPort, replicas, databaseUrlOf, 
         await Promise.all(functions.slice(next, next + 2).map((child) => child.replace()));
       }
     },
-    // what is upstream ends first, so that each can finish what it has begun
+    // callers end before what they call, so that each can finish what is in flight
     stop: async () => {
-      door.close();
+      gateway.close();
       for (const group of [only('storefront'), only('broker'), others]) {
         await Promise.all(group.map((child) => child.stop()));
       }
@@ -78,7 +75,7 @@ export async function runProcesses({ port, brokerPort, replicas, databaseUrlOf, 
   };
 }
 
-// the broker knows no key and no database
+// the broker needs no key and no database
 const noSecrets = { DATABASE_URL: '', EVENT_KEYS: '', TOKEN_PRIVATE_KEY: '', TOKEN_PUBLIC_KEYS: '', CURSOR_KEY: '' };
 
 async function allReady(starting: Promise<Child>[]): Promise<Child[]> {

@@ -22,7 +22,7 @@ export function openApi(): Json {
       license: { name: 'MIT', identifier: 'MIT' },
       description:
         'Money is a whole number of minor units (cents) with a currency in lower case. Errors are RFC 9457 problems ' +
-        'with a `code`. What belongs to somebody else is not found. Unknown query parameters are ignored.',
+        'with a `code`. Objects of other customers are not found. Unknown query parameters are ignored.',
     },
     servers: [{ url: '/' }],
     paths,
@@ -37,7 +37,7 @@ export function openApi(): Json {
 }
 
 function operation(route: Route): Json {
-  const { method, path, summary, description, who, body, example } = route;
+  const { method, path, summary, description, access, body, example } = route;
   const [first = 'shop'] = path.split('/').slice(path.startsWith('/v1/') ? 2 : 3);
   return {
     operationId: `${method} ${path.replace('/v1', '')}`.replaceAll(/[^a-z]+(.)?/g, (_, next = '') =>
@@ -45,10 +45,10 @@ function operation(route: Route): Json {
     ),
     tags: [first],
     summary,
-    ...((description ?? who === 'admin') && {
-      description: [description, who === 'admin' && 'For administrators.'].filter(Boolean).join(' '),
+    ...((description ?? access === 'admin') && {
+      description: [description, access === 'admin' && 'For administrators.'].filter(Boolean).join(' '),
     }),
-    security: who === 'anybody' ? [] : [{ token: [] }],
+    security: access === 'public' ? [] : [{ token: [] }],
     parameters: parameters(route),
     ...(body && { requestBody: { required: true, content: { 'application/json': { schema: named(body), example } } } }),
     responses: responses(route),
@@ -78,13 +78,13 @@ const idempotencyKey = {
   name: 'Idempotency-Key',
   in: 'header',
   required: true,
-  description: 'A new one for each new effect; a repeat with the same key is safe.',
+  description: 'A new one for each new effect; repeating a request with the same key is safe.',
   schema: { type: 'string', pattern: '^[\\x21-\\x7e]{1,255}$' },
 };
 
 function responses(route: Route): Record<string, Json> {
   const limits = route.path.startsWith('/v1/') ? [header('RateLimit'), header('RateLimit-Policy')] : [];
-  const good = Object.entries(route.answers).map(([status, { description, body, headers: own = [] }]) => [
+  const good = Object.entries(route.responses).map(([status, { description, body, headers: own = [] }]) => [
     status,
     {
       description,
@@ -110,12 +110,12 @@ function responses(route: Route): Record<string, Json> {
   return Object.fromEntries([...good, ...bad]) as Record<string, Json>;
 }
 
-// problems that pass, with the time after which to ask again
+// transient problems, with the time after which to repeat the request
 const retried = new Set<ProblemCode>(['account_not_open', 'too_many_requests', 'unavailable']);
 const retryAfter = (codes: ProblemCode[]) => [
   'Retry-After',
   {
-    description: 'Seconds after which to ask again.',
+    description: 'Seconds after which to repeat the request.',
     required: codes.every((code) => retried.has(code)),
     schema: { type: 'integer', minimum: 1 },
   },

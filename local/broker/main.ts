@@ -4,13 +4,13 @@ import { createBroker } from '#local/broker/broker.ts';
 import { parseFaults } from '#local/broker/faults.ts';
 import { deliverOverHttp, serveBroker } from '#local/broker/http.ts';
 import { readManifests } from '#local/broker/manifests.ts';
-import { settings, wholeNumber } from '#platform/runtime/settings.ts';
+import { programSettings, wholeNumber } from '#platform/runtime/settings.ts';
 
 // The broker as a process of its own. It says where it listens to its parent, and nothing on its output but errors.
 
 const DRAIN_MS = 5000;
 
-const { BROKER_PORT, BROKER_DIR, SUBSCRIBERS, BROKER_FAULTS } = settings({
+const { BROKER_PORT, BROKER_DIR, SUBSCRIBERS, BROKER_FAULTS } = programSettings({
   BROKER_PORT: wholeNumber(0, 65_535),
   BROKER_DIR: z.string().default('broker'),
   SUBSCRIBERS: z.string().transform(urls),

@@ -1,80 +1,10 @@
 import pg from 'pg';
-import { Gauge } from 'prom-client';
 import { z } from 'zod';
-import { setClock } from '#platform/database/clock.ts';
-import { log, thisFunction } from '#platform/telemetry/log.ts';
-import { registry } from '#platform/telemetry/metrics.ts';
+import type { Clock } from '#platform/database/clock.ts';
 import { Problem } from '#platform/http/problem.ts';
 import { settings, wholeNumber } from '#platform/runtime/settings.ts';
-
-const { DATABASE_URL, DATABASE_POOL, K_SERVICE } = settings({
-  DATABASE_URL: z.string().regex(/^postgres(ql)?:\/\//, 'must be a postgres:// URL'),
-  DATABASE_POOL: wholeNumber(1, 100).default(8),
-  K_SERVICE: z.string().default('shop'),
-});
-
-// bigint as a number: no amount, version or count in this schema passes 2^53 - 1 (the schema checks it)
-const types = new pg.TypeOverrides();
-types.setTypeParser(pg.types.builtins.INT8, Number);
-
-// A statement that waits for a lock or runs for too long is ended, and its event delivered again. A plan is kept from its
-// first use on; made while a table was still empty, it must not be one that scans it.
-const session = `
-  set lock_timeout = '3s';
-  set statement_timeout = '8s';
-  set idle_in_transaction_session_timeout = '10s';
-  set plan_cache_mode = force_generic_plan;
-  set enable_seqscan = off;
-  select clock_timestamp() as time`;
-
-const pool = new pg.Pool({
-  connectionString: DATABASE_URL,
-  max: DATABASE_POOL,
-  application_name: K_SERVICE,
-  connectionTimeoutMillis: 5_000,
-  // a new connection costs a log-in and a plan a statement
-  idleTimeoutMillis: 5 * 60_000,
-  types,
-  // Not as options of the connection, which poolers refuse; a pooler in session mode keeps what is set.
-  // oxlint-disable-next-line typescript/no-misused-promises -- the pool waits for it
-  onConnect: async (client) => {
-    const askedAt = performance.now();
-    const results = (await client.query(session)) as unknown as pg.QueryResult<{ time: Date }>[];
-    const time = results.at(-1)?.rows[0]?.time;
-    if (time) setClock(time, (askedAt + performance.now()) / 2);
-  },
-});
-// without a listener a terminated idle connection would end the process
-pool.on('error', (error) => log.warn({ err: error.message }, 'an idle database connection was lost'));
-
-export const poolSize = new Gauge({
-  name: 'shop_database_connections',
-  help: 'Connections to the database: busy with a statement, or idle',
-  labelNames: ['function', 'state'] as const,
-  registers: [registry],
-  collect() {
-    this.set({ function: thisFunction, state: 'busy' }, pool.totalCount - pool.idleCount);
-    this.set({ function: thisFunction, state: 'idle' }, pool.idleCount);
-  },
-});
-
-export const poolQueue = new Gauge({
-  name: 'shop_database_waiting',
-  help: 'Statements that wait for a connection to the database',
-  labelNames: ['function'] as const,
-  registers: [registry],
-  collect() {
-    this.set({ function: thisFunction }, pool.waitingCount);
-  },
-});
-
-/** Opens a first connection, which also reads the database's clock. Never fails: statements connect again. */
-export async function connectDatabase(): Promise<void> {
-  await pool.connect().then(
-    (client) => client.release(),
-    (error: unknown) => log.warn({ err: error }, 'the database is not available yet'),
-  );
-}
+import { log } from '#platform/telemetry/log.ts';
+import { observeGauge } from '#platform/telemetry/metrics.ts';
 
 /** A statement with a name, so that each connection prepares it once. Parameters are positional. */
 export interface Statement<Row> {
@@ -89,48 +19,129 @@ export function statement<Row extends object>(name: string, text: string): State
   return { name, text };
 }
 
-/** Runs a statement that gives any number of rows. */
-export async function many<Row extends object>({ name, text }: Statement<Row>, values: unknown[] = []): Promise<Row[]> {
-  const { rows } = await pool.query<Row>({ name, text, values });
-  return rows;
+/** Runs statements. */
+export interface Database {
+  /** Returns any number of rows. */
+  many<Row extends object>(statement: Statement<Row>, values?: unknown[]): Promise<Row[]>;
+  /** Returns one row or none; throws if there are more. */
+  maybeOne<Row extends object>(statement: Statement<Row>, values?: unknown[]): Promise<Row | undefined>;
+  /** Returns the one row; throws if there is none, or more. */
+  one<Row extends object>(statement: Statement<Row>, values?: unknown[]): Promise<Row>;
 }
 
-/** Runs a statement that gives one row or none. */
-export async function maybeOne<Row extends object>(
-  which: Statement<Row>,
-  values: unknown[] = [],
-): Promise<Row | undefined> {
-  const rows = await many(which, values);
-  if (rows.length > 1) throw new Error(`${which.name} gave ${rows.length} rows, at most one was expected`);
-  return rows[0];
+/** The connections of a process to Postgres. */
+export interface DatabasePool extends Database {
+  /** Opens a first connection, which also sets the clock. Never fails: statements connect again. */
+  connect(): Promise<void>;
+  /** Closes the connections once their statements are done. */
+  close(): Promise<void>;
 }
 
-/** Runs a statement that gives exactly one row. */
-export async function one<Row extends object>(which: Statement<Row>, values: unknown[] = []): Promise<Row> {
-  const row = await maybeOne(which, values);
-  if (!row) throw new Error(`${which.name} gave no row, one was expected`);
-  return row;
+// bigint as a number: no amount, version or count in this schema passes 2^53 - 1 (the schema checks it)
+const types = new pg.TypeOverrides();
+types.setTypeParser(pg.types.builtins.INT8, Number);
+
+// A statement that waits for a lock or runs for too long is ended, and its event delivered again. A plan is
+// stored at its first use; one that was made while a table was still empty must not scan it.
+const session = `
+  set lock_timeout = '3s';
+  set statement_timeout = '8s';
+  set idle_in_transaction_session_timeout = '10s';
+  set plan_cache_mode = force_generic_plan;
+  set enable_seqscan = off;
+  select clock_timestamp() as time`;
+
+/** Connects to `DATABASE_URL` with up to `DATABASE_POOL` connections. `name` is what the server and the metrics show. */
+export function createDatabase({ name, clock }: { name: string; clock: Clock }): DatabasePool {
+  const { DATABASE_URL, DATABASE_POOL } = settings({
+    DATABASE_URL: z.string().regex(/^postgres(ql)?:\/\//, 'must be a postgres:// URL'),
+    DATABASE_POOL: wholeNumber(1, 100).default(8),
+  });
+  const pool = new pg.Pool({
+    connectionString: DATABASE_URL,
+    max: DATABASE_POOL,
+    application_name: name,
+    connectionTimeoutMillis: 5_000,
+    // a new connection costs a log-in and a plan per statement
+    idleTimeoutMillis: 5 * 60_000,
+    types,
+    // Not as options of the connection, which poolers refuse; a pooler in session mode keeps what is set.
+    // oxlint-disable-next-line typescript/no-misused-promises -- the pool waits for it
+    onConnect: async (client) => {
+      const askedAt = performance.now();
+      const results = (await client.query(session)) as unknown as pg.QueryResult<{ time: Date }>[];
+      const time = results.at(-1)?.rows[0]?.time;
+      if (time) clock.set(time, (askedAt + performance.now()) / 2);
+    },
+  });
+  // without a listener a terminated idle connection would end the process
+  pool.on('error', (error) => log.warn({ err: error.message }, 'an idle database connection was lost'));
+  measure(pool, name);
+  return {
+    ...databaseOf(async (config) => (await pool.query(config)).rows as never),
+    connect: () =>
+      pool.connect().then(
+        (client) => client.release(),
+        (error: unknown) => log.warn({ err: error }, 'the database is not available yet'),
+      ),
+    close: () => pool.end(),
+  };
 }
 
-/** Closes the connections once their statements are done. */
-export async function closeDatabase(): Promise<void> {
-  await pool.end();
+/** A database by what runs a statement. */
+export function databaseOf(
+  run: (query: { name: string; text: string; values: unknown[] }) => Promise<object[]>,
+): Database {
+  const many: Database['many'] = async <Row extends object>({ name, text }: Statement<Row>, values: unknown[] = []) =>
+    (await run({ name, text, values })) as Row[];
+  const maybeOne: Database['maybeOne'] = async (which, values) => {
+    const rows = await many(which, values);
+    if (rows.length > 1) throw new Error(`${which.name} returned ${rows.length} rows, at most one was expected`);
+    return rows[0];
+  };
+  return {
+    many,
+    maybeOne,
+    one: async (which, values) => {
+      const row = await maybeOne(which, values);
+      if (!row) throw new Error(`${which.name} returned no row, one was expected`);
+      return row;
+    },
+  };
+}
+
+function measure(pool: pg.Pool, name: string): void {
+  observeGauge({
+    name: 'shop_database_connections',
+    help: 'Connections to the database: busy with a statement, or idle',
+    labels: ['function', 'state'],
+    collect: (set) => {
+      set({ function: name, state: 'busy' }, pool.totalCount - pool.idleCount);
+      set({ function: name, state: 'idle' }, pool.idleCount);
+    },
+  });
+  observeGauge({
+    name: 'shop_database_waiting',
+    help: 'Statements that wait for a connection to the database',
+    labels: ['function'],
+    collect: (set) => set({ function: name }, pool.waitingCount),
+  });
 }
 
 const sqlState = (error: unknown): string | undefined => (error instanceof pg.DatabaseError ? error.code : undefined);
 
-/** Whether the data was at fault (SQLSTATE class 22 or 23): trying again cannot help. */
+/** Whether the data was at fault (SQLSTATE class 22 or 23): a retry cannot help. */
 export const isBadData = (error: unknown): boolean => /^2[23]/.test(sqlState(error) ?? '');
 
-/** Whether the statement lost to another one (serialization failure, deadlock): it may be tried again at once. */
+/** Whether the statement lost to another one (serialization failure, deadlock): it may be retried at once. */
 export const isConflict = (error: unknown): boolean => ['40001', '40P01'].includes(sqlState(error) ?? '');
 
 /** Whether the statement took longer than `statement_timeout` (SQLSTATE query_canceled). */
 export const isTimeout = (error: unknown): boolean => sqlState(error) === '57014';
 
 /**
- * Whether the database was in trouble rather than the data or the statement: no connection, no resources,
- * shut down, read-only, a lock or the statement took too long.
+ * Whether the database failed rather than the data or the statement: no connection, no resources, shut down, read-only,
+ * or a lock or the statement took too long.
  */
 export function isFailure(error: unknown): boolean {
   const state = sqlState(error);
@@ -139,15 +150,15 @@ export function isFailure(error: unknown): boolean {
 }
 
 // the one character that JSON knows and a text in Postgres does not: SQLSTATE character_not_in_repertoire
-const isUnkeepableText = (error: unknown): boolean => sqlState(error) === '22021';
+const isUnstorableText = (error: unknown): boolean => sqlState(error) === '22021';
 
 /**
- * The same error, or the problem that it stands for: `unavailable` if the database was in trouble – never to be taken
- * for a business answer – and `malformed_request` for a text that it cannot keep.
+ * The same error, or the problem that it stands for: `unavailable` if the database failed – never a business
+ * outcome – and `malformed_request` for a text that it cannot store.
  */
 export function databaseProblem(error: unknown): unknown {
-  if (isUnkeepableText(error)) {
-    return new Problem('malformed_request', 'A text holds a character that cannot be kept (NUL).', { cause: error });
+  if (isUnstorableText(error)) {
+    return new Problem('malformed_request', 'A text holds a character that cannot be stored (NUL).', { cause: error });
   }
   if (!isFailure(error)) return error;
   return new Problem('unavailable', 'The database is not available at the moment.', {

@@ -6,42 +6,55 @@ import type { ShopEvent } from '#platform/events/event.ts';
 import { writeEvent } from '#platform/events/event-http.ts';
 import { settings } from '#platform/runtime/settings.ts';
 
-// as Knative's SinkBinding sets them; the certificates are for a broker behind TLS
-const { K_SINK, K_CA_CERTS } = settings({
-  K_SINK: z.url({ protocol: /^https?$/ }),
-  K_CA_CERTS: z.string().optional(),
-});
+/** The way to the broker. */
+export interface BrokerClient {
+  /** Sends one event, which is signed already; rejects if the broker did not accept it. */
+  send(event: ShopEvent): Promise<void>;
+  /** Whether the broker can be reached; for the readiness report. */
+  isReachable(): Promise<boolean>;
+}
 
-/** Hands a signed event to the broker; rejects if the broker did not take it. */
-export type Send = (event: ShopEvent) => Promise<void>;
-
-const broker = new URL(K_SINK);
-// Node's own client: most functions publish little, and undici would cost each of them 15 MB
-const { Agent, request } = broker.protocol === 'https:' ? https : http;
-const agent = new Agent({ keepAlive: true, maxSockets: 64, ...(K_CA_CERTS && { ca: K_CA_CERTS }) });
-const authorization = identity('/oidc/token');
-
-let send: Send = async (event) => {
-  const { headers, body } = writeEvent(event);
-  const status = await ask('POST', { ...headers, ...authorization() }, body, 10_000);
-  if (status >= 300) throw new Error(`the broker answered ${status}`);
-};
-
-function ask(method: string, headers: OutgoingHttpHeaders, body: string | Buffer, timeout: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const asking = request(broker, { method, agent, headers, timeout });
-    asking.on('error', reject);
-    asking.once('timeout', () => asking.destroy(new Error('the broker did not answer in time')));
-    asking.once('response', (response) => {
-      response.resume();
-      resolve(response.statusCode ?? 0);
-    });
-    asking.end(body);
+/** A client of the broker at `K_SINK`, over HTTP. */
+export function createBrokerClient(): BrokerClient {
+  // as Knative's SinkBinding sets them; the certificates are for a broker behind TLS
+  const { K_SINK, K_CA_CERTS } = settings({
+    K_SINK: z.url({ protocol: /^https?$/ }),
+    K_CA_CERTS: z.string().optional(),
   });
+  const broker = new URL(K_SINK);
+  // Node's own client: most functions publish little, and undici would cost each of them 15 MB
+  const { Agent, request } = broker.protocol === 'https:' ? https : http;
+  const agent = new Agent({ keepAlive: true, maxSockets: 64, ...(K_CA_CERTS && { ca: K_CA_CERTS }) });
+  const authorization = identity('/oidc/token');
+
+  const ask = (method: string, headers: OutgoingHttpHeaders, body: string | Buffer, timeout: number): Promise<number> =>
+    new Promise((resolve, reject) => {
+      const asking = request(broker, { method, agent, headers, timeout });
+      asking.on('error', reject);
+      asking.once('timeout', () => asking.destroy(new Error('the broker did not respond in time')));
+      asking.once('response', (response) => {
+        response.resume();
+        resolve(response.statusCode ?? 0);
+      });
+      asking.end(body);
+    });
+
+  return {
+    send: async (event) => {
+      const { headers, body } = writeEvent(event);
+      const status = await ask('POST', { ...headers, ...authorization() }, body, 10_000);
+      if (status >= 300) throw new Error(`the broker responded with ${status}`);
+    },
+    isReachable: () =>
+      ask('OPTIONS', {}, '', 2_000).then(
+        (status) => status < 500,
+        () => false,
+      ),
+  };
 }
 
 /**
- * The token by which a Broker with an EventPolicy knows who sends: SinkBinding mounts it where Eventing's
+ * The token by which a Broker with an EventPolicy knows the sender: SinkBinding mounts it where Eventing's
  * `authentication-oidc` is on, and Kubernetes renews it in its file. Read again every minute.
  */
 function identity(file: string): () => { authorization?: string } {
@@ -54,24 +67,8 @@ function identity(file: string): () => { authorization?: string } {
   };
 }
 
-/** Uses another way to the broker than HTTP: the whole shop in one process hands events over directly. */
-export function connectBroker(other: Send): void {
-  send = other;
-}
-
 const lostConnections = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE']);
 
-/** Whether a broker did not answer because it has ended or is being replaced: it is there again in a moment. */
+/** Whether a broker did not respond because it ended or is being replaced: it is back in a moment. */
 export const isBrokerAway = (error: unknown): boolean =>
   lostConnections.has((error as NodeJS.ErrnoException).code ?? '');
-
-/** Sends one event. It is signed by the caller. */
-export const sendToBroker: Send = (event) => send(event);
-
-/** Whether the broker can be reached; for the readiness report. */
-export async function isBrokerReachable(): Promise<boolean> {
-  return ask('OPTIONS', {}, '', 2_000).then(
-    (status) => status < 500,
-    () => false,
-  );
-}

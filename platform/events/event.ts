@@ -1,6 +1,5 @@
 import type { CloudEventV1 } from 'cloudevents';
 import type { z } from 'zod';
-import { now } from '#platform/database/clock.ts';
 
 /**
  * A CloudEvent 1.0 as it travels inside a process: the attributes and extensions as plain properties.
@@ -29,23 +28,29 @@ export interface EventContract<Data extends EventData = EventData> {
   readonly source: string;
   readonly data: z.ZodType<Data>;
   readonly sample: Data;
-  /** Something that happened, ready to be announced. `at` is when; now if it is not given. */
+  /** Something that happened, ready to be published. `at` is when; without it, when its chain begins or goes on. */
   create(data: Data, at?: Date): DomainEvent;
 }
+
+/** What identifies a kind of event, whatever its data is. */
+export type EventType = Pick<EventContract, 'type' | 'producer' | 'source'>;
+
+/** The id of an event about an object: `<object id>.<what happened>`. */
+export const eventIdOf = ({ type }: EventType, objectId: string): string => `${objectId}.${type.split('.')[2] ?? ''}`;
 
 /** What each event carries: ids and amounts, never personal data. */
 export interface EventData {
   userId: string;
 }
 
-/** Something that happened. `id` is `<object id>.<what happened>`: stable, so a repeat repeats it. */
+/** Something that happened. `id` is `<object id>.<what happened>`: stable, so that a repetition has the same id. */
 export interface DomainEvent {
   readonly type: string;
   readonly source: string;
   readonly id: string;
   readonly subject: string;
   readonly userId: string;
-  readonly time: string;
+  readonly time: string | undefined;
   readonly data: EventData;
 }
 
@@ -72,36 +77,48 @@ export function defineEvent<Data extends EventData>(
     source,
     data,
     sample,
-    create: (of, at = new Date(now())) => {
+    create: (of, at) => {
       const id = `${subject(of)}.${happened}`;
-      return { type, source, id, subject: subject(of), userId: of.userId, time: at.toISOString(), data: of };
+      return { type, source, id, subject: subject(of), userId: of.userId, time: at?.toISOString(), data: of };
     },
   };
 }
 
+interface Beginning {
+  /** The time of an event that has none of its own; milliseconds since 1970, of the database's clock. */
+  now?: number;
+  /** W3C trace context. */
+  traceparent?: string | undefined;
+}
+
 /** The event that begins a chain. */
-export function beginChain(fact: DomainEvent, traceparent?: string): ShopEvent {
-  return envelope(fact, fact.id, fact.id, traceparent);
+export function beginChain(event: DomainEvent, { now = Date.now(), traceparent }: Beginning = {}): ShopEvent {
+  return envelope(event, { correlationid: event.id, causationid: event.id }, now, traceparent);
 }
 
 /** The event that follows `cause` in its chain. */
-export function continueChain(fact: DomainEvent, cause: ShopEvent): ShopEvent {
-  return envelope(fact, cause.correlationid, cause.id, cause.traceparent);
+export function continueChain(event: DomainEvent, cause: ShopEvent, now = Date.now()): ShopEvent {
+  const { id: causationid, correlationid, traceparent } = cause;
+  return envelope(event, { correlationid, causationid }, now, traceparent);
 }
 
-function envelope(fact: DomainEvent, correlationid: string, causationid: string, traceparent?: string): ShopEvent {
+function envelope(
+  { id, source, type, subject, time, userId, data }: DomainEvent,
+  ids: { correlationid: string; causationid: string },
+  now: number,
+  traceparent?: string,
+): ShopEvent {
   return {
     specversion: '1.0',
-    id: fact.id,
-    source: fact.source,
-    type: fact.type,
-    subject: fact.subject,
-    time: fact.time,
+    id,
+    source,
+    type,
+    subject,
+    time: time ?? new Date(now).toISOString(),
     datacontenttype: 'application/json',
-    correlationid,
-    causationid,
-    partitionkey: fact.userId,
+    ...ids,
+    partitionkey: userId,
     ...(traceparent !== undefined && { traceparent }),
-    data: fact.data,
+    data,
   };
 }

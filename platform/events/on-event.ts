@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { CloudEventV1 } from 'cloudevents';
 import { z } from 'zod';
 import { databaseProblem } from '#platform/database/database.ts';
+import type { FunctionContext } from '#platform/runtime/context.ts';
 import {
   continueChain,
   type EventContract,
@@ -10,39 +11,39 @@ import {
   type ShopEvent,
 } from '#platform/events/event.ts';
 import { readAnyEvent, readEvent, writeEvent } from '#platform/events/event-http.ts';
-import { thisFunction } from '#platform/telemetry/log.ts';
 import { Problem, problemResponse, toProblem } from '#platform/http/problem.ts';
-import { isVerified, signed, signRefusal } from '#platform/events/signature.ts';
-import { watchEvent } from '#platform/telemetry/observe.ts';
+import { observeEvent } from '#platform/telemetry/observe.ts';
 
-/** What a room is called with: a request as the function runtime hands it over. */
-export interface Context {
+/** A request as the function runtime hands it over. */
+export interface Invocation {
   method: string;
   headers: IncomingHttpHeaders;
   body: unknown;
 }
 
-/** What a room answers; a body that is no string is sent as JSON. */
-export interface Answer {
+/** The response of a function; a body that is no string is sent as JSON. */
+export interface FunctionResponse {
   statusCode: number;
   headers: Record<string, string>;
   body?: unknown;
 }
 
-/** How a delivery ended. A broker gives up on 400 and tries again on 503. */
+/** The result of a delivery. A broker gives up after 400 and retries after 503. */
 export type Delivery = { status: 200; event: ShopEvent } | { status: 204 } | { status: 400 | 503; body: string };
 
-/** A room that handles events. */
-export interface EventHandle {
-  /** `by` names the function where a process serves several. */
-  (context: Context, by?: string): Promise<Answer>;
+/** A function that consumes events, with its context. */
+export interface EventFunction {
+  (invocation: Invocation): Promise<FunctionResponse>;
   /** The same without HTTP, for the whole shop in one process. */
-  deliver(event: CloudEventV1<unknown>, by?: string): Promise<Delivery>;
+  deliver(event: CloudEventV1<unknown>): Promise<Delivery>;
   /** The types that it handles; others are ignored. */
   readonly consumes: readonly string[];
 }
 
-/** Handles one event: gives the fact that follows from it, or nothing. */
+/** What the folder of an event function exports as `handle`: makes the function from its context. */
+export type EventHandle = (context: FunctionContext) => EventFunction;
+
+/** Handles one event; returns the event that follows from it, or nothing. */
 export type Step<Data> = (data: Data, event: ShopEvent) => Promise<DomainEvent | void>;
 
 interface Case {
@@ -55,38 +56,48 @@ export function when<Data extends EventData>(contract: EventContract<Data>, step
   return { contract, step } as unknown as Case;
 }
 
-/** A room that handles one kind of event. */
-export function onEvent<Data extends EventData>(contract: EventContract<Data>, step: Step<Data>): EventHandle {
-  return onEvents(when(contract, step));
+/** A function that consumes one kind of event. `prepare` makes its step, once per process. */
+export function onEvent<Data extends EventData>(
+  contract: EventContract<Data>,
+  prepare: (context: FunctionContext) => Step<Data>,
+): EventHandle {
+  return onEvents((context) => [when(contract, prepare(context))]);
 }
 
 /**
- * A room that handles several kinds of events. Only events that the shop signed reach a step, with data that
- * their schema accepted; another type is ignored. A refusal (`bad_event`) is parked, any other trouble is
- * delivered again.
+ * A function that consumes several kinds of events. Only events that the shop signed reach a step, with data that their
+ * schema accepted; other types are ignored. A refusal (`bad_event`) is parked; after any other failure the broker retries.
  */
-export function onEvents(...cases: Case[]): EventHandle {
-  const byType = new Map(cases.map((one) => [one.contract.type, one]));
-  return eventHandle([...byType.keys()], readEvent, async (event, traceparent) => {
-    if (!isVerified(event)) throw new Problem('unverified_event', 'The signature is missing or wrong.');
-    const found = byType.get(event.type);
-    if (!found) return;
-    const data = found.contract.data.safeParse(event.data);
-    if (!data.success) throw new Problem('bad_event', `${event.type}: ${z.prettifyError(data.error)}`);
-    const cause = (traceparent === event['traceparent'] ? event : { ...event, traceparent }) as ShopEvent;
-    const fact = await found.step(data.data, cause);
-    return fact && signed(continueChain(fact, cause));
-  });
+export function onEvents(prepare: (context: FunctionContext) => Case[]): EventHandle {
+  return (context) => {
+    const { signer, clock } = context;
+    const byType = new Map(prepare(context).map((one) => [one.contract.type, one]));
+    return eventFunction(context, [...byType.keys()], readEvent, async (event, traceparent) => {
+      if (!signer.isVerified(event)) throw new Problem('unverified_event', 'The signature is missing or wrong.');
+      const found = byType.get(event.type);
+      if (!found) return;
+      const data = found.contract.data.safeParse(event.data);
+      if (!data.success) throw new Problem('bad_event', `${event.type}: ${z.prettifyError(data.error)}`);
+      const cause = (traceparent === event['traceparent'] ? event : { ...event, traceparent }) as ShopEvent;
+      const next = await found.step(data.data, cause);
+      return next && signer.sign(continueChain(next, cause, clock.now()));
+    });
+  };
 }
 
-/** A room that takes any event as it is, verified or not: the dead letter sink and the ping. */
-export function onAnyEvent(step: (event: CloudEventV1<unknown>) => Promise<void>): EventHandle {
-  return eventHandle([], readAnyEvent, async (event) => {
-    await step(event);
-  });
+/** A function that consumes any event as it is, verified or not: the dead letter sink and the ping. */
+export function onAnyEvent(
+  prepare: (context: FunctionContext) => (event: CloudEventV1<unknown>) => Promise<void>,
+): EventHandle {
+  return (context) => {
+    const step = prepare(context);
+    return eventFunction(context, [], readAnyEvent, async (event) => {
+      await step(event);
+    });
+  };
 }
 
-// What a broker keeps of a response in a dead letter; Knative's in-memory one ends on a longer one.
+// What a broker stores of a response in a dead letter; Knative's in-memory one crashes on a longer one.
 const maxBodyBytes = 768;
 
 /** A problem as the body of a response to a broker; a long detail is cut. */
@@ -101,35 +112,36 @@ function boundedBody(problem: Problem, refusal: { by?: string; refusal?: string 
   }
 }
 
-/**
- * The refusal of a verified event, signed. That of an unverified one is not: a function that lacks a new key must not end
- * the chain of a good event.
- */
-function signedRefusal(event: CloudEventV1<unknown>, { status, code }: Problem, by = thisFunction) {
-  if (status !== 400 || code === 'unverified_event') return {};
-  return { by, refusal: signRefusal(event, { by, code }) };
-}
-
-function eventHandle(
+function eventFunction(
+  { name, signer }: FunctionContext,
   consumes: string[],
   read: typeof readEvent,
   step: (event: CloudEventV1<unknown>, traceparent: string | undefined) => Promise<ShopEvent | void>,
-): EventHandle {
-  const deliver = async (event: CloudEventV1<unknown>, by?: string, hop?: unknown): Promise<Delivery> => {
+): EventFunction {
+  /**
+   * The refusal of a verified event, signed. That of an unverified one is not: a function that lacks a new key must not end
+   * the chain of a valid event.
+   */
+  const signedRefusal = (event: CloudEventV1<unknown>, { status, code }: Problem) =>
+    status !== 400 || code === 'unverified_event'
+      ? {}
+      : { by: name, refusal: signer.signRefusal(event, { by: name, code }) };
+
+  const deliver = async (event: CloudEventV1<unknown>, hop?: unknown): Promise<Delivery> => {
     const isKnown = consumes.includes(event.type);
-    const { traceparent, ended } = watchEvent(event, { by, isKnown, hop });
+    const { traceparent, ended } = observeEvent(event, { by: name, isKnown, hop });
     try {
       const next = await step(event, traceparent);
-      ended(next ? 'answered' : isKnown || consumes.length === 0 ? 'done' : 'ignored');
+      ended(next ? 'replied' : isKnown || consumes.length === 0 ? 'done' : 'ignored');
       return next ? { status: 200, event: next } : { status: 204 };
     } catch (error) {
       const problem = toProblem(databaseProblem(error));
       const status = problem.status === 400 ? 400 : 503;
       ended(status === 400 ? 'refused' : 'unavailable', problem.cause ?? problem);
-      return { status, body: boundedBody(problem, signedRefusal(event, problem, by)) };
+      return { status, body: boundedBody(problem, signedRefusal(event, problem)) };
     }
   };
-  const handle = async ({ headers, body }: Context, by?: string): Promise<Answer> => {
+  const respond = async ({ headers, body }: Invocation): Promise<FunctionResponse> => {
     let event;
     try {
       event = read(headers, body);
@@ -137,7 +149,7 @@ function eventHandle(
       const problem = toProblem(error);
       return { ...problemResponse(problem), body: boundedBody(problem) };
     }
-    const delivery = await deliver(event, by, headers['traceparent']);
+    const delivery = await deliver(event, headers['traceparent']);
     if (delivery.status === 200) return { statusCode: 200, ...writeEvent(delivery.event) };
     if (delivery.status === 204) return { statusCode: 204, headers: {} };
     return {
@@ -146,5 +158,5 @@ function eventHandle(
       body: delivery.body,
     };
   };
-  return Object.assign(handle, { deliver, consumes });
+  return Object.assign(respond, { deliver: (event: CloudEventV1<unknown>) => deliver(event), consumes });
 }

@@ -1,9 +1,5 @@
-import { Gauge } from 'prom-client';
-import { one, statement } from '#platform/database/database.ts';
-import { thisFunction } from '#platform/telemetry/log.ts';
-import { registry } from '#platform/telemetry/metrics.ts';
-
-// what publishes looks into the outbox anyway; only these processes tell of it
+import { statement, type Database } from '#platform/database/database.ts';
+import { observeGauge } from '#platform/telemetry/metrics.ts';
 
 const cachedMs = 5_000;
 
@@ -12,44 +8,42 @@ const depth = statement<{ chains: number; ageSeconds: number }>(
   `
   select count(*) as chains,
          coalesce(extract(epoch from clock_timestamp() - min((event ->> 'time')::timestamptz) filter (
-           -- not one that has just begun, nor one that waits for its turn in a replay
+           -- neither one that has just begun, nor one that waits for its turn in a replay
            where attempts > 1 or due_at < clock_timestamp() - interval '5 seconds'
          )), 0)::float8 as "ageSeconds"
     from events.outbox`,
 );
 
-let looked: Promise<{ chains: number; ageSeconds: number } | undefined> | undefined;
-let polledAt = 0;
-
-/** Looks at most every five seconds, however often it is asked; nothing while the database is away. */
-function look() {
-  if (!looked || performance.now() - polledAt > cachedMs) {
-    polledAt = performance.now();
-    looked = one(depth).catch(() => undefined);
-  }
-  return looked;
+/**
+ * Registers the gauges of the outbox, reported by the processes that publish, which poll it anyway. Reads the table at most
+ * every five seconds; reports nothing while the database is away.
+ */
+export function measureOutbox({ one }: Database, name: string): void {
+  let read: Promise<{ chains: number; ageSeconds: number } | undefined> | undefined;
+  let readAt = 0;
+  const current = () => {
+    if (!read || performance.now() - readAt > cachedMs) {
+      readAt = performance.now();
+      read = one(depth).catch(() => undefined);
+    }
+    return read;
+  };
+  observeGauge({
+    name: 'shop_outbox_chains',
+    help: 'Chains that have not ended yet, in the whole shop',
+    labels: ['function'],
+    collect: async (set) => {
+      const found = await current();
+      if (found) set({ function: name }, found.chains);
+    },
+  });
+  observeGauge({
+    name: 'shop_outbox_oldest_seconds',
+    help: 'Age of the oldest chain that its first repetition has not ended either, in the whole shop; 0 if there is none',
+    labels: ['function'],
+    collect: async (set) => {
+      const found = await current();
+      if (found) set({ function: name }, found.ageSeconds);
+    },
+  });
 }
-
-export const outboxChains = new Gauge({
-  name: 'shop_outbox_chains',
-  help: 'Chains that have not ended yet, in the whole shop',
-  labelNames: ['function'] as const,
-  registers: [registry],
-  async collect() {
-    this.reset();
-    const found = await look();
-    if (found) this.set({ function: thisFunction }, found.chains);
-  },
-});
-
-export const outboxAge = new Gauge({
-  name: 'shop_outbox_oldest_seconds',
-  help: 'Age of the oldest chain that its first repetition has not ended either, in the whole shop; 0 if there is none',
-  labelNames: ['function'] as const,
-  registers: [registry],
-  async collect() {
-    this.reset();
-    const found = await look();
-    if (found) this.set({ function: thisFunction }, found.ageSeconds);
-  },
-});

@@ -1,5 +1,5 @@
 import { beforeEach, expect, jest, test } from '@jest/globals';
-import { poll, type ScanInterval } from '#platform/events/poll.ts';
+import { createPoll, type ScanInterval } from '#platform/events/poll.ts';
 
 jest.useFakeTimers();
 
@@ -9,7 +9,7 @@ let turn: () => Promise<void>;
 beforeEach(() => {
   reaches = [];
   takes = async () => true;
-  turn = poll((interval) => {
+  turn = createPoll((interval) => {
     reaches.push(interval);
     return takes();
   });

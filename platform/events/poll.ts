@@ -1,28 +1,28 @@
-/** How far back a look goes, as an interval of Postgres: over what has come due lately, or over everything. */
+/** How far back a poll scans, as an interval of Postgres: over what came due recently, or over everything. */
 export type ScanInterval = '10 seconds' | '100 years';
 
 export const fullScan: ScanInterval = '100 years';
 
-// A row becomes visible up to 8 s (statement_timeout) after its time was chosen, which is ahead of it by a second or more.
+// A row becomes visible up to 8 s (statement_timeout) after its due time was chosen, which is a second or more ahead.
 const recentScan: ScanInterval = '10 seconds';
-const completeEveryMs = 30_000;
+const fullScanEveryMs = 30_000;
 const lateAfterMs = 5_000;
 
 /**
- * A look for what is due that goes over everything only now and then. An index keeps what was deleted or moved on until
- * it is cleaned up, and an open transaction – a backup, a long report – puts that off: a look from the beginning then
- * walks through every row that was ever due, a second and more after an hour. `take` gives whether it has taken all that
- * there was within its interval; if it has not, or has failed, or has not been called in time, the next one is complete.
+ * A poll for what is due, with a full scan only now and then. An index retains entries of rows that were deleted or
+ * changed until it is cleaned up, and an open transaction – a backup, a long report – delays that: a scan from the beginning
+ * then walks through every row that was ever due, a second and more after an hour. `take` returns whether it took everything
+ * within its interval; if it did not, or failed, or was not called in time, the next scan is a full one.
  */
-export function poll(take: (interval: ScanInterval) => Promise<boolean>): () => Promise<void> {
+export function createPoll(take: (interval: ScanInterval) => Promise<boolean>): () => Promise<void> {
   let lastAt = -Infinity;
-  let completeAt = -Infinity;
+  let fullAt = -Infinity;
   return async () => {
     const now = performance.now();
-    const interval = now - lastAt < lateAfterMs && now - completeAt < completeEveryMs ? recentScan : fullScan;
+    const interval = now - lastAt < lateAfterMs && now - fullAt < fullScanEveryMs ? recentScan : fullScan;
     lastAt = -Infinity;
     if (!(await take(interval))) return;
     lastAt = now;
-    if (interval === fullScan) completeAt = now;
+    if (interval === fullScan) fullAt = now;
   };
 }

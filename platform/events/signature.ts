@@ -3,70 +3,74 @@ import { z } from 'zod';
 import type { CloudEventV1 } from 'cloudevents';
 import { settings } from '#platform/runtime/settings.ts';
 
-const key = z.string().regex(/^[\w-]+:[\w-]{43,}$/, 'must be a list of id:key, each key 32 bytes or more in base64url');
-
-/** `EVENT_KEYS=<id>:<base64url>[,<id>:<base64url>]`: the first key signs, each of them is accepted. */
-const { EVENT_KEYS } = settings({
-  EVENT_KEYS: z
-    .string()
-    .transform((text) => text.split(','))
-    .pipe(z.array(key).min(1)),
-});
-
-const keys = new Map(
-  EVENT_KEYS.map((entry) => {
-    const [id = '', secret = ''] = entry.split(':');
-    // a key object: with a plain buffer every digest would make one first, at five times the cost
-    return [id, createSecretKey(secret, 'base64url')] as const;
-  }),
-);
-const [[signingId, signingKey]] = [...keys] as [[string, KeyObject]];
-
-/**
- * Signs an event for one publication: HMAC-SHA256 over what the shop trusts in it.
- * Brokers rewrite times and add extensions, so the time is signed as epoch milliseconds and other attributes not at all.
- */
-export function signed<Event extends CloudEventV1<unknown>>(event: Event): Event & { signature: string } {
-  return { ...event, signature: `${signingId}.${digest(event, signingKey).toString('base64url')}` };
-}
-
-/** Whether the shop itself published this event as it is. */
-export function isVerified(event: CloudEventV1<unknown>): boolean {
-  try {
-    return isSignedBy(event['signature'], (secret) => digest(event, secret));
-  } catch (error) {
-    // data that is nested too deeply to be written was never signed here
-    if (error instanceof RangeError) return false;
-    throw error;
-  }
-}
-
 /** A refusal of an event: the function that refused it, and the code of the problem. */
 export interface Refusal {
   by: string;
   code: string;
 }
 
-/**
- * Signs the refusal of an event, so that the dead letter sink can tell it from one that was made up: what a broker adds to
- * a dead letter is not signed. Only an event that was verified may be refused so.
- */
-export const signRefusal = (event: CloudEventV1<unknown>, refusal: Refusal): string =>
-  `${signingId}.${refusalDigest(event, refusal, signingKey).toString('base64url')}`;
-
-/** Whether a function of the shop has refused this very event. */
-export function isRefusal(event: CloudEventV1<unknown>, refusal: Refusal, signature: string): boolean {
-  return isSignedBy(signature, (secret) => refusalDigest(event, refusal, secret));
+/** Signs events and verifies signatures. */
+export interface Signer {
+  /**
+   * Signs an event for one publication: HMAC-SHA256 over the attributes and the data that the shop trusts.
+   * Brokers rewrite times and add extensions, so the time is signed as epoch milliseconds and other attributes not at all.
+   */
+  sign<Event extends CloudEventV1<unknown>>(event: Event): Event & { signature: string };
+  /** Whether the shop itself published this event as it is. */
+  isVerified(event: CloudEventV1<unknown>): boolean;
+  /**
+   * Signs the refusal of an event, so that the dead letter sink can tell it from a forged one: what a broker adds to a dead
+   * letter is not signed. Only for events that were verified.
+   */
+  signRefusal(event: CloudEventV1<unknown>, refusal: Refusal): string;
+  /** Whether a function of the shop signed this refusal of this event. */
+  isRefusal(event: CloudEventV1<unknown>, refusal: Refusal, signature: string): boolean;
 }
 
-function isSignedBy(signature: unknown, digestBy: (secret: KeyObject) => Buffer): boolean {
-  if (typeof signature !== 'string') return false;
-  const [id = '', value = ''] = signature.split('.');
-  const secret = keys.get(id);
-  if (!secret) return false;
-  const given = Buffer.from(value, 'base64url');
-  const expected = digestBy(secret);
-  return given.length === expected.length && timingSafeEqual(given, expected);
+const key = z.string().regex(/^[\w-]+:[\w-]{43,}$/, 'must be a list of id:key, each key 32 bytes or more in base64url');
+
+/** Signs with the first key of `EVENT_KEYS=<id>:<base64url>[,<id>:<base64url>]`, and accepts each of them. */
+export function createSigner(): Signer {
+  const { EVENT_KEYS } = settings({
+    EVENT_KEYS: z
+      .string()
+      .transform((text) => text.split(','))
+      .pipe(z.array(key).min(1)),
+  });
+  const keys = new Map(
+    EVENT_KEYS.map((entry) => {
+      const [id = '', secret = ''] = entry.split(':');
+      // a key object: with a plain buffer every digest would make one first, at five times the cost
+      return [id, createSecretKey(secret, 'base64url')] as const;
+    }),
+  );
+  const [[signingId, signingKey]] = [...keys] as [[string, KeyObject]];
+  const signatureOf = (digest: Buffer) => `${signingId}.${digest.toString('base64url')}`;
+
+  function isSignedBy(signature: unknown, digestBy: (secret: KeyObject) => Buffer): boolean {
+    if (typeof signature !== 'string') return false;
+    const [id = '', value = ''] = signature.split('.');
+    const secret = keys.get(id);
+    if (!secret) return false;
+    const given = Buffer.from(value, 'base64url');
+    const expected = digestBy(secret);
+    return given.length === expected.length && timingSafeEqual(given, expected);
+  }
+
+  return {
+    sign: (event) => ({ ...event, signature: signatureOf(digest(event, signingKey)) }),
+    isVerified: (event) => {
+      try {
+        return isSignedBy(event['signature'], (secret) => digest(event, secret));
+      } catch (error) {
+        // data that is nested too deeply to be written was never signed here
+        if (error instanceof RangeError) return false;
+        throw error;
+      }
+    },
+    signRefusal: (event, refusal) => signatureOf(refusalDigest(event, refusal, signingKey)),
+    isRefusal: (event, refusal, signature) => isSignedBy(signature, (secret) => refusalDigest(event, refusal, secret)),
+  };
 }
 
 function refusalDigest(event: CloudEventV1<unknown>, { by, code }: Refusal, secret: KeyObject): Buffer {

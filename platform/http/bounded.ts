@@ -3,7 +3,7 @@ import { Problem } from '#platform/http/problem.ts';
 interface Bounds {
   /** How many run at once. */
   atOnce: number;
-  /** How many may wait for their turn; the next one is turned away. */
+  /** How many may wait for their turn; the next one is refused. */
   maxWaiting: number;
 }
 
@@ -13,9 +13,9 @@ interface Lane extends Bounds {
 }
 
 /**
- * Bounds costly work: at most `atOnce` run at once, each in a lane with bounds of its own. A slot that becomes free goes
- * to the lanes in turn, so that no lane waits for the length of another one's queue. What is returned runs a piece of
- * work when it is its turn, and throws `unavailable` when too many wait in its lane already.
+ * Bounds costly work: up to `atOnce` pieces run at once, each in a lane with its own bounds. A slot that becomes free goes to
+ * the lanes in turn, so that no lane waits for the length of another one's queue. The returned function runs a piece of work
+ * when it is its turn, and throws `unavailable` when too many wait in its lane.
  */
 export function bounded<Name extends string>(atOnce: number, bounds: Record<Name, Bounds>) {
   const lanes = Object.fromEntries(
@@ -44,7 +44,7 @@ export function bounded<Name extends string>(atOnce: number, bounds: Record<Name
     const lane = lanes[name];
     if (hasSlot(lane)) begin(lane);
     else if (lane.waiting.length < lane.maxWaiting) await new Promise<void>((resolve) => lane.waiting.push(resolve));
-    else throw new Problem('unavailable', 'Too many ask for this at the moment.', { retryAfterSeconds: 1 });
+    else throw new Problem('unavailable', 'Too many requests of this kind are waiting.', { retryAfterSeconds: 1 });
     try {
       return await work();
     } finally {

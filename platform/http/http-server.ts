@@ -5,21 +5,19 @@ import { setTimeout as wait } from 'node:timers/promises';
 
 export interface HttpServer {
   server: Server;
-  /** Serves a connection that another process has accepted. */
-  take(socket: Socket): void;
   /**
-   * Lets each client use its connection once more, for half a second; then takes nothing new and finishes what is in
-   * flight, 20 seconds at most.
+   * Lets each client use its connection once more, for half a second; then accepts nothing new and finishes what is in
+   * flight, within 20 seconds.
    */
   stop(): Promise<void>;
 }
 
-/** What a client may take of the server, however slowly it speaks: times in ms, sizes in bytes. */
+/** What a client may use of the server, however slow it is: times in ms, sizes in bytes. */
 const limits: ServerOptions = {
   headersTimeout: 10_000,
   requestTimeout: 30_000,
   keepAliveTimeout: 65_000,
-  // how often Node looks for who has taken too long; 30 s by default
+  // how often Node checks for clients that take too long; 30 s by default
   connectionsCheckingInterval: 1_000,
   maxHeaderSize: 16_384,
 };
@@ -36,7 +34,6 @@ export async function serveHttp(
   const inFlight = new Set<ServerResponse>();
   const unused = new Set<Socket>();
   const open = new Set<Socket>();
-  const taken = new Set<Socket>();
   let leaving = false;
   server.on('connection', (socket) => {
     open.add(socket);
@@ -46,7 +43,7 @@ export async function serveHttp(
       unused.delete(socket);
     });
   });
-  // before the app, which may answer at once
+  // before the app, which may respond at once
   server.prependListener('request', (request, response) => {
     unused.delete(request.socket);
     inFlight.add(response);
@@ -57,32 +54,22 @@ export async function serveHttp(
   await once(server, 'listening');
   return {
     server,
-    take: (socket) => {
-      taken.add(socket);
-      socket.once('close', () => taken.delete(socket));
-      server.emit('connection', socket);
-      socket.resume();
-    },
     stop: async () => {
       leaving = true;
       // a stream has no end of its own
       for (const response of inFlight) if (response.getHeader('content-type') === 'text/event-stream') response.end();
       for (const response of inFlight) if (!response.headersSent) response.setHeader('connection', 'close');
-      // a request that is sent just when its connection is closed would get no answer
+      // a request that is sent just when its connection is closed would get no response
       for (const deadline = Date.now() + graceMs; open.size > 0 && Date.now() < deadline;) await wait(10);
       // a connection that a browser has opened to have one is not idle for Node until it was used
       const spare = setTimeout(() => unused.forEach((socket) => socket.destroy()), 1_000);
       await closed(server);
-      // Node does not count them among the connections that it waits for
-      for (const deadline = Date.now() + 20_000; taken.size > 0 && Date.now() < deadline; await wait(20)) {
-        server.closeIdleConnections();
-      }
       clearTimeout(spare);
     },
   };
 }
 
-/** Takes nothing new, finishes what is in flight, and after 20 seconds gives up on the rest. */
+/** Accepts nothing new, finishes what is in flight, and after 20 seconds closes the rest. */
 export async function closed(server: Server | undefined): Promise<void> {
   if (!server?.listening) return;
   const giveUp = setTimeout(() => server.closeAllConnections(), 20_000);

@@ -3,69 +3,57 @@ import net from 'node:net';
 import type { OutgoingHttpHeaders, Server, ServerResponse } from 'node:http';
 import faas from '@knative/func-runtime';
 import { Registry, type Metric } from 'prom-client';
-import { backgroundDone, type Background } from '#platform/runtime/background.ts';
-import { closeDatabase } from '#platform/database/database.ts';
 import { hideEvent } from '#platform/events/event-http.ts';
+import type { FunctionResponse, Invocation } from '#platform/events/on-event.ts';
 import { closed } from '#platform/http/http-server.ts';
 import { log, thisFunction } from '#platform/telemetry/log.ts';
 import { registry } from '#platform/telemetry/metrics.ts';
-import type { Answer, Context } from '#platform/events/on-event.ts';
-
-/** What the folder of a function exports. */
-export interface FunctionModule {
-  handle: (context: Context) => Promise<Answer>;
-  background?: Background;
-}
 
 interface Options {
   port: number;
-  /** Where to listen; everywhere if it is not given. */
+  /** Where to listen; everywhere without it. */
   host?: string | undefined;
-  /** Shares the port with other processes; the kernel gives each its part of the connections. */
+  /** Shares the port with other processes; the kernel distributes connections among them. */
   reusePort?: boolean;
-  /** Sends the last spans. */
-  stopTracing?: () => Promise<void>;
+  /** Called when the server has finished what was in flight. */
+  onClosed?: () => Promise<void>;
 }
 
 /**
- * Serves one room under Knative's function runtime, without the runtime's traps: it would listen on every address,
- * answer 500 to an event that it cannot read, drop requests in flight at SIGTERM, exit with 0 after a crash,
- * report itself ill under load, and allow every origin.
+ * Serves one function under Knative's function runtime, without the runtime's traps: it would listen on every address,
+ * return 500 for an event that it cannot read, drop requests in flight at SIGTERM, exit with 0 after a crash, report itself
+ * unhealthy under load, and allow every origin.
  */
 export async function serveUnderRuntime(
-  { handle, background }: FunctionModule,
-  { port, host, reusePort, stopTracing }: Options,
+  handle: (invocation: Invocation) => Promise<FunctionResponse>,
+  { port, host, reusePort, onClosed }: Options,
 ): Promise<Server> {
   process.on('uncaughtException', (error) => {
     log.fatal({ err: error }, 'uncaught');
     process.exit(1);
   });
-  const stopBackground = background?.();
   let server: Server | undefined;
-  const room = {
-    handle: async (context: Context) => {
-      const { statusCode, headers, body } = await handle(context);
+  const served = {
+    handle: async (invocation: Invocation) => {
+      const { statusCode, headers, body } = await handle(invocation);
       return { statusCode, headers, body: body ?? '' };
     },
     shutdown: async () => {
       await closed(server);
-      await stopBackground?.();
-      await backgroundDone(10_000);
-      await closeDatabase();
-      await stopTracing?.();
+      await onClosed?.();
     },
     liveness: (_request: unknown, reply: { send(text: string): void }) => reply.send('OK'),
     readiness: (_request: unknown, reply: { send(text: string): void }) => reply.send('OK'),
     cors: () => [],
   };
   server = await listeningWith({ ...(host && { host }), ...(reusePort && { reusePort }) }, () =>
-    withOurMetrics(() => faas.start(room as never, { port, logLevel: 'error' as never })),
+    withOwnMetrics(() => faas.start(served as never, { port, logLevel: 'error' as never })),
   );
   guard(server);
   return server;
 }
 
-/** Looks at each request before the runtime does, and takes away what it adds to each answer. */
+/** Reads each request before the runtime does, and removes what the runtime adds to each response. */
 function guard(server: Server): void {
   const [runtime] = server.listeners('request') as ((...args: unknown[]) => void)[];
   if (!runtime) throw new Error('the function runtime does not serve');
@@ -100,10 +88,10 @@ async function listeningWith(more: net.ListenOptions, start: () => Promise<Serve
 }
 
 /**
- * The runtime serves a registry of its own at `/metrics`; ours are put into it. Its labels, an id anew at each start
- * among them, would make new series of all at each start: the function's name replaces them.
+ * The runtime serves a registry of its own at `/metrics`, which gets the shop's metrics too. The runtime's labels have a new
+ * id at each start, which would make new series of all metrics: the function's name replaces them.
  */
-async function withOurMetrics(start: () => Promise<Server>): Promise<Server> {
+async function withOwnMetrics(start: () => Promise<Server>): Promise<Server> {
   const { setDefaultLabels } = Registry.prototype;
   Registry.prototype.setDefaultLabels = function () {
     setDefaultLabels.call(this, { function: thisFunction });

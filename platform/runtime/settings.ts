@@ -1,22 +1,33 @@
 import { z } from 'zod';
 
-/**
- * Reads a module's settings from the environment, once, when the module is loaded.
- * A missing or unreadable setting ends the process with its name and what is wrong; never with its value.
- */
+/** Settings that are missing or cannot be read. The message names them and says what is wrong, never their values. */
+export class SettingsError extends Error {
+  override name = 'SettingsError';
+}
+
+/** Reads settings from the environment. Throws `SettingsError`. */
 export function settings<Shape extends z.ZodRawShape>(shape: Shape): z.infer<z.ZodObject<Shape>> {
   const parsed = z.object(shape).safeParse(process.env);
   if (parsed.success) return parsed.data;
   const wrong = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${reason(issue)}`);
-  process.stderr.write(`Settings are missing or unreadable – ${wrong.join('; ')}\n`);
-  return process.exit(1);
+  throw new SettingsError(`Settings are missing or unreadable – ${wrong.join('; ')}`);
+}
+
+/** Reads the settings of a program; what is wrong is one sentence on stderr and exit code 1. */
+export function programSettings<Shape extends z.ZodRawShape>(shape: Shape): z.infer<z.ZodObject<Shape>> {
+  try {
+    return settings(shape);
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n`);
+    return process.exit(1);
+  }
 }
 
 function reason(issue: z.core.$ZodIssue): string {
   return issue.code === 'invalid_type' && issue.input === undefined ? 'is required' : issue.message;
 }
 
-/** A whole number given as text, within bounds. */
+/** A setting that is a whole number within bounds. */
 export function wholeNumber(low: number, high: number) {
   return z
     .string()

@@ -1,8 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
 
 /**
- * Gives back what only the start has needed, a sixth of a function's memory: V8 would keep it until it needs more.
- * Takes some 30 ms of the event loop, once; whoever woke this function has been answered by then.
+ * Frees the memory that only the start needed, a sixth of a function's: V8 would hold it until it needs more. Takes some
+ * 30 ms of the event loop, once, after the request that started the function.
  */
 export async function releaseStartMemory(afterMs = 3_000): Promise<void> {
   await wait(afterMs, undefined, { ref: false });

@@ -1,29 +1,27 @@
 import { pino, type Logger } from 'pino';
 import { z } from 'zod';
-import { settings } from '#platform/runtime/settings.ts';
 
-const { LOG_LEVEL, K_SERVICE } = settings({
-  LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
-  K_SERVICE: z.string().default('shop'),
-});
+/** The levels of the log, as a setting. */
+export const logLevel = z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info');
 
 /** The function that this process serves; `shop` when it serves all of them. */
-export const thisFunction = K_SERVICE;
+export const thisFunction = process.env['K_SERVICE'] || 'shop';
 
 const root = pino({
-  level: LOG_LEVEL,
+  // a level that cannot be read is reported when the function's context is made
+  level: logLevel.safeParse(process.env['LOG_LEVEL']).data ?? 'info',
   base: null,
   timestamp: pino.stdTimeFunctions.isoTime,
   formatters: { level: (label) => ({ level: label }) },
   serializers: { err: withoutData },
 });
 
-/** One JSON line an entry on standard output. Ids only: no address, name, password or token belongs in here. */
+/** One JSON line per entry on standard output. Ids only: no address, name, password or token belongs in here. */
 export const log = root.child({ function: thisFunction });
 
 const logs = new Map([[thisFunction, log]]);
 
-/** The same in the name of one function, where a process serves several. */
+/** The log of one function, where a process serves several. */
 export function logOf(name: string): Logger {
   const known = logs.get(name);
   if (known) return known;
@@ -33,8 +31,8 @@ export function logOf(name: string): Logger {
 }
 
 /**
- * An error without what it quotes: Postgres tells the whole row that a check refused, and the value that it could not
- * read; a parser tells the body.
+ * An error without what it quotes: Postgres quotes the whole row that a check refused, and the value that it could not
+ * read; a parser quotes the body.
  */
 export function withoutData(error: unknown): unknown {
   if (typeof error !== 'object' || error === null) return error;

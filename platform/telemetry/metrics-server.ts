@@ -4,25 +4,24 @@ import { serveHttp, type HttpServer } from '#platform/http/http-server.ts';
 import { registry } from '#platform/telemetry/metrics.ts';
 import { settings, wholeNumber } from '#platform/runtime/settings.ts';
 
-const { METRICS_PORT } = settings({
-  /** Where a process that is not under the function runtime serves its metrics; nowhere if it is not set. */
-  METRICS_PORT: wholeNumber(0, 65_535).optional(),
-});
-
 /**
- * Serves the metrics of this process at `/metrics`, on a port of their own: what the public can reach has no such path.
+ * Serves the metrics of this process at `/metrics`, on a port of their own, which the public cannot reach.
  * Rejects if the port is taken.
  */
 export async function serveMetrics(host?: string): Promise<HttpServer | undefined> {
+  const { METRICS_PORT } = settings({
+    /** Where a process that is not under the function runtime serves its metrics; nowhere if it is not set. */
+    METRICS_PORT: wholeNumber(0, 65_535).optional(),
+  });
   if (METRICS_PORT === undefined) return undefined;
   collectDefaultMetrics({ register: registry });
-  return serveHttp((request, response) => void answer(request, response), {
+  return serveHttp((request, response) => void respond(request, response), {
     port: METRICS_PORT,
     ...(host !== undefined && { host }),
   });
 }
 
-async function answer({ method, url }: IncomingMessage, response: ServerResponse): Promise<void> {
+async function respond({ method, url }: IncomingMessage, response: ServerResponse): Promise<void> {
   if (method !== 'GET' || url !== '/metrics') {
     response.writeHead(404).end();
     return;

@@ -1,14 +1,14 @@
 import type { CloudEventV1 } from 'cloudevents';
-import { logOf, thisFunction } from '#platform/telemetry/log.ts';
+import { logOf } from '#platform/telemetry/log.ts';
 import { eventsHandled, requestSeconds } from '#platform/telemetry/metrics.ts';
 import { beginSpan, endSpan, traceparentOf } from '#platform/telemetry/trace.ts';
 
-/** How the handling of an event ended. */
-export type EventResult = 'answered' | 'done' | 'ignored' | 'refused' | 'unavailable';
+/** The result of handling an event. */
+export type EventResult = 'replied' | 'done' | 'ignored' | 'refused' | 'unavailable';
 
-/** One piece of work that is measured and traced. */
-export interface Watch<Result> {
-  /** The trace context of what follows from it. */
+/** A piece of work that is measured and traced. */
+export interface Observation<Result> {
+  /** The trace context for what follows from it. */
   readonly traceparent: string | undefined;
   /** To be called once. */
   ended(result: Result, error?: unknown): void;
@@ -16,18 +16,15 @@ export interface Watch<Result> {
 
 interface Delivered {
   /** The function that handles it. */
-  by?: string | undefined;
-  /** Whether it handles this type: what a stranger calls an event is no label. */
+  by: string;
+  /** Whether the function handles this type: a type that an untrusted sender made up is no label. */
   isKnown: boolean;
   /** The trace context of the request that brought it. */
   hop?: unknown;
 }
 
-/** Watches the handling of an event: one observation, one span, one log line. */
-export function watchEvent(
-  event: CloudEventV1<unknown>,
-  { by = thisFunction, isKnown, hop }: Delivered,
-): Watch<EventResult> {
+/** Observes the handling of an event: one metric sample, one span, one log line. */
+export function observeEvent(event: CloudEventV1<unknown>, { by, isKnown, hop }: Delivered): Observation<EventResult> {
   const type = isKnown ? event.type : 'other';
   const began = performance.now();
   const ids = { event: event.id, type: event.type, correlationid: event['correlationid'] };
@@ -54,16 +51,16 @@ export function watchEvent(
   };
 }
 
-/** How a request was answered; `route` is what it asked for, without the ids in it. */
+/** The result of a request; `route` is its path without the ids in it. */
 export interface RequestResult {
   status: number;
   route?: string | undefined;
-  /** It stayed open for as long as the caller wished: its time says nothing. */
+  /** A stream stays open for as long as the caller wishes: its duration is not recorded. */
   isStream?: boolean;
 }
 
-/** Watches the answering of a request: one observation, one span, and a log line for who looks closely (debug). */
-export function watchRequest(by: string, parent: unknown): Watch<RequestResult> {
+/** Observes a request: one metric sample, one span, and a log line of level debug. */
+export function observeRequest(by: string, parent: unknown): Observation<RequestResult> {
   const began = performance.now();
   const span = beginSpan(by, { kind: 'SERVER', parent, attributes: { 'faas.name': by } });
   return {

@@ -16,31 +16,33 @@ import { settings, wholeNumber } from '#platform/runtime/settings.ts';
 
 const ratio = z.coerce.number().min(0).max(1);
 
-// OpenTelemetry Environment Variable Specification; where to and how is read by the exporter itself
-const env = settings({
-  OTEL_TRACES_SAMPLER: z
-    .enum([
-      'always_on',
-      'always_off',
-      'traceidratio',
-      'parentbased_always_on',
-      'parentbased_always_off',
-      'parentbased_traceidratio',
-    ])
-    .default('parentbased_always_on'),
-  OTEL_TRACES_SAMPLER_ARG: ratio.default(1),
-  /** Milliseconds between two exports. */
-  OTEL_BSP_SCHEDULE_DELAY: wholeNumber(1, 600_000).default(5_000),
-});
+/** Reads the settings of the OpenTelemetry Environment Variable Specification; the exporter itself reads where to send. */
+const readEnvironment = () =>
+  settings({
+    OTEL_TRACES_SAMPLER: z
+      .enum([
+        'always_on',
+        'always_off',
+        'traceidratio',
+        'parentbased_always_on',
+        'parentbased_always_off',
+        'parentbased_traceidratio',
+      ])
+      .default('parentbased_always_on'),
+    OTEL_TRACES_SAMPLER_ARG: ratio.default(1),
+    /** Milliseconds between two exports. */
+    OTEL_BSP_SCHEDULE_DELAY: wholeNumber(1, 600_000).default(5_000),
+  });
 
-/** Sends spans by OTLP over HTTP as JSON from now on. Gives what sends the rest and ends it. */
+/** Exports spans by OTLP over HTTP as JSON from now on; the returned function sends the rest and stops. */
 export function exportSpans(): () => Promise<void> {
+  const env = readEnvironment();
   const provider = new TracerProvider({
     // what the environment says (OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES) wins
     resource: defaultResource()
       .merge(resourceFromAttributes({ 'service.name': thisFunction, 'service.namespace': 'shop' }))
       .merge(detectResources({ detectors: [envDetector] })),
-    sampler: sampler(),
+    sampler: sampler(env),
     spanProcessors: [
       new BatchSpanProcessor({
         exporter: new OTLPTraceExporter(),
@@ -52,7 +54,7 @@ export function exportSpans(): () => Promise<void> {
   return () => provider.shutdown().catch((error: unknown) => log.warn({ err: error }, 'the last spans were not sent'));
 }
 
-function sampler(): Sampler {
+function sampler(env: ReturnType<typeof readEnvironment>): Sampler {
   const name = env.OTEL_TRACES_SAMPLER.replace('parentbased_', '');
   const root =
     name === 'traceidratio'

@@ -1,7 +1,7 @@
 /**
  * Exports traces if the standard environment variables of OpenTelemetry name a receiver
- * (`OTEL_EXPORTER_OTLP_ENDPOINT` or `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`). Gives what sends the rest and ends it.
- * Otherwise nothing of it is loaded.
+ * (`OTEL_EXPORTER_OTLP_ENDPOINT` or `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`); otherwise nothing of the exporter is loaded. The returned function sends the rest
+ * and stops.
  */
 export async function startTracing(): Promise<() => Promise<void>> {
   const { env } = process;

@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { differencesOf, manifestsOf, serveSubscribers, type Place } from '#local/broker/conformance-run.ts';
 import { scenarios as allScenarios, type Case } from '#local/broker/conformance.ts';
-import { settings, wholeNumber } from '#platform/runtime/settings.ts';
+import { programSettings, wholeNumber } from '#platform/runtime/settings.ts';
 
 // Whether the default broker of a cluster with Knative does what local/broker/conformance.ts says, case by case:
 //
@@ -22,7 +22,7 @@ const {
   SUBSCRIBER_HOST,
   SUBSCRIBER_PORT,
   CONFORMANCE_NAMESPACE: namespace,
-} = settings({
+} = programSettings({
   BROKER_URL: z.url({ protocol: /^http$/ }),
   SUBSCRIBER_HOST: z.string().default(ownAddress),
   SUBSCRIBER_PORT: wholeNumber(0, 65_535).default(0),

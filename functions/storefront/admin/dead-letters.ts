@@ -1,4 +1,4 @@
-import { many, maybeOne, one, statement } from '#platform/database/database.ts';
+import { statement, type Database } from '#platform/database/database.ts';
 import type { Page, PageRequest, Position } from '#functions/storefront/http/paging.ts';
 
 export type DeadLetterStatus = 'parked' | 'replaying' | 'done';
@@ -23,7 +23,7 @@ interface DeadLetter {
 
 const columns = `
          d.id,
-         -- derived, never written: what became of a replay is seen from the chain
+         -- derived, never written: the chain shows the result of a replay
          case
            when d.replayed_at is null then 'parked'
            when d.verified and exists (select from events.outbox o where o.id = d.correlation_id) then 'replaying'
@@ -38,7 +38,7 @@ const columns = `
 const deadLetters = statement<DeadLetter & { position: string; isWanted: boolean }>(
   'storefront.dead_letters',
   `
-  with letters as (
+  with read as (
     select ${columns}, d.first_parked_at::text as position
       from events.dead_letters d
      where (d.first_parked_at, d.id)
@@ -47,11 +47,11 @@ const deadLetters = statement<DeadLetter & { position: string; isWanted: boolean
      limit $5::int
   )
   select *, ($3::text is null or type = $3::text) and ($4::text is null or status = $4::text) as "isWanted"
-    from letters
+    from read
    order by "firstParkedAt" desc, id desc`,
 );
 
-/** Which dead letters are asked for; null for all. */
+/** Which dead letters are listed; null for all. */
 export interface DeadLetterFilter {
   type: string | null;
   status: DeadLetterStatus | null;
@@ -61,17 +61,18 @@ const maxScanned = 1_000;
 
 /** A page of dead letters, newest first. With a filter it ends early where too many others were read. */
 export async function findDeadLetters(
+  { many }: Database,
   { type, status }: DeadLetterFilter,
   { after, limit, cursorOf }: PageRequest<Position>,
 ): Promise<Page<DeadLetter>> {
   const maxRows = type === null && status === null ? limit + 1 : maxScanned;
-  const read = await many(deadLetters, [...(after ?? [null, null]), type, status, maxRows]);
-  const wanted = read.filter(({ isWanted }) => isWanted).slice(0, limit);
+  const found = await many(deadLetters, [...(after ?? [null, null]), type, status, maxRows]);
+  const wanted = found.filter(({ isWanted }) => isWanted).slice(0, limit);
   const isFull = wanted.length === limit;
-  const last = isFull ? wanted.at(-1) : read.at(-1);
-  const isAll = read.length < maxRows && last === read.at(-1);
+  const last = isFull ? wanted.at(-1) : found.at(-1);
+  const isAll = found.length < maxRows && last === found.at(-1);
   return {
-    data: wanted.map(({ position: _position, isWanted: _isWanted, ...letter }) => letter),
+    data: wanted.map(({ position: _position, isWanted: _isWanted, ...deadLetter }) => deadLetter),
     nextCursor: isAll || !last ? null : cursorOf([last.position, last.id]),
   };
 }
@@ -85,8 +86,8 @@ const deadLetter = statement<DeadLetter & { event: unknown }>(
    where d.id = $1::uuid`,
 );
 
-/** One letter with its event. */
-export const findDeadLetter = (id: string) => maybeOne(deadLetter, [id]);
+/** One dead letter with its event. */
+export const findDeadLetter = ({ maybeOne }: Database, id: string) => maybeOne(deadLetter, [id]);
 
 interface BulkReplay {
   startedAt: Date | null;
@@ -101,8 +102,8 @@ interface BulkReplay {
 const bulkReplay = statement<BulkReplay>(
   'storefront.bulk_replay',
   `
-  with letters as (
-    select d.bulk_at, d.last_parked_at > d.replayed_at as "cameBack", o.id is not null as "isOpen",
+  with replayed as (
+    select d.bulk_at, d.last_parked_at > d.replayed_at as "isBack", o.id is not null as "isOpen",
            case when o.attempts = 0 then o.due_at end as due_at
       from events.dead_letters d
       left join events.outbox o on o.id = d.correlation_id
@@ -110,10 +111,10 @@ const bulkReplay = statement<BulkReplay>(
   )
   select max(bulk_at) as "startedAt", max(due_at) as "endsAt", count(*) as total, count(due_at) as waiting,
          count(*) filter (where "isOpen" and due_at is null) as replaying,
-         count(*) filter (where not "isOpen" and not "cameBack") as done,
-         count(*) filter (where not "isOpen" and "cameBack") as parked
-    from letters`,
+         count(*) filter (where not "isOpen" and not "isBack") as done,
+         count(*) filter (where not "isOpen" and "isBack") as parked
+    from replayed`,
 );
 
-/** How far the newest bulk replay is: its letters by what became of them. All zero if there was none. */
-export const findBulkReplay = () => one(bulkReplay);
+/** The progress of the newest bulk replay: its dead letters by status. All zero if there was none. */
+export const findBulkReplay = ({ one }: Database) => one(bulkReplay);

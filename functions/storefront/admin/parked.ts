@@ -1,6 +1,5 @@
-import { Gauge } from 'prom-client';
-import { many, statement } from '#platform/database/database.ts';
-import { registry } from '#platform/telemetry/metrics.ts';
+import { statement, type Database } from '#platform/database/database.ts';
+import { observeGauge } from '#platform/telemetry/metrics.ts';
 
 const count = statement<{ reason: string; parked: number }>(
   'storefront.parked',
@@ -14,17 +13,17 @@ const count = statement<{ reason: string; parked: number }>(
 
 const reasons = ['refused', 'unverified', 'undelivered'];
 
-/** Told by the storefront, which always runs: park-event has often ended before anybody asks it. */
-export const parked = new Gauge({
-  name: 'shop_dead_letters',
-  help: 'Parked events that wait for a person, in the whole shop',
-  labelNames: ['function', 'reason'] as const,
-  registers: [registry],
-  async collect() {
-    this.reset();
-    const found = await many(count).catch(() => undefined);
-    if (!found) return;
-    for (const reason of reasons) this.set({ function: 'storefront', reason }, 0);
-    for (const { reason, parked: number } of found) this.set({ function: 'storefront', reason }, number);
-  },
-});
+/** Registers the gauge of parked events. The storefront reports it, because park-event scales to zero before a scrape. */
+export function measureDeadLetters({ many }: Database): void {
+  observeGauge({
+    name: 'shop_dead_letters',
+    help: 'Parked events that need a decision, in the whole shop',
+    labels: ['function', 'reason'],
+    collect: async (set) => {
+      const found = await many(count).catch(() => undefined);
+      if (!found) return;
+      for (const reason of reasons) set({ function: 'storefront', reason }, 0);
+      for (const { reason, parked } of found) set({ function: 'storefront', reason }, parked);
+    },
+  });
+}

@@ -1,18 +1,17 @@
-import { now as clockTime } from '#platform/database/clock.ts';
-import { one, statement } from '#platform/database/database.ts';
+import { statement, type Database } from '#platform/database/database.ts';
 
 interface Stats {
   orders: number;
   decided: number;
-  /** Milliseconds from the acceptance of an order to its decision; null if none was decided. */
+  /** Milliseconds from the acceptance of an order to its settlement; null if none was settled. */
   medianMs: number | null;
   p99Ms: number | null;
   /** Chains that have not ended, of whatever age. */
   openChains: number;
 }
 
-const figures = statement<Stats>(
-  'storefront.figures',
+const stats = statement<Stats>(
+  'storefront.stats',
   `
   with recent as (
     select extract(epoch from coalesce(paid_at, rejected_at) - created_at) * 1000 as ms
@@ -29,9 +28,9 @@ const figures = statement<Stats>(
 
 const seconds = 60;
 
-/** How much the shop does and how fast: the orders of the last minute. */
-export async function findStats(now = clockTime()): Promise<Stats & { seconds: number }> {
+/** Throughput and latency of the orders of the last minute. */
+export async function findStats({ one }: Database, now: number): Promise<Stats & { seconds: number }> {
   const since = (now - seconds * 1_000).toString(16).padStart(12, '0');
-  const found = await one(figures, [`${since.slice(0, 8)}-${since.slice(8)}-0000-0000-000000000000`]);
+  const found = await one(stats, [`${since.slice(0, 8)}-${since.slice(8)}-0000-0000-000000000000`]);
   return { seconds, ...found };
 }

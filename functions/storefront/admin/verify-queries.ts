@@ -1,13 +1,13 @@
-import { many, statement } from '#platform/database/database.ts';
+import { statement, type Database } from '#platform/database/database.ts';
 
-/** Something that must not be: which invariant (test/support/invariants.sql has the same names), of what, and how. */
+/** A violation: its invariant (test/support/invariants.sql has the same names), its object, and its values. */
 export interface Difference {
   invariant: string;
   subject: string;
   detail: string;
 }
 
-/** What one statement has compared. */
+/** What one statement compared. */
 export interface Compared {
   rows: number;
   transfers: number;
@@ -16,8 +16,8 @@ export interface Compared {
   differences: Difference[];
 }
 
-// What must hold in every moment holds in the snapshot of one statement, whatever goes on beside it. What holds once
-// nothing is in flight is asked of what is older than any recovery.
+// What must hold at any time holds in the snapshot of one statement, whatever runs alongside. What holds once nothing is in
+// flight is checked for what is older than any recovery.
 const settledBefore = `clock_timestamp() - interval '15 minutes'`;
 
 const maxDifferences = 100;
@@ -158,7 +158,7 @@ const accounts = statement<Compared>(
 );
 
 /** Compares the next accounts after this id with their transfers, orders and deposits. */
-export const compareAccounts = (after: string, limit: number) => many(accounts, [after, limit]);
+export const compareAccounts = ({ many }: Database, after: string, limit: number) => many(accounts, [after, limit]);
 
 const isNotified = (happened: string, at: string) =>
   `(${at} < ${settledBefore} and ${at} > clock_timestamp() - interval '30 days'
@@ -233,4 +233,4 @@ const orders = statement<Compared>(
 );
 
 /** Compares the next orders after this id with their lines, charges and notifications, and their times with each other. */
-export const compareOrders = (after: string, limit: number) => many(orders, [after, limit]);
+export const compareOrders = ({ many }: Database, after: string, limit: number) => many(orders, [after, limit]);

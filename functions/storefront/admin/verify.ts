@@ -1,7 +1,7 @@
-import { isTimeout } from '#platform/database/database.ts';
+import { isTimeout, type Database } from '#platform/database/database.ts';
 import { compareAccounts, compareOrders, type Compared, type Difference } from './verify-queries.ts';
 
-/** What was compared, and what must not be. */
+/** What was compared, and the violations. */
 export interface Verification {
   balanced: boolean;
   accounts: number;
@@ -20,22 +20,26 @@ interface Pages {
   orders: number;
 }
 
-let running: Promise<Verification> | undefined;
-
 /**
- * Compares everything that is stored about money and orders, in steps that each end soon however large the shop is, and
- * beside its work. One verification at a time: whoever asks meanwhile gets the result of the one that runs.
+ * Verifies everything that is stored about money and orders, in steps that each end soon however large the shop is,
+ * alongside its work. One verification at a time: a call during one gets its result.
  */
-export function verify(pages: Pages = { accounts: 500, orders: 5_000 }): Promise<Verification> {
-  running ??= compareAll(pages).finally(() => {
-    running = undefined;
-  });
-  return running;
+export function createVerification(
+  database: Database,
+  pages: Pages = { accounts: 500, orders: 5_000 },
+): () => Promise<Verification> {
+  let running: Promise<Verification> | undefined;
+  return () => {
+    running ??= compareAll(database, pages).finally(() => {
+      running = undefined;
+    });
+    return running;
+  };
 }
 
-async function compareAll(pages: Pages): Promise<Verification> {
-  const accounts = await scan(compareAccounts, pages.accounts);
-  const orders = await scan(compareOrders, pages.orders);
+async function compareAll(database: Database, pages: Pages): Promise<Verification> {
+  const accounts = await scan((after, limit) => compareAccounts(database, after, limit), pages.accounts);
+  const orders = await scan((after, limit) => compareOrders(database, after, limit), pages.orders);
   const differences = [...accounts.differences, ...orders.differences].slice(0, maxDifferences);
   return {
     balanced: differences.length === 0,
@@ -48,9 +52,9 @@ async function compareAll(pages: Pages): Promise<Verification> {
 
 type Compare = (after: string, limit: number) => Promise<Compared[]>;
 
-async function scan(compare: Compare, most: number): Promise<Omit<Compared, 'last'>> {
+async function scan(compare: Compare, batchSize: number): Promise<Omit<Compared, 'last'>> {
   const all = { rows: 0, transfers: 0, differences: [] as Difference[] };
-  let limit = most;
+  let limit = batchSize;
   for (let after: string | null = first; after !== null;) {
     try {
       const [page]: Compared[] = await compare(after, limit);
@@ -59,7 +63,7 @@ async function scan(compare: Compare, most: number): Promise<Omit<Compared, 'las
       all.transfers += page.transfers;
       all.differences.push(...page.differences.slice(0, maxDifferences - all.differences.length));
       after = page.rows < limit ? null : page.last;
-      limit = Math.min(limit * 2, most);
+      limit = Math.min(limit * 2, batchSize);
     } catch (error) {
       // accounts with very many transfers: fewer of them in a statement
       if (!isTimeout(error) || limit === 1) throw error;

@@ -1,41 +1,34 @@
 import { fileURLToPath } from 'node:url';
 import express, { Router } from 'express';
-import { only } from './errors.ts';
-import { limitCaller } from './limits.ts';
+import type { serviceRoutes } from '#api/service.ts';
+import type { RouteHandlers } from './routes.ts';
 
-/** The contracts, and a page that shows them. They are made once, at the first request, so that no start waits. */
-export function docs(): Router {
-  const router = Router();
-  router.get('/openapi.json', limitCaller, async (_request, response) => {
-    response.type('json').send((await contracts()).api);
-  });
-  router.get('/asyncapi.json', limitCaller, async (_request, response) => {
-    response.type('json').send((await contracts()).events);
-  });
-  router.get('/docs', limitCaller, async (_request, response) => {
-    response.type('html').send((await contracts()).page);
-  });
-  router.all(['/openapi.json', '/asyncapi.json', '/docs'], only('GET'));
-  router.use('/docs/docs.css', express.static(style, { redirect: false }));
-  return router;
-}
+type DocumentRoutes = Pick<typeof serviceRoutes, 'getOpenApi' | 'getAsyncApi' | 'showDocs'>;
 
-const style = fileURLToPath(new URL('../../../api/documents/docs.css', import.meta.url));
-
-interface Contracts {
+interface Documents {
   api: string;
   events: string;
   page: string;
 }
 
-let made: Promise<Contracts> | undefined;
-
-function contracts(): Promise<Contracts> {
-  made ??= make();
-  return made;
+/** The contracts, and a page that shows them. They are made at the first request, so that the start does not wait. */
+export function documentHandlers(): RouteHandlers<DocumentRoutes> {
+  let made: Promise<Documents> | undefined;
+  const documents = () => (made ??= make());
+  return {
+    getOpenApi: async ({ response }) => void response.type('json').send((await documents()).api),
+    getAsyncApi: async ({ response }) => void response.type('json').send((await documents()).events),
+    showDocs: async ({ response }) => void response.type('html').send((await documents()).page),
+  };
 }
 
-async function make(): Promise<Contracts> {
+const style = fileURLToPath(new URL('../../../api/documents/docs.css', import.meta.url));
+
+/** The style of the page. */
+export const documentFiles = (): Router =>
+  Router().use('/docs/docs.css', express.static(style, { index: false, redirect: false }));
+
+async function make(): Promise<Documents> {
   const [{ openApi }, { asyncApi }, { docsPage }] = await Promise.all([
     import('#api/documents/openapi.ts'),
     import('#api/documents/asyncapi.ts'),

@@ -1,17 +1,17 @@
 import type { ErrorRequestHandler, RequestHandler, Response } from 'express';
 import { databaseProblem } from '#platform/database/database.ts';
 import { log } from '#platform/telemetry/log.ts';
-import type { Answer } from '#platform/events/on-event.ts';
+import type { FunctionResponse } from '#platform/events/on-event.ts';
 import { Problem, problemResponse, toProblem } from '#platform/http/problem.ts';
 
-/** Sends what a function or a problem answers. */
-export function send(response: Response, { statusCode, headers, body }: Answer): void {
+/** Sends the response of a function, or of a problem. */
+export function send(response: Response, { statusCode, headers, body }: FunctionResponse): void {
   response.status(statusCode).set(headers);
   if (typeof body === 'string') response.send(body);
   else response.end(JSON.stringify(body));
 }
 
-/** A handler that refuses the methods which a path does not have. */
+/** A handler that refuses the methods that a path does not have. */
 export const only =
   (...methods: string[]): RequestHandler =>
   (request, response) => {
@@ -23,7 +23,7 @@ export const noRoute: RequestHandler = (request) => {
   throw new Problem('not_found', `There is nothing at ${request.path}.`);
 };
 
-/** The last handler: every error becomes a problem; only its code and detail are shown. */
+/** The last handler: every error becomes a problem, of which only code and detail are shown. */
 // oxlint-disable-next-line max-params -- Express knows an error handler by its four parameters
 export const sendProblem: ErrorRequestHandler = (error: unknown, _request, response, next) => {
   if (response.headersSent) {
@@ -35,11 +35,11 @@ export const sendProblem: ErrorRequestHandler = (error: unknown, _request, respo
   send(response, problemResponse(problem));
 };
 
-/** What Express's body parser and router throw, in our words. */
+/** The problem for what Express's body parser and router throw. */
 function bodyProblem(error: unknown): unknown {
   if (error instanceof Problem) return error;
   const { status, type } = error as { status?: unknown; type?: unknown };
-  if (type === 'entity.too.large') return new Problem('body_too_large', 'At most 64 KiB are taken.');
+  if (type === 'entity.too.large') return new Problem('body_too_large', 'At most 64 KiB are accepted.');
   if (type === 'charset.unsupported' || type === 'encoding.unsupported') {
     return new Problem('unsupported_media_type', 'Send JSON in UTF-8 without another encoding.');
   }

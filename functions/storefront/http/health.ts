@@ -1,7 +1,7 @@
-import { Router } from 'express';
-import { isBrokerReachable } from '#platform/events/broker-client.ts';
-import { only } from './errors.ts';
-import { isDatabaseReachable } from '#functions/storefront/orders/queries.ts';
+import type { serviceRoutes } from '#api/service.ts';
+import { statement, type Database } from '#platform/database/database.ts';
+import type { BrokerClient } from '#platform/events/broker-client.ts';
+import type { RouteHandlers } from './routes.ts';
 
 const cachedMs = 1_000;
 
@@ -11,31 +11,43 @@ interface Report {
   broker: 'up' | 'down';
 }
 
-let asked: Promise<Report> | undefined;
-let askedAt = -Infinity;
-
-/** What database and broker say, asked at most once a second, however many want to know. */
-function report(): Promise<Report> {
-  if (asked && performance.now() - askedAt < cachedMs) return asked;
-  askedAt = performance.now();
-  asked = Promise.all([isDatabaseReachable(), isBrokerReachable()]).then(([database, broker]) => ({
-    status: database && broker ? 'ready' : 'degraded',
-    database: database ? 'up' : 'down',
-    broker: broker ? 'up' : 'down',
-  }));
-  return asked;
+interface Parts {
+  database: Database;
+  broker: BrokerClient;
 }
 
+const ping = statement<{ ok: number }>('storefront.ping', 'select 1 as ok');
+
+type HealthRoutes = Pick<typeof serviceRoutes, 'getHealth' | 'getReadiness'>;
+
 /** `/healthz`: this process serves. `/readyz`: a report on what it needs, never a probe. */
-export function health(): Router {
-  const router = Router();
-  router.get('/healthz', (_request, response) => {
-    response.json({ status: 'ok' });
-  });
-  router.get('/readyz', async (_request, response) => {
-    const found = await report();
-    response.status(found.status === 'ready' ? 200 : 503).json(found);
-  });
-  router.all(['/healthz', '/readyz'], only('GET'));
-  return router;
+export function healthHandlers({ database, broker }: Parts): RouteHandlers<HealthRoutes> {
+  let asked: Promise<Report> | undefined;
+  let askedAt = -Infinity;
+
+  const isDatabaseReachable = () =>
+    database.one(ping).then(
+      () => true,
+      () => false,
+    );
+
+  /** The state of database and broker, read at most once a second. */
+  function report(): Promise<Report> {
+    if (asked && performance.now() - askedAt < cachedMs) return asked;
+    askedAt = performance.now();
+    asked = Promise.all([isDatabaseReachable(), broker.isReachable()]).then(([isDatabaseUp, isBrokerUp]) => ({
+      status: isDatabaseUp && isBrokerUp ? 'ready' : 'degraded',
+      database: isDatabaseUp ? 'up' : 'down',
+      broker: isBrokerUp ? 'up' : 'down',
+    }));
+    return asked;
+  }
+
+  return {
+    getHealth: () => ({ status: 'ok' }),
+    getReadiness: async ({ response }) => {
+      const found = await report();
+      response.status(found.status === 'ready' ? 200 : 503).json(found);
+    },
+  };
 }

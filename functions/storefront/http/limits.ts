@@ -1,23 +1,26 @@
 import type { Request, RequestHandler, Response } from 'express';
 import { rateLimit, type RateLimitInfo } from 'express-rate-limit';
-import { email } from '#platform/values/email.ts';
-import type { Answer } from '#platform/events/on-event.ts';
+import type { FunctionResponse } from '#platform/events/on-event.ts';
 import { Problem } from '#platform/http/problem.ts';
 import type { Caller } from '#platform/http/token.ts';
-import { limitedAddress } from './client-address.ts';
+import { email } from '#platform/values/email.ts';
+import type { StorefrontSettings } from '#functions/storefront/settings.ts';
+import type { ClientAddress } from './client-address.ts';
 import { createLogInHistory } from './log-in-history.ts';
-import { storefrontSettings } from '#functions/storefront/settings.ts';
 
-function limit(
-  windowMs: number,
-  max: number,
-  keyGenerator: (request: Request, response: Response) => string,
-  failedOnly = false,
-): RequestHandler {
+interface Limit {
+  windowMs: number;
+  max: number;
+  keyOf: (request: Request, response: Response) => string;
+  /** Whether only responses with 401 count. */
+  failedOnly?: boolean;
+}
+
+function limit({ windowMs, max, keyOf, failedOnly = false }: Limit): RequestHandler {
   return rateLimit({
     windowMs,
     limit: max,
-    keyGenerator,
+    keyGenerator: keyOf,
     skipSuccessfulRequests: failedOnly,
     requestWasSuccessful: (_request, response) => response.statusCode !== 401,
     standardHeaders: 'draft-8',
@@ -32,38 +35,43 @@ function limit(
   });
 }
 
-/** A customer's requests, or those of an address that has no token. */
-export const limitCaller = limit(1_000, storefrontSettings.RATE_LIMIT_REQUESTS, (request, response) => {
-  const caller = response.locals['caller'] as Caller | undefined;
-  return caller ? caller.id : limitedAddress(request);
-});
+/** The rate limits; they count in this process alone. */
+export function createLimits(settings: StorefrontSettings, { limitedAddress }: ClientAddress) {
+  const attempt = createLogInHistory();
+  return {
+    /** Requests of a customer, or of an address without a token. */
+    limitCaller: limit({
+      windowMs: 1_000,
+      max: settings.RATE_LIMIT_REQUESTS,
+      keyOf: (request, response) => (response.locals['caller'] as Caller | undefined)?.id ?? limitedAddress(request),
+    }),
+    /** Registrations from one address: each costs a password hash. */
+    limitRegistrations: limit({ windowMs: 1_000, max: settings.RATE_LIMIT_REGISTRATIONS, keyOf: limitedAddress }),
+    limitFailedLogIns: [
+      // from one address, whatever the e-mail
+      limit({
+        windowMs: 60_000,
+        max: settings.RATE_LIMIT_FAILED_LOGINS_PER_ADDRESS,
+        keyOf: limitedAddress,
+        failedOnly: true,
+      }),
+      // by e-mail and address together: one customer cannot lock out another
+      limit({
+        windowMs: 60_000,
+        max: settings.RATE_LIMIT_FAILED_LOGINS,
+        keyOf: (request) => `${emailOf(request)} ${limitedAddress(request)}`,
+        failedOnly: true,
+      }),
+    ],
+    /** Calls log-in for a request; `isSuspect` says that it may be a guess, which waits behind other guesses. */
+    judged: (request: Request, logIn: (isSuspect: boolean) => Promise<FunctionResponse>): Promise<FunctionResponse> =>
+      attempt({ email: emailOf(request), address: limitedAddress(request) }, logIn),
+  };
+}
 
-/** Registrations from one address: each costs a password hash. */
-export const limitRegistrations = limit(1_000, storefrontSettings.RATE_LIMIT_REGISTRATIONS, limitedAddress);
+export type Limits = ReturnType<typeof createLimits>;
 
-/** Failed log-ins from one address, whatever the e-mail. */
-export const limitFailedLoginsOfAddress = limit(
-  60_000,
-  storefrontSettings.RATE_LIMIT_FAILED_LOGINS_PER_ADDRESS,
-  limitedAddress,
-  true,
-);
-
-/** Failed log-ins, by e-mail and address together: nobody can lock out another customer. */
-export const limitFailedLogins = limit(
-  60_000,
-  storefrontSettings.RATE_LIMIT_FAILED_LOGINS,
-  (request) => `${emailOf(request)} ${limitedAddress(request)}`,
-  true,
-);
-
-const attempt = createLogInHistory();
-
-/** Calls log-in for a request; it is told whether this may be a guess, which then waits behind others of its kind. */
-export const judged = (request: Request, logIn: (isSuspect: boolean) => Promise<Answer>): Promise<Answer> =>
-  attempt({ email: emailOf(request), address: limitedAddress(request) }, logIn);
-
-/** As the function reads it; what is no e-mail is refused there before it costs a password hash. */
+/** The e-mail as the function reads it, which refuses anything else before it costs a password hash. */
 function emailOf({ body }: Request): string {
   return email.safeParse((body as { email?: unknown } | undefined)?.email).data ?? '';
 }

@@ -1,6 +1,6 @@
-import type { Answer } from '#platform/events/on-event.ts';
+import type { FunctionResponse } from '#platform/events/on-event.ts';
 
-/** What of an attempt to log in is remembered. */
+/** What is remembered of an attempt to log in. */
 export interface Attempt {
   /** Normalised. */
   email: string;
@@ -13,16 +13,16 @@ interface Options {
   failureMs?: number;
   /** How long an address is known for a customer. */
   knownMs?: number;
-  /** How many entries each memory has at most; the oldest is forgotten first. */
+  /** The most entries of each memory; the oldest is forgotten first. */
   maxEntries?: number;
-  /** How many log-ins of one address are in flight before the next one is suspect; with one of these, all slots are used. */
+  /** How many log-ins of one address may be in flight before the next one is suspect. */
   maxInFlight?: number;
 }
 
 /**
- * Tells log-ins that may be guesses from those of customers, by what this instance has seen: an address or an e-mail
- * that has failed is suspect for a while, and so is a burst from one address. An address from which a customer has
- * logged in stays known for this customer: failures of others, at the same address or for the same e-mail, do not count.
+ * Distinguishes log-ins that may be guesses from those of customers, by what this process has seen: an address or an e-mail
+ * that failed is suspect for a while, and so is a burst from one address. An address from which a customer logged in stays
+ * known for this customer: other failures, at the same address or for the same e-mail, do not count.
  */
 export function createLogInHistory({
   now = Date.now,
@@ -35,7 +35,7 @@ export function createLogInHistory({
   const known = createMemory(knownMs, maxEntries, now);
   const inFlight = new Map<string, number>();
 
-  function learn({ email, address }: Attempt, { statusCode }: Answer): void {
+  function learn({ email, address }: Attempt, { statusCode }: FunctionResponse): void {
     const pair = `${address} ${email}`;
     if (statusCode === 201) known.add(pair);
     if (statusCode !== 401) return;
@@ -44,17 +44,20 @@ export function createLogInHistory({
     failed.add(address);
   }
 
-  /** Makes an attempt by calling log-in, which is told whether it is suspect, and remembers how it ended. */
-  return async function attempt(who: Attempt, logIn: (isSuspect: boolean) => Promise<Answer>): Promise<Answer> {
-    const { email, address } = who;
+  /** Makes an attempt by calling log-in with whether it is suspect, and remembers the result. */
+  return async function attempt(
+    from: Attempt,
+    logIn: (isSuspect: boolean) => Promise<FunctionResponse>,
+  ): Promise<FunctionResponse> {
+    const { email, address } = from;
     const others = inFlight.get(address) ?? 0;
     inFlight.set(address, others + 1);
     try {
       const isKnown = known.has(`${address} ${email}`);
       const hasFailed = !isKnown && (failed.has(email) || failed.has(address));
-      const answer = await logIn(hasFailed || others >= maxInFlight);
-      learn(who, answer);
-      return answer;
+      const response = await logIn(hasFailed || others >= maxInFlight);
+      learn(from, response);
+      return response;
     } finally {
       const left = (inFlight.get(address) ?? 1) - 1;
       if (left > 0) inFlight.set(address, left);

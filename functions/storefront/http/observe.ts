@@ -1,15 +1,15 @@
 import type { RequestHandler } from 'express';
-import { watchRequest } from '#platform/telemetry/observe.ts';
+import { observeRequest } from '#platform/telemetry/observe.ts';
 
-/** Measures and traces each request. The functions that it leads to get the trace context of this request. */
-export const watch: RequestHandler = (request, response, next) => {
-  const { traceparent, ended } = watchRequest('storefront', request.headers['traceparent']);
+/** Measures and traces each request. The functions that it calls get the trace context of this request. */
+export const observe: RequestHandler = (request, response, next) => {
+  const { traceparent, ended } = observeRequest('storefront', request.headers['traceparent']);
   if (traceparent === undefined) delete request.headers['traceparent'];
   else request.headers['traceparent'] = traceparent;
   response.once('close', () => {
     const route = (request.route as { path?: unknown } | undefined)?.path;
-    const path = typeof route === 'string' ? request.baseUrl + route : 'elsewhere';
-    // an open stream of events is no slow request
+    const path = typeof route === 'string' ? request.baseUrl + route : 'other';
+    // an open stream of events is not a slow request
     const isStream = String(response.getHeader('content-type')).startsWith('text/event-stream');
     ended({ status: response.statusCode, route: `${request.method} ${path}`, isStream });
   });

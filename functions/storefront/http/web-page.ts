@@ -1,12 +1,13 @@
 import { fileURLToPath } from 'node:url';
 import express, { Router } from 'express';
 import helmet from 'helmet';
-import { only } from './errors.ts';
+import type { serviceRoutes } from '#api/service.ts';
+import type { RouteHandlers } from './routes.ts';
 
 const folder = fileURLToPath(new URL('../../../web', import.meta.url));
 const litHtml = fileURLToPath(new URL('../../../node_modules/lit-html/lit-html.js', import.meta.url));
 
-/** Everything comes from here, as files: no inline script or style, no text that becomes markup, no form target. */
+/** Everything comes from this server, as files: no inline script or style, no text that becomes markup, no form target. */
 const policy = helmet.contentSecurityPolicy({
   useDefaults: false,
   directives: {
@@ -23,14 +24,16 @@ const policy = helmet.contentSecurityPolicy({
   },
 });
 
-/** The page at `/`, whose files are the browser's own modules: nothing is built. */
-export function webPage(): Router {
-  const router = Router();
-  router.get('/', policy, (_request, response) => {
-    response.sendFile('index.html', { root: folder });
-  });
-  router.all('/', only('GET'));
-  router.use('/page/lib/lit-html.js', express.static(litHtml, { index: false, redirect: false }));
-  router.use('/page', express.static(folder, { index: false, redirect: false }));
-  return router;
-}
+type PageRoutes = Pick<typeof serviceRoutes, 'showPage'>;
+
+/** The page at `/`. */
+export const pageHandlers: RouteHandlers<PageRoutes> = {
+  showPage: ({ request, response }) =>
+    policy(request, response, () => response.sendFile('index.html', { root: folder })),
+};
+
+/** The files of the page, which are the browser's own modules: nothing is built. */
+export const pageFiles = (): Router =>
+  Router()
+    .use('/page/lib/lit-html.js', express.static(litHtml, { index: false, redirect: false }))
+    .use('/page', express.static(folder, { index: false, redirect: false }));

@@ -1,5 +1,8 @@
-import { many, statement } from '#platform/database/database.ts';
-import type { TimelineEntry } from './timeline.ts';
+import { orderCancelRequested } from '#events/order-cancel-requested.ts';
+import { orderPlaced } from '#events/order-placed.ts';
+import { statement, type Database } from '#platform/database/database.ts';
+import { eventIdOf } from '#platform/events/event.ts';
+import { orderEvents, type TimelineEntry } from './timeline.ts';
 
 interface Unended {
   id: string;
@@ -39,30 +42,34 @@ const parked = statement<Parked>(
      and event_id = any ($2::text[])`,
 );
 
-const producers = ['create-order', 'charge-account', 'cancel-order', 'refund-charge', 'settle-order'];
-const facts = [
-  ...['placed', 'succeeded', 'declined', 'paid', 'rejected'],
-  ...['cancel_requested', 'refunded', 'voided', 'canceled'],
-];
-
 /**
  * What the delivery of an order's events met: `event.parked`, `event.replayed`, and `event.due` for a chain that was
- * published again and has not ended, at the time of its next repeat.
+ * published again and has not ended, at the time of its next repetition.
  */
-export async function findDeliveries(orderId: string): Promise<TimelineEntry[]> {
-  const [open, letters] = await Promise.all([
-    many(unended, [[`${orderId}.placed`, `${orderId}.cancel_requested`]]),
-    many(parked, [producers.map((name) => `/shop/${name}`), facts.map((fact) => `${orderId}.${fact}`)]),
+export async function findDeliveries({ many }: Database, orderId: string): Promise<TimelineEntry[]> {
+  const [open, deadLetters] = await Promise.all([
+    many(unended, [chains.map((event) => eventIdOf(event, orderId))]),
+    many(parked, [
+      [...new Set(orderEvents.map(({ source }) => source))],
+      [...new Set(orderEvents.map((event) => eventIdOf(event, orderId)))],
+    ]),
   ]);
-  return [...letters.flatMap(parking), ...open.map(due)];
+  return [...deadLetters.flatMap(parking), ...open.flatMap((chain) => due(orderId, chain))];
 }
 
-function due({ id, attempts, dueAt }: Unended): TimelineEntry {
-  const [type, by] = id.endsWith('.placed')
-    ? ['shop.order.placed.v1', 'create-order']
-    : ['shop.order.cancel_requested.v1', 'cancel-order'];
-  const detail = { event: type, repeats: attempts };
-  return { at: dueAt, type: 'event.due', function: by, id, correlationId: id, detail };
+const chains = [orderPlaced, orderCancelRequested];
+
+function due(orderId: string, { id, attempts, dueAt }: Unended): TimelineEntry[] {
+  return chains
+    .filter((event) => eventIdOf(event, orderId) === id)
+    .map(({ type, producer }) => ({
+      at: dueAt,
+      type: 'event.due',
+      function: producer,
+      id,
+      correlationId: id,
+      detail: { event: type, repeats: attempts },
+    }));
 }
 
 function parking({ eventId, type, correlationId, reason, times, ...when }: Parked): TimelineEntry[] {
@@ -75,10 +82,10 @@ function parking({ eventId, type, correlationId, reason, times, ...when }: Parke
     detail: { event: type, reason, times },
   });
   const { firstParkedAt, lastParkedAt, replayedAt } = when;
-  const moments = [parkedAt(firstParkedAt)];
+  const entries = [parkedAt(firstParkedAt)];
   if (replayedAt) {
-    moments.push({ at: replayedAt, type: 'event.replayed', function: 'replay-events', ...of, detail: { event: type } });
-    if (lastParkedAt > replayedAt) moments.push(parkedAt(lastParkedAt));
+    entries.push({ at: replayedAt, type: 'event.replayed', function: 'replay-events', ...of, detail: { event: type } });
+    if (lastParkedAt > replayedAt) entries.push(parkedAt(lastParkedAt));
   }
-  return moments;
+  return entries;
 }

@@ -1,6 +1,6 @@
-import { many, maybeOne, one, statement } from '#platform/database/database.ts';
+import { statement, type Database } from '#platform/database/database.ts';
 
-/** Everything of an order that keeps a time. */
+/** Everything of an order that has a time. */
 export interface OrderHistory {
   order: HistoryOrder;
   charge: Omit<HistoryCharge, 'orderId'> | undefined;
@@ -54,7 +54,7 @@ const orderColumns = `
          refunded_at as "refundedAt"`;
 
 const order = statement<HistoryOrder>(
-  'storefront.story_order',
+  'storefront.history_order',
   `
   select ${orderColumns}
     from ordering.orders
@@ -67,7 +67,7 @@ const notificationColumns = `
          created_at as "createdAt", sent_at as "sentAt"`;
 
 const notifications = statement<HistoryNotification>(
-  'storefront.story_notifications',
+  'storefront.history_notifications',
   `
   select ${notificationColumns}
     from notifying.notifications
@@ -75,16 +75,20 @@ const notifications = statement<HistoryNotification>(
      and event_id < $1::text || '/'`,
 );
 
-/** The story of an order of this customer. */
-export async function findHistory(userId: string, orderId: string): Promise<OrderHistory | undefined> {
-  const found = await maybeOne(order, [userId, orderId]);
+/** The history of an order of this customer. */
+export async function findHistory(
+  database: Database,
+  userId: string,
+  orderId: string,
+): Promise<OrderHistory | undefined> {
+  const found = await database.maybeOne(order, [userId, orderId]);
   if (!found) return undefined;
-  const [story] = await historiesOf([found], await many(notifications, [orderId]));
-  return story;
+  const [history] = await historiesOf(database, [found], await database.many(notifications, [orderId]));
+  return history;
 }
 
 const charges = statement<HistoryCharge>(
-  'storefront.story_charges',
+  'storefront.history_charges',
   `
   select order_id as "orderId", outcome, reason, amount::bigint, currency, decided_at as "decidedAt"
     from billing.charges
@@ -92,7 +96,7 @@ const charges = statement<HistoryCharge>(
 );
 
 const refunds = statement<HistoryRefund>(
-  'storefront.story_refunds',
+  'storefront.history_refunds',
   `
   select order_id as "orderId", amount::bigint, currency, created_at as "refundedAt"
     from billing.transfers
@@ -100,13 +104,17 @@ const refunds = statement<HistoryRefund>(
      and kind = 'refund'`,
 );
 
-async function historiesOf(orders: HistoryOrder[], told: HistoryNotification[]): Promise<OrderHistory[]> {
+async function historiesOf(
+  { many }: Database,
+  orders: HistoryOrder[],
+  notified: HistoryNotification[],
+): Promise<OrderHistory[]> {
   if (orders.length === 0) return [];
   const ids = orders.map(({ id }) => id);
   const [charged, refunded] = await Promise.all([many(charges, [ids]), many(refunds, [ids])]);
   const chargeOf = new Map(charged.map((charge) => [charge.orderId, charge]));
   const refundOf = new Map(refunded.map((refund) => [refund.orderId, refund]));
-  const notificationsOf = Map.groupBy(told, ({ orderId }) => orderId);
+  const notificationsOf = Map.groupBy(notified, ({ orderId }) => orderId);
   return orders.map((its) => ({
     order: its,
     charge: chargeOf.get(its.id),
@@ -117,14 +125,13 @@ async function historiesOf(orders: HistoryOrder[], told: HistoryNotification[]):
 
 const clock = statement<{ now: Date }>('storefront.clock', 'select clock_timestamp() as now');
 
-/** The database's clock, which all times here are of. */
-export const databaseTime = async (): Promise<Date> => (await one(clock)).now;
+/** The time of the database, whose clock all times here are of. */
+export const databaseTime = async ({ one }: Database): Promise<Date> => (await one(clock)).now;
 
-// What has happened since then is read by the database's times, at most so many rows of each customer. What changes late –
-// an order that is settled, a mail that is sent – is looked for among the newest of the last two hours, and by what
-// customers are notified of.
+// Reads by the database's times, with a bounded number of rows per customer. Late changes – an order that is settled, a mail
+// that is sent – are found among the newest of the last two hours, and by the notifications.
 const lateRows = 200;
-const lookBack = '2 hours';
+const lateInterval = '2 hours';
 
 const recentOrders = statement<HistoryOrder>(
   'storefront.recent_orders',
@@ -147,7 +154,7 @@ const recentOrders = statement<HistoryOrder>(
          from ordering.orders
         where user_id = w.user_id
           and created_at < $2::timestamptz
-          and created_at > $2::timestamptz - interval '${lookBack}'
+          and created_at > $2::timestamptz - interval '${lateInterval}'
         order by created_at desc
         limit ${lateRows}) as o
            -- of an order in flight the charge may be new; of a settled one it is older than what settled it
@@ -198,7 +205,7 @@ const recentNotifications = statement<HistoryNotification>(
                 from notifying.notifications
                where user_id = w.user_id
                  and created_at < $2::timestamptz
-                 and created_at > $2::timestamptz - interval '${lookBack}'
+                 and created_at > $2::timestamptz - interval '${lateInterval}'
                order by created_at desc
                limit ${lateRows}) as late
        where sent_at >= $2::timestamptz)) as n`,
@@ -241,13 +248,22 @@ const recentDeposits = statement<Deposit>(
       limit $3::int) as d`,
 );
 
+/** Which changes are read. */
+export interface Recent {
+  userIds: string[];
+  since: Date;
+  /** Of each kind per customer. */
+  maxRows: number;
+}
+
 /**
- * Everything of these customers in which something has happened since then, and maybe more; of each kind at most
- * `maxRows` a customer. `cut` are the customers of whom there was more.
+ * Everything of these customers that changed since then, and maybe more; up to `maxRows` of each kind per customer. `cut`
+ * are the customers with more.
  */
-export async function findRecent(userIds: string[], since: Date, maxRows: number) {
+export async function findRecent(database: Database, { userIds, since, maxRows }: Recent) {
+  const { many } = database;
   const which = [userIds, since, maxRows];
-  const [orders, told, accounts, deposits] = await Promise.all([
+  const [orders, notified, accounts, deposits] = await Promise.all([
     many(recentOrders, which),
     many(recentNotifications, which),
     many(recentAccounts, which.slice(0, 2)),
@@ -257,15 +273,15 @@ export async function findRecent(userIds: string[], since: Date, maxRows: number
     [
       orders.filter(({ createdAt }) => createdAt >= since),
       orders.filter(({ cancelRequestedAt }) => cancelRequestedAt && cancelRequestedAt >= since),
-      told.filter(({ createdAt }) => createdAt >= since),
+      notified.filter(({ createdAt }) => createdAt >= since),
       deposits,
-    ].flatMap((rows) => reaching(rows, maxRows)),
+    ].flatMap((rows) => withMore(rows, maxRows)),
   );
-  return { stories: await historiesOf(orders, []), notifications: told, accounts, deposits, cut };
+  return { histories: await historiesOf(database, orders, []), notifications: notified, accounts, deposits, cut };
 }
 
-/** The customers who have as many rows as are read of one. */
-function reaching(rows: { userId: string }[], maxRows: number): string[] {
+/** The customers with as many rows as are read of one. */
+function withMore(rows: { userId: string }[], maxRows: number): string[] {
   if (rows.length < maxRows) return [];
   return [...Map.groupBy(rows, ({ userId }) => userId)].flatMap(([userId, own]) =>
     own.length >= maxRows ? [userId] : [],

@@ -1,6 +1,17 @@
+import { chargeDeclined } from '#events/charge-declined.ts';
+import { chargeRefunded } from '#events/charge-refunded.ts';
+import { chargeSucceeded } from '#events/charge-succeeded.ts';
+import { chargeVoided } from '#events/charge-voided.ts';
+import { orderCancelRequested } from '#events/order-cancel-requested.ts';
+import { orderCanceled } from '#events/order-canceled.ts';
+import { orderPaid } from '#events/order-paid.ts';
+import { orderPlaced } from '#events/order-placed.ts';
+import { orderRefunded } from '#events/order-refunded.ts';
+import { orderRejected } from '#events/order-rejected.ts';
+import { eventIdOf, type EventType } from '#platform/events/event.ts';
 import type { OrderHistory, HistoryNotification } from './histories.ts';
 
-/** One thing that happened. */
+/** One entry of a timeline: an event, a mail, or what the delivery of an event met. */
 export interface TimelineEntry {
   at: Date;
   type: string;
@@ -10,54 +21,79 @@ export interface TimelineEntry {
   detail: Record<string, unknown>;
 }
 
+/** The events of an order's chains. */
+export const orderEvents: EventType[] = [
+  ...[orderPlaced, chargeSucceeded, chargeDeclined, orderPaid, orderRejected],
+  ...[orderCancelRequested, chargeRefunded, chargeVoided, orderRefunded, orderCanceled],
+];
+
 /**
- * What happened to an order, in order, from the times that its rows keep, with what its deliveries met. A cancel is a
- * chain of its own.
+ * The timeline of an order, in order, from the times in its rows, with what its deliveries met. A cancel is a chain of its
+ * own.
  */
 export function timeline(
   { order, charge, refund, notifications }: OrderHistory,
   deliveries: TimelineEntry[] = [],
 ): TimelineEntry[] {
   const { id, cancelRequestedAt } = order;
-  const placed = `${id}.placed`;
-  const canceled = `${id}.cancel_requested`;
+  const placed = eventIdOf(orderPlaced, id);
+  const canceled = eventIdOf(orderCancelRequested, id);
   const money = { total: order.total, currency: order.currency };
-  const moments: TimelineEntry[] = [];
-  const add = (at: Date | null | undefined, moment: Omit<TimelineEntry, 'at'>) => {
-    if (at) moments.push({ at, ...moment });
+  const entries: TimelineEntry[] = [];
+  const add = (
+    at: Date | null | undefined,
+    event: EventType,
+    correlationId: string,
+    detail: TimelineEntry['detail'] = money,
+  ) => {
+    if (at) entries.push(eventEntry(event, { at, objectId: id, correlationId, detail }));
   };
-  const fact = (type: string, by: string, correlationId: string, detail: TimelineEntry['detail'] = money) => {
-    const happened = type.split('.')[1] ?? '';
-    return { type: `shop.${type}.v1`, function: by, id: `${id}.${happened}`, correlationId, detail };
-  };
-  add(order.createdAt, fact('order.placed', 'create-order', placed));
-  // what was declined because of the cancel is told below, as its void
+  add(order.createdAt, orderPlaced, placed);
+  // a charge that was declined because of the cancel is shown below, as its void
   if (charge && charge.reason !== 'order_canceled') {
     const { outcome, reason, amount, currency } = charge;
-    const detail = outcome === 'succeeded' ? { amount, currency } : { amount, currency, reason };
-    add(charge.decidedAt, fact(`charge.${outcome}`, 'charge-account', placed, detail));
+    if (outcome === 'succeeded') add(charge.decidedAt, chargeSucceeded, placed, { amount, currency });
+    else add(charge.decidedAt, chargeDeclined, placed, { amount, currency, reason });
   }
   const settled = { ...money, reason: order.reason };
-  add(order.paidAt, fact('order.paid', 'settle-order', placed, settled));
-  add(order.rejectedAt, fact('order.rejected', 'settle-order', placed, settled));
-  add(cancelRequestedAt, fact('order.cancel_requested', 'cancel-order', canceled));
+  add(order.paidAt, orderPaid, placed, settled);
+  add(order.rejectedAt, orderRejected, placed, settled);
+  add(cancelRequestedAt, orderCancelRequested, canceled);
   if (cancelRequestedAt && charge?.outcome === 'declined') {
-    const voidedAt = charge.decidedAt < cancelRequestedAt ? cancelRequestedAt : charge.decidedAt;
-    add(voidedAt, fact('charge.voided', 'refund-charge', canceled, {}));
+    add(charge.decidedAt < cancelRequestedAt ? cancelRequestedAt : charge.decidedAt, chargeVoided, canceled, {});
   }
   if (refund) {
     const { amount, currency } = refund;
-    add(refund.refundedAt, fact('charge.refunded', 'refund-charge', canceled, { amount, currency }));
+    add(refund.refundedAt, chargeRefunded, canceled, { amount, currency });
   }
-  add(order.canceledAt, fact('order.canceled', 'settle-order', canceled));
-  add(order.refundedAt, fact('order.refunded', 'settle-order', canceled));
-  const all = [...moments, ...notifications.flatMap(telling), ...deliveries];
+  add(order.canceledAt, orderCanceled, canceled);
+  add(order.refundedAt, orderRefunded, canceled);
+  const all = [...entries, ...notifications.flatMap(notificationEntries), ...deliveries];
   return all.toSorted((a, b) => a.at.getTime() - b.at.getTime());
 }
 
-/** What happened to a notification. */
-export function telling({ id, template, createdAt, sentAt, correlationId }: HistoryNotification): TimelineEntry[] {
-  const told = { function: 'send-notification', id, correlationId, detail: { template } };
-  const queued = { at: createdAt, type: 'notification.queued', ...told };
-  return sentAt ? [queued, { at: sentAt, type: 'notification.sent', ...told }] : [queued];
+/** The entry of an event about an object. */
+export function eventEntry(
+  event: EventType,
+  {
+    at,
+    objectId,
+    correlationId,
+    detail,
+  }: Pick<TimelineEntry, 'at' | 'correlationId' | 'detail'> & { objectId: string },
+): TimelineEntry {
+  return { at, type: event.type, function: event.producer, id: eventIdOf(event, objectId), correlationId, detail };
+}
+
+/** The entries of a notification: queued, and sent. */
+export function notificationEntries({
+  id,
+  template,
+  createdAt,
+  sentAt,
+  correlationId,
+}: HistoryNotification): TimelineEntry[] {
+  const its = { function: 'send-notification', id, correlationId, detail: { template } };
+  const queued = { at: createdAt, type: 'notification.queued', ...its };
+  return sentAt ? [queued, { at: sentAt, type: 'notification.sent', ...its }] : [queued];
 }

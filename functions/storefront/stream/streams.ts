@@ -1,155 +1,168 @@
 import type { Request, Response } from 'express';
-import { repeat } from '#platform/runtime/background.ts';
-import { now as clockTime } from '#platform/database/clock.ts';
+import type { Clock } from '#platform/database/clock.ts';
+import type { Database } from '#platform/database/database.ts';
 import { Problem } from '#platform/http/problem.ts';
 import type { Authenticated } from '#platform/http/token.ts';
-import { limitedAddress } from '#functions/storefront/http/client-address.ts';
-import { readCursor, windowMs, writeCursor } from './cursor.ts';
-import { findEntries, type OwnEntry } from './entries.ts';
-import { storefrontSettings } from '#functions/storefront/settings.ts';
+import { repeat } from '#platform/runtime/tasks.ts';
+import type { ClientAddress } from '#functions/storefront/http/client-address.ts';
 import { databaseTime } from '#functions/storefront/orders/histories.ts';
+import type { StorefrontSettings } from '#functions/storefront/settings.ts';
+import { windowMs, type Cursors } from './cursor.ts';
+import { findEntries, type OwnEntry } from './entries.ts';
 
 const heartbeatMs = 15_000;
-/** Who is so far behind gets this much and has to take the stream up again. */
+/** A client that is this far behind is disconnected, and has to resume the stream. */
 const maxBehindBytes = 2_000_000;
-/** Rows of each kind that are read of a customer to take a stream up again, and by each poll. */
-const maxRows = { again: 1_000, poll: 5_000 };
+/** Rows of each kind per customer that are read to resume a stream, and by each poll. */
+const maxRows = { resume: 1_000, poll: 5_000 };
 
-interface Watcher {
+/** An open stream that has begun. */
+interface Stream {
   userId: string;
   response: Response;
-  /** Everything of before is told, or was before the stream began. */
+  /** Everything before was sent, or was before the stream began. */
   since: Date;
-  /** What was told of what has happened since then, by its key: when it happened. */
-  told: Map<string, Date>;
+  /** What was sent of what happened since then, by its key: when it happened. */
+  sent: Map<string, Date>;
   /** When the client was last asked to read its lists again. */
   resetAt?: Date;
 }
 
-interface Seat {
-  userId: string;
-  address: string;
+interface Parts {
+  database: Database;
+  clock: Pick<Clock, 'now'>;
+  cursors: Cursors;
+  limitedAddress: ClientAddress['limitedAddress'];
+  settings: Pick<StorefrontSettings, 'STREAM_LIMIT' | 'STREAM_LIMIT_PER_USER' | 'STREAM_LIMIT_PER_ADDRESS'>;
 }
 
-// open streams, and of them those that have begun
-const seats = new Map<Response, Seat>();
-const watchers = new Set<Watcher>();
-
-/** Streams what happens to a customer until the token expires; what has happened since `lastEventId`, if there is one. */
-export async function watch(
-  request: Request,
-  response: Response,
-  caller: Authenticated,
-  lastEventId: string | undefined,
-): Promise<void> {
-  openStream(response, { userId: caller.id, address: limitedAddress(request) });
-  const now = await databaseTime();
-  const cursor = readCursor(lastEventId, caller.id, now);
-  const since = new Date((cursor?.at ?? now).getTime() - windowMs);
-  const found = await findEntries([caller.id], since, maxRows.again);
-  const facts = found.of.get(caller.id) ?? [];
-  const isCut = cursor !== undefined && found.cut.has(caller.id);
-  if (response.closed) return;
-  const told = new Map(
-    cursor ? cursor.keys.map((key) => [key, cursor.at]) : facts.map(({ key, moment }) => [key, moment.at]),
-  );
-  const watcher: Watcher = { userId: caller.id, response, since, told };
-  response.writeHead(200, {
-    'content-type': 'text/event-stream',
-    'cache-control': 'no-store',
-    'x-accel-buffering': 'no', // a proxy that gathers answers is told not to
-  });
-  response.write('retry: 1000\n\n');
-  if (!cursor) response.write(`id: ${writeCursor({ at: now, keys: [...told.keys()] }, caller.id)}\n\n`);
-  if (isCut) reset(watcher, now);
-  else tell(watcher, facts, now);
-  begin(watcher, now, caller.expiresAtMs);
+export interface Streams {
+  /** Streams the entries of a customer until the token expires, from `lastEventId` on if there is one. */
+  open(request: Request, response: Response, caller: Authenticated, lastEventId: string | undefined): Promise<void>;
 }
 
-function openStream(response: Response, { userId, address }: Seat): void {
-  const taken = [...seats.values()];
-  const own = taken.filter((seat) => seat.userId === userId).length;
-  if (own >= storefrontSettings.STREAM_LIMIT_PER_USER) {
-    throw new Problem('too_many_requests', `You have ${own} streams open.`, { retryAfterSeconds: 5 });
-  }
-  if (taken.filter((seat) => seat.address === address).length >= storefrontSettings.STREAM_LIMIT_PER_ADDRESS) {
-    throw new Problem('too_many_requests', 'Too many streams are open from your address.', { retryAfterSeconds: 5 });
-  }
-  if (seats.size >= storefrontSettings.STREAM_LIMIT) {
-    throw new Problem('unavailable', 'Too many streams are open.', { retryAfterSeconds: 5 });
-  }
-  seats.set(response, { userId, address });
-  response.once('close', () => seats.delete(response));
-}
+/** The event streams of this process: one poll of the database serves all of them. */
+export function createStreams({ database, clock, cursors, limitedAddress, settings }: Parts): Streams {
+  const openStreams = new Map<Response, { userId: string; address: string }>();
+  const streams = new Set<Stream>();
+  let polledAt: Date;
+  let stopPolling: (() => Promise<void>) | undefined;
 
-let polledAt: Date;
-let stopPolling: (() => Promise<void>) | undefined;
-
-function begin(watcher: Watcher, now: Date, expiresAtMs: number): void {
-  const { response } = watcher;
-  watchers.add(watcher);
-  if (!stopPolling) {
-    polledAt = now;
-    stopPolling = repeat(50, 'the look for facts', look)();
-  }
-  const heartbeat = setInterval(() => {
-    // it has ended, and its reader does not take the rest
-    if (response.writableEnded) response.destroy();
-    else response.write(':\n\n');
-  }, heartbeatMs);
-  const expiry = setTimeout(() => response.end(), expiresAtMs - clockTime());
-  response.once('close', () => {
-    clearInterval(heartbeat);
-    clearTimeout(expiry);
-    watchers.delete(watcher);
-    if (watchers.size > 0) return;
-    void stopPolling?.();
-    stopPolling = undefined;
-  });
-}
-
-/** One look for all who watch. Commits do not come in the order of their times, so it reads the last 10 s again. */
-async function look(): Promise<void> {
-  const now = await databaseTime();
-  const userIds = [...new Set([...watchers].map(({ userId }) => userId))];
-  // since the last look that succeeded, also when the database was away for longer
-  const { of, cut } = await findEntries(userIds, new Date(polledAt.getTime() - windowMs), maxRows.poll);
-  polledAt = now;
-  for (const watcher of watchers) {
-    if (cut.has(watcher.userId)) reset(watcher, now);
-    else tell(watcher, of.get(watcher.userId) ?? [], now);
-  }
-}
-
-/**
- * More has happened than is read at once: says so, once in a window, and goes on from now. The client reads its lists
- * again, as after the 410 of a watch in Kubernetes.
- */
-function reset(watcher: Watcher, now: Date): void {
-  if (watcher.resetAt && now.getTime() - watcher.resetAt.getTime() < windowMs) return;
-  watcher.resetAt = now;
-  watcher.since = now;
-  watcher.told.clear();
-  const id = writeCursor({ at: new Date(now.getTime() + windowMs), keys: [] }, watcher.userId);
-  watcher.response.write(`id: ${id}\nevent: reset\ndata: {"reason":"too much has happened"}\n\n`);
-}
-
-/** Sends what was not sent yet. Its id says how far the stream has come with it. */
-function tell(watcher: Watcher, facts: OwnEntry[], now: Date): void {
-  const { response, told } = watcher;
-  const keys = [...told.keys()];
-  for (const { key, moment } of facts) {
-    if (response.writableEnded) return;
-    if (told.has(key) || moment.at < watcher.since) continue;
-    told.set(key, moment.at);
-    keys.push(key);
-    // what is read because a stream is taken up again may lie further back
-    const at = new Date(Math.min(now.getTime(), moment.at.getTime() + windowMs));
-    response.write(
-      `id: ${writeCursor({ at, keys }, watcher.userId)}\nevent: ${moment.type}\ndata: ${JSON.stringify(moment)}\n\n`,
+  async function open(
+    request: Request,
+    response: Response,
+    caller: Authenticated,
+    lastEventId: string | undefined,
+  ): Promise<void> {
+    count(response, caller.id, limitedAddress(request));
+    const now = await databaseTime(database);
+    const cursor = cursors.read(lastEventId, caller.id, now);
+    const since = new Date((cursor?.at ?? now).getTime() - windowMs);
+    const found = await findEntries(database, { userIds: [caller.id], since, maxRows: maxRows.resume });
+    const entries = found.of.get(caller.id) ?? [];
+    const isCut = cursor !== undefined && found.cut.has(caller.id);
+    if (response.closed) return;
+    const sent = new Map(
+      cursor ? cursor.keys.map((key) => [key, cursor.at]) : entries.map(({ key, entry }) => [key, entry.at]),
     );
-    if (response.writableLength > maxBehindBytes) response.end();
+    const stream: Stream = { userId: caller.id, response, since, sent };
+    response.writeHead(200, {
+      'content-type': 'text/event-stream',
+      'cache-control': 'no-store',
+      'x-accel-buffering': 'no', // for proxies that buffer responses
+    });
+    response.write('retry: 1000\n\n');
+    if (!cursor) response.write(`id: ${cursors.write({ at: now, keys: [...sent.keys()] }, caller.id)}\n\n`);
+    if (isCut) reset(stream, now);
+    else send(stream, entries, now);
+    begin(stream, now, caller.expiresAtMs);
   }
-  watcher.since = new Date(Math.max(watcher.since.getTime(), now.getTime() - windowMs));
-  for (const [key, at] of told) if (at < watcher.since) told.delete(key);
+
+  function count(response: Response, userId: string, address: string): void {
+    const all = [...openStreams.values()];
+    const own = all.filter((stream) => stream.userId === userId).length;
+    if (own >= settings.STREAM_LIMIT_PER_USER) {
+      throw new Problem('too_many_requests', `You have ${own} streams open.`, { retryAfterSeconds: 5 });
+    }
+    if (all.filter((stream) => stream.address === address).length >= settings.STREAM_LIMIT_PER_ADDRESS) {
+      throw new Problem('too_many_requests', 'Too many streams are open from your address.', { retryAfterSeconds: 5 });
+    }
+    if (openStreams.size >= settings.STREAM_LIMIT) {
+      throw new Problem('unavailable', 'Too many streams are open.', { retryAfterSeconds: 5 });
+    }
+    openStreams.set(response, { userId, address });
+    response.once('close', () => openStreams.delete(response));
+  }
+
+  function begin(stream: Stream, now: Date, expiresAtMs: number): void {
+    const { response } = stream;
+    streams.add(stream);
+    if (!stopPolling) {
+      polledAt = now;
+      stopPolling = repeat(50, 'the poll of the event streams', poll);
+    }
+    const heartbeat = setInterval(() => {
+      // it has ended, and its client does not read the rest
+      if (response.writableEnded) response.destroy();
+      else response.write(':\n\n');
+    }, heartbeatMs);
+    const expiry = setTimeout(() => response.end(), expiresAtMs - clock.now());
+    response.once('close', () => {
+      clearInterval(heartbeat);
+      clearTimeout(expiry);
+      streams.delete(stream);
+      if (streams.size > 0) return;
+      void stopPolling?.();
+      stopPolling = undefined;
+    });
+  }
+
+  /** One poll for all streams. Commits are not in the order of their times, so it reads the last 10 s again. */
+  async function poll(): Promise<void> {
+    const now = await databaseTime(database);
+    const userIds = [...new Set([...streams].map(({ userId }) => userId))];
+    // since the last poll that succeeded, also when the database was away for longer
+    const since = new Date(polledAt.getTime() - windowMs);
+    const { of, cut } = await findEntries(database, { userIds, since, maxRows: maxRows.poll });
+    polledAt = now;
+    for (const stream of streams) {
+      if (cut.has(stream.userId)) reset(stream, now);
+      else send(stream, of.get(stream.userId) ?? [], now);
+    }
+  }
+
+  /**
+   * More happened than is read at once: sends `reset`, once per window, and goes on from now. The client reads its lists
+   * again, as after the 410 of a watch in Kubernetes.
+   */
+  function reset(stream: Stream, now: Date): void {
+    if (stream.resetAt && now.getTime() - stream.resetAt.getTime() < windowMs) return;
+    stream.resetAt = now;
+    stream.since = now;
+    stream.sent.clear();
+    const id = cursors.write({ at: new Date(now.getTime() + windowMs), keys: [] }, stream.userId);
+    stream.response.write(`id: ${id}\nevent: reset\ndata: {"reason":"too much has happened"}\n\n`);
+  }
+
+  /** Sends what was not sent yet. The id of a message says how far the stream has come with it. */
+  function send(stream: Stream, entries: OwnEntry[], now: Date): void {
+    const { response, sent } = stream;
+    const keys = [...sent.keys()];
+    for (const { key, entry } of entries) {
+      if (response.writableEnded) return;
+      if (sent.has(key) || entry.at < stream.since) continue;
+      sent.set(key, entry.at);
+      keys.push(key);
+      // what is read because a stream is resumed may be older
+      const at = new Date(Math.min(now.getTime(), entry.at.getTime() + windowMs));
+      response.write(
+        `id: ${cursors.write({ at, keys }, stream.userId)}\nevent: ${entry.type}\ndata: ${JSON.stringify(entry)}\n\n`,
+      );
+      if (response.writableLength > maxBehindBytes) response.end();
+    }
+    stream.since = new Date(Math.max(stream.since.getTime(), now.getTime() - windowMs));
+    for (const [key, at] of sent) if (at < stream.since) sent.delete(key);
+  }
+
+  return { open };
 }
