@@ -8,25 +8,36 @@ import { decideCharges, findCharges, findOrders, type Charge } from './queries.t
 
 const orderOf = ({ orderId }: { orderId: string }) => orderId;
 
-/**
- * Decides once whether an order is charged. One decision an account in a batch, so that each sees the balance
- * that the one before has left.
- */
-const decideCharge = batch<OrderPlaced, Charge>({
-  key: ({ userId }) => userId,
-  run: async (orders) => {
-    const charges = await decideOnce(orders, orderOf, orderOf, decideCharges, findCharges);
-    const undecided = orders.filter(({ orderId }) => !charges.has(orderId));
-    const placed = new Set(undecided.length > 0 ? (await findOrders(undecided)).map(orderOf) : []);
-    return orders.map(({ orderId }) => charges.get(orderId) ?? explainRejection(orderId, placed));
-  },
-});
+/** Charges an order that was placed, or declines it. A repeated event gets the decision of the first one. */
+export const handle = onEvent(orderPlaced, ({ database }) => {
+  /**
+   * Decides once whether an order is charged. A batch holds at most one order per account, so that every decision sees the
+   * balance that the previous one left.
+   */
+  const decideCharge = batch<OrderPlaced, Charge>({
+    key: ({ userId }) => userId,
+    run: async (items) => {
+      const decision = {
+        database,
+        items,
+        keyOf: orderOf,
+        rowKeyOf: orderOf,
+        decide: decideCharges,
+        reread: findCharges,
+      };
+      const charges = await decideOnce(decision);
+      const undecided = items.filter(({ orderId }) => !charges.has(orderId));
+      const placed = new Set(undecided.length > 0 ? (await findOrders(database, undecided)).map(orderOf) : []);
+      return items.map(({ orderId }) => charges.get(orderId) ?? explainRejection(orderId, placed));
+    },
+  });
 
-export const handle = onEvent(orderPlaced, async (order) => {
-  const { orderId, userId, accountId, amount, currency, reason, decidedAt } = await decideCharge(order);
-  return accountId !== null && reason === null
-    ? chargeSucceeded.create({ orderId, userId, accountId, amount, currency }, decidedAt)
-    : chargeDeclined.create({ orderId, userId, amount, currency, reason: reason ?? 'account_not_found' }, decidedAt);
+  return async (order) => {
+    const { orderId, userId, accountId, amount, currency, reason, decidedAt } = await decideCharge(order);
+    return accountId !== null && reason === null
+      ? chargeSucceeded.create({ orderId, userId, accountId, amount, currency }, decidedAt)
+      : chargeDeclined.create({ orderId, userId, amount, currency, reason: reason ?? 'account_not_found' }, decidedAt);
+  };
 });
 
 function explainRejection(orderId: string, placed: Set<string>): Problem {

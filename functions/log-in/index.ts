@@ -1,18 +1,21 @@
 import { credentials } from '#api/users.ts';
 import { onRequest } from '#platform/http/on-request.ts';
-import { hashPassword, isPassword } from '#platform/values/password.ts';
 import { Problem } from '#platform/http/problem.ts';
 import { findUser } from './queries.ts';
-import { expiresInSeconds, signToken } from './sign-token.ts';
+import { createTokenSigner, expiresInSeconds } from './sign-token.ts';
 
-// checked for an unknown e-mail, so that it takes as long as a wrong password
-const nobody = hashPassword('nobody has this password');
+/** Checks a password and signs a short-lived token. An unknown e-mail and a wrong password get the same response. */
+export const handle = onRequest(credentials, ({ database, passwords, clock }) => {
+  const signToken = createTokenSigner(clock);
+  // compared for an unknown e-mail, so that it takes as long as a wrong password
+  const unusedHash = passwords.hash('a password that no user has');
 
-/** Checks a password and signs a short token. An unknown e-mail and a wrong password get the same answer. */
-export const handle = onRequest(credentials, async ({ body: { email, password }, isLowPriority: isSuspect }) => {
-  const user = await findUser(email);
-  const correct = await isPassword(password, user?.passwordHash ?? (await nobody), { isSuspect });
-  if (!user || !correct) throw new Problem('invalid_credentials', 'Check both, or register first.');
-  const token = await signToken(user);
-  return { status: 201, body: { token, tokenType: 'Bearer', expiresIn: expiresInSeconds } };
+  return async ({ body: { email, password }, isLowPriority: isSuspect }) => {
+    const user = await findUser(database, email);
+    const passwordHash = user?.passwordHash ?? (await unusedHash);
+    const isCorrect = await passwords.matches(password, passwordHash, { isSuspect });
+    if (!user || !isCorrect) throw new Problem('invalid_credentials', 'Check both, or register first.');
+    const token = await signToken(user);
+    return { status: 201, body: { token, tokenType: 'Bearer', expiresIn: expiresInSeconds } };
+  };
 });

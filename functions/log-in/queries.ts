@@ -1,4 +1,4 @@
-import { maybeOne, statement } from '#platform/database/database.ts';
+import { statement, type Database } from '#platform/database/database.ts';
 
 const find = statement<{ id: string; role: 'customer' | 'admin'; passwordHash: string }>(
   'log-in.find',
@@ -9,4 +9,4 @@ const find = statement<{ id: string; role: 'customer' | 'admin'; passwordHash: s
 );
 
 /** The user with this e-mail. */
-export const findUser = (email: string) => maybeOne(find, [email]);
+export const findUser = ({ maybeOne }: Database, email: string) => maybeOne(find, [email]);

@@ -1,7 +1,7 @@
 import { importJWK, SignJWT } from 'jose';
 import { uuidv7 } from 'uuidv7';
 import { z } from 'zod';
-import { now } from '#platform/database/clock.ts';
+import type { Clock } from '#platform/database/clock.ts';
 import { settings } from '#platform/runtime/settings.ts';
 import { tokenAudience, tokenIssuer, type Caller } from '#platform/http/token.ts';
 
@@ -13,31 +13,34 @@ const privateKey = z.object({
   kid: z.string(),
 });
 
-/** `TOKEN_PRIVATE_KEY`: an Ed25519 JSON Web Key; only this function has it. */
-const { TOKEN_PRIVATE_KEY } = settings({
-  TOKEN_PRIVATE_KEY: z.string().transform((text, context) => {
-    try {
-      return privateKey.parse(JSON.parse(text));
-    } catch {
-      context.addIssue('must be a private Ed25519 JSON Web Key');
-      return z.NEVER;
-    }
-  }),
-});
-
 export const expiresInSeconds = 15 * 60;
-const key = importJWK(TOKEN_PRIVATE_KEY, 'EdDSA');
 
-/** A JSON Web Token (RFC 7519) that says who the caller is, for 15 minutes. */
-export async function signToken({ id, role }: Caller): Promise<string> {
-  const issuedAt = Math.floor(now() / 1_000);
-  return new SignJWT({ role })
-    .setProtectedHeader({ alg: 'EdDSA', kid: TOKEN_PRIVATE_KEY.kid, typ: 'JWT' })
-    .setIssuer(tokenIssuer)
-    .setAudience(tokenAudience)
-    .setSubject(id)
-    .setJti(uuidv7())
-    .setIssuedAt(issuedAt)
-    .setExpirationTime(issuedAt + expiresInSeconds)
-    .sign(await key);
+/** Signs a JSON Web Token (RFC 7519) that identifies the caller for 15 minutes. */
+export type SignToken = (caller: Caller) => Promise<string>;
+
+/** Signs with `TOKEN_PRIVATE_KEY`, an Ed25519 JSON Web Key; only this function has it. */
+export function createTokenSigner({ now }: Pick<Clock, 'now'>): SignToken {
+  const { TOKEN_PRIVATE_KEY } = settings({
+    TOKEN_PRIVATE_KEY: z.string().transform((text, context) => {
+      try {
+        return privateKey.parse(JSON.parse(text));
+      } catch {
+        context.addIssue('must be a private Ed25519 JSON Web Key');
+        return z.NEVER;
+      }
+    }),
+  });
+  const key = importJWK(TOKEN_PRIVATE_KEY, 'EdDSA');
+  return async ({ id, role }) => {
+    const issuedAt = Math.floor(now() / 1_000);
+    return new SignJWT({ role })
+      .setProtectedHeader({ alg: 'EdDSA', kid: TOKEN_PRIVATE_KEY.kid, typ: 'JWT' })
+      .setIssuer(tokenIssuer)
+      .setAudience(tokenAudience)
+      .setSubject(id)
+      .setJti(uuidv7())
+      .setIssuedAt(issuedAt)
+      .setExpirationTime(issuedAt + expiresInSeconds)
+      .sign(await key);
+  };
 }

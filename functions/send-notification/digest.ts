@@ -1,4 +1,4 @@
-import { many, statement } from '#platform/database/database.ts';
+import { statement, type Database } from '#platform/database/database.ts';
 import type { Mail } from './mails.ts';
 import type { Outcome, QueuedMail } from './queries.ts';
 
@@ -34,7 +34,7 @@ const gather = statement<{ userId: string; digestAt: Date }>(
 );
 
 /** Keeps mails for the digest of their recipient at the end of the hour. */
-export const gatherMails = (mails: Gathered[]) =>
+export const gatherMails = ({ many }: Database, mails: Gathered[]) =>
   many(gather, [
     mails.map(({ id }) => id),
     mails.map(({ userId }) => userId),
@@ -60,7 +60,10 @@ const entries = statement<Entry & { total: number }>(
 );
 
 /** The oldest notifications of a digest, and how many it has. */
-export async function findEntries({ userId, digestAt }: QueuedMail): Promise<{ total: number; entries: Entry[] }> {
+export async function findEntries(
+  { many }: Database,
+  { userId, digestAt }: QueuedMail,
+): Promise<{ total: number; entries: Entry[] }> {
   const found = await many(entries, [userId, digestAt]);
   return { total: found[0]?.total ?? 0, entries: found };
 }
@@ -95,6 +98,7 @@ const settle = statement<{ id: string }>(
 
 /** Writes down how a digest ended, for all of its notifications but the first, which is marked after them as any mail. */
 export async function settleDigest(
+  { many }: Database,
   { id, userId, digestAt }: QueuedMail,
   { outcome, error, at }: Outcome,
 ): Promise<void> {

@@ -5,57 +5,68 @@ import { orderCanceled } from '#events/order-canceled.ts';
 import { orderPaid } from '#events/order-paid.ts';
 import { orderRefunded } from '#events/order-refunded.ts';
 import { orderRejected } from '#events/order-rejected.ts';
-import { repeat } from '#platform/runtime/background.ts';
 import { batch } from '#platform/database/batch.ts';
-import { poll } from '#platform/events/poll.ts';
 import type { EventContract, EventData } from '#platform/events/event.ts';
-import { onEvents, when } from '#platform/events/on-event.ts';
+import { onEvents, when, type EventHandle } from '#platform/events/on-event.ts';
+import { createPoll } from '#platform/events/poll.ts';
 import { Problem } from '#platform/http/problem.ts';
-import './mail-age.ts';
-import { sendDue, sendSoon } from './outgoing.ts';
-import { findRecorded, recordNotifications, type NewNotification } from './queries.ts';
+import { measureMailAge } from './mail-age.ts';
+import { createMailer, type Mailer } from './mailer.ts';
 import { subjectOf, type Template } from './mails.ts';
+import { createOutgoing } from './outgoing.ts';
+import { findRecorded, recordNotifications, type NewNotification } from './queries.ts';
 
-/** What is due – left by a process that ended, or refused by the mail server – is looked for twice a second. */
-export const background = repeat(500, 'the look for due mails', poll(sendDue));
+/**
+ * Records one notification per event and ends its chain; the mail follows after the response. Mails that are due – left by a
+ * process that ended, or refused by the mail server – are found by a poll twice a second.
+ */
+export const sendNotifications = (makeMailer: () => Mailer = createMailer): EventHandle =>
+  onEvents(({ name, database, tasks }) => {
+    const { sendSoon, sendDue } = createOutgoing({ database, tasks, mailer: makeMailer() });
+    tasks.every(500, 'the poll for due mails', createPoll(sendDue));
+    measureMailAge(database, name);
 
-/** Records one notification an event and ends its chain; the mail follows after the answer. */
-const record = batch<NewNotification, void>({
-  key: ({ eventId }) => eventId,
-  run: async (notifications) => {
-    const recorded = await recordNotifications(notifications);
-    const traces = new Map(notifications.map(({ eventId, traceparent }) => [eventId, traceparent]));
-    sendSoon(recorded.map((mail) => ({ ...mail, traceparent: traces.get(mail.eventId) })));
-    const known = new Set(recorded.map(({ eventId }) => eventId));
-    const others = notifications.filter(({ eventId }) => !known.has(eventId));
-    if (others.length > 0) for (const { eventId } of await findRecorded(others)) known.add(eventId);
-    return notifications.map(({ eventId, userId }) =>
-      known.has(eventId) ? undefined : new Problem('bad_event', `There is no user ${userId} to be told of ${eventId}.`),
-    );
-  },
-});
+    const record = batch<NewNotification, void>({
+      key: ({ eventId }) => eventId,
+      run: async (notifications) => {
+        const recorded = await recordNotifications(database, notifications);
+        const traces = new Map(notifications.map(({ eventId, traceparent }) => [eventId, traceparent]));
+        sendSoon(recorded.map((mail) => ({ ...mail, traceparent: traces.get(mail.eventId) })));
+        const known = new Set(recorded.map(({ eventId }) => eventId));
+        const others = notifications.filter(({ eventId }) => !known.has(eventId));
+        if (others.length > 0) for (const { eventId } of await findRecorded(database, others)) known.add(eventId);
+        return notifications.map(({ eventId, userId }) =>
+          known.has(eventId)
+            ? undefined
+            : new Problem('bad_event', `There is no user ${userId} to notify of ${eventId}.`),
+        );
+      },
+    });
 
-const notify = <Data extends EventData & { orderId?: string }>(contract: EventContract<Data>, template: Template) =>
-  when(contract, (data, event) =>
-    record({
-      id: uuidv7(),
-      // by its data, which was normalised: the id that came with it may be in capitals
-      eventId: contract.create(data).id,
-      userId: data.userId,
-      orderId: data.orderId ?? null,
-      template,
-      subject: subjectOf(template, data),
-      detail: data,
-      correlationId: event.correlationid,
-      traceparent: event.traceparent,
-    }),
-  );
+    const notify = <Data extends EventData & { orderId?: string }>(contract: EventContract<Data>, template: Template) =>
+      when(contract, (data, event) =>
+        record({
+          id: uuidv7(),
+          // by its data, which is normalised: the id of the event itself may be in capitals
+          eventId: contract.create(data).id,
+          userId: data.userId,
+          orderId: data.orderId ?? null,
+          template,
+          subject: subjectOf(template, data),
+          detail: data,
+          correlationId: event.correlationid,
+          traceparent: event.traceparent,
+        }),
+      );
 
-export const handle = onEvents(
-  notify(accountOpened, 'welcome'),
-  notify(depositSucceeded, 'deposit-received'),
-  notify(orderPaid, 'order-paid'),
-  notify(orderRejected, 'order-rejected'),
-  notify(orderRefunded, 'order-refunded'),
-  notify(orderCanceled, 'order-canceled'),
-);
+    return [
+      notify(accountOpened, 'welcome'),
+      notify(depositSucceeded, 'deposit-received'),
+      notify(orderPaid, 'order-paid'),
+      notify(orderRejected, 'order-rejected'),
+      notify(orderRefunded, 'order-refunded'),
+      notify(orderCanceled, 'order-canceled'),
+    ];
+  });
+
+export const handle = sendNotifications();

@@ -1,7 +1,5 @@
-import { Gauge } from 'prom-client';
-import { one, statement } from '#platform/database/database.ts';
-import { thisFunction } from '#platform/telemetry/log.ts';
-import { registry } from '#platform/telemetry/metrics.ts';
+import { statement, type Database } from '#platform/database/database.ts';
+import { observeGauge } from '#platform/telemetry/metrics.ts';
 
 const oldest = statement<{ seconds: number }>(
   'send-notification.oldest',
@@ -16,15 +14,15 @@ const oldest = statement<{ seconds: number }>(
            limit 10000) as queued`,
 );
 
-/** By the database's clock; nothing while the database is away. */
-export const oldestMail = new Gauge({
-  name: 'shop_mails_oldest_seconds',
-  help: 'Age of the oldest mail that waits to be sent, in the whole shop; 0 if there is none',
-  labelNames: ['function'] as const,
-  registers: [registry],
-  async collect() {
-    this.reset();
-    const found = await one(oldest).catch(() => undefined);
-    if (found) this.set({ function: thisFunction }, found.seconds);
-  },
-});
+/** Registers the gauge of the oldest mail, by the database's clock; it reports nothing while the database is away. */
+export function measureMailAge({ one }: Database, name: string): void {
+  observeGauge({
+    name: 'shop_mails_oldest_seconds',
+    help: 'Age of the oldest mail that waits to be sent, in the whole shop; 0 if there is none',
+    labels: ['function'],
+    collect: async (set) => {
+      const found = await one(oldest).catch(() => undefined);
+      if (found) set({ function: name }, found.seconds);
+    },
+  });
+}

@@ -4,22 +4,6 @@ import { encode, wrap } from 'nodemailer/lib/qp';
 import { z } from 'zod';
 import { settings } from '#platform/runtime/settings.ts';
 
-const { SMTP_URL, MAIL_FROM } = settings({
-  SMTP_URL: z.string().regex(/^smtps?:\/\//, 'must be an smtp:// or smtps:// URL'),
-  MAIL_FROM: z.string().default('Shop <shop@example.com>'),
-});
-
-const transport = createTransport({
-  url: SMTP_URL,
-  pool: true,
-  maxConnections: 5,
-  maxMessages: 1_000,
-  connectionTimeout: 5_000,
-  greetingTimeout: 5_000,
-  dnsTimeout: 5_000,
-  socketTimeout: 10_000,
-});
-
 interface OutgoingMail {
   messageId: string;
   to: string;
@@ -31,34 +15,58 @@ interface OutgoingMail {
 /** How an attempt ended. `permanent`: the mail server refused this mail for good (SMTP 5xx). */
 export type SendResult = { sent: true } | { sent: false; permanent: boolean; error: string };
 
-const domain = /@([\w.-]+)/.exec(MAIL_FROM)?.[1] ?? 'localhost';
-
 /** How long one attempt may take, from the wait for a connection to the last response. */
 export const attemptTimeoutMs = 20_000;
 
-/**
- * Sends one mail over a pooled connection. Never throws. An attempt that takes longer than `timeoutMs` is ended together
- * with its connection, so that the mail cannot be sent by it later: it is a transient failure.
- */
-export async function sendMail(
-  { messageId, ...mail }: OutgoingMail,
-  { timeoutMs = attemptTimeoutMs } = {},
-): Promise<SendResult> {
-  const attempt = new AbortController();
-  const timer = setTimeout(() => attempt.abort(), timeoutMs);
-  try {
-    await transport.sendMail({ ...composed(mail, `<${messageId}@${domain}>`), signal: attempt.signal });
-    return { sent: true };
-  } catch (error) {
-    const { responseCode, code } = error as { responseCode?: number; code?: string };
-    // a server that turns the connection or the log-in away for good has not refused this mail
-    const isOfThisMail = code === 'EENVELOPE' || code === 'EMESSAGE';
-    const permanent = isOfThisMail && responseCode !== undefined && responseCode >= 500;
-    // words, the server's above all, may repeat the address: keep the code only
-    return { sent: false, permanent, error: responseCode ? `SMTP ${responseCode}` : (code ?? 'unknown') };
-  } finally {
-    clearTimeout(timer);
-  }
+/** Sends mails. */
+export interface Mailer {
+  /**
+   * Sends one mail over a pooled connection. Never throws. An attempt that takes longer than `timeoutMs` is ended together
+   * with its connection, so that it cannot send the mail later: it is a transient failure.
+   */
+  send(mail: OutgoingMail, options?: { timeoutMs?: number }): Promise<SendResult>;
+  /** Closes the connections to the mail server. */
+  close(): void;
+}
+
+/** Sends from `MAIL_FROM` by the mail server at `SMTP_URL`. */
+export function createMailer(): Mailer {
+  const { SMTP_URL, MAIL_FROM } = settings({
+    SMTP_URL: z.string().regex(/^smtps?:\/\//, 'must be an smtp:// or smtps:// URL'),
+    MAIL_FROM: z.string().default('Shop <shop@example.com>'),
+  });
+  const transport = createTransport({
+    url: SMTP_URL,
+    pool: true,
+    maxConnections: 5,
+    maxMessages: 1_000,
+    connectionTimeout: 5_000,
+    greetingTimeout: 5_000,
+    dnsTimeout: 5_000,
+    socketTimeout: 10_000,
+  });
+  const domain = /@([\w.-]+)/.exec(MAIL_FROM)?.[1] ?? 'localhost';
+  return {
+    send: async ({ messageId, ...mail }, { timeoutMs = attemptTimeoutMs } = {}) => {
+      const attempt = new AbortController();
+      const timer = setTimeout(() => attempt.abort(), timeoutMs);
+      const message = composed({ ...mail, from: MAIL_FROM, messageId: `<${messageId}@${domain}>` });
+      try {
+        await transport.sendMail({ ...message, signal: attempt.signal });
+        return { sent: true };
+      } catch (error) {
+        const { responseCode, code } = error as { responseCode?: number; code?: string };
+        // a server that refuses the connection or the log-in for good has not refused this mail
+        const isOfThisMail = code === 'EENVELOPE' || code === 'EMESSAGE';
+        const permanent = isOfThisMail && responseCode !== undefined && responseCode >= 500;
+        // the words of the server may repeat the address: only the code is returned
+        return { sent: false, permanent, error: responseCode ? `SMTP ${responseCode}` : (code ?? 'unknown') };
+      } finally {
+        clearTimeout(timer);
+      }
+    },
+    close: () => transport.close(),
+  };
 }
 
 /**
@@ -66,10 +74,10 @@ export async function sendMail(
  * library sends it through seven streams, which leave so much behind that, at 100 mails a second, the collector of old
  * objects takes its 40 ms every three seconds.
  */
-function composed({ to, subject, text, html }: Omit<OutgoingMail, 'messageId'>, messageId: string) {
+function composed({ from, messageId, to, subject, text, html }: OutgoingMail & { from: string }) {
   const message = new MimeNode('multipart/alternative');
   // an object, because a text would be parsed as a list of names and addresses
-  message.setHeader({ from: MAIL_FROM, to: { name: '', address: to }, subject, 'message-id': messageId });
+  message.setHeader({ from, to: { name: '', address: to }, subject, 'message-id': messageId });
   const head = message.buildHeaders(); // which chooses the boundary
   const part = (type: string, content: string) =>
     `--${message.boundary}\r\nContent-Type: ${type}; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n` +
@@ -77,9 +85,4 @@ function composed({ to, subject, text, html }: Omit<OutgoingMail, 'messageId'>, 
   const parts = [part('text/plain', text), part('text/html', html)];
   const raw = [head, '', ...parts, `--${message.boundary}--`, ''].join('\r\n');
   return { messageId, raw, envelope: message.getEnvelope() };
-}
-
-/** Closes the connections to the mail server. */
-export function closeMail(): void {
-  transport.close();
 }

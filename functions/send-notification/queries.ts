@@ -1,4 +1,4 @@
-import { many, statement } from '#platform/database/database.ts';
+import { statement, type Database } from '#platform/database/database.ts';
 import type { ScanInterval } from '#platform/events/poll.ts';
 import type { EventData } from '#platform/events/event.ts';
 import type { Mail, Template } from './mails.ts';
@@ -79,7 +79,7 @@ const record = statement<Row>(
  * Records notifications and ends their chains; gives the mails of those recorded now. One for a user who is not there is
  * left out, and its chain stays open.
  */
-export const recordNotifications = (notifications: NewNotification[]) =>
+export const recordNotifications = ({ many }: Database, notifications: NewNotification[]) =>
   taken(() =>
     many(record, [
       notifications.map(({ id }) => id),
@@ -110,7 +110,7 @@ const find = statement<{ eventId: string }>(
 );
 
 /** Which of these events were recorded before; their chains end. */
-export const findRecorded = (notifications: NewNotification[]) =>
+export const findRecorded = ({ many }: Database, notifications: NewNotification[]) =>
   many(find, [notifications.map(({ eventId }) => eventId), notifications.map(({ correlationId }) => correlationId)]);
 
 const takeDue = statement<Row>(
@@ -157,7 +157,8 @@ const takeDue = statement<Row>(
 );
 
 /** Takes over mails that are due, at most so many, for a minute. Those of users who were deleted have failed. */
-export const takeDueMails = (limit: number, interval: ScanInterval) => taken(() => many(takeDue, [limit, interval]));
+export const takeDueMails = ({ many }: Database, limit: number, interval: ScanInterval) =>
+  taken(() => many(takeDue, [limit, interval]));
 
 /** How an attempt to send a mail ended. */
 export interface Outcome {
@@ -190,7 +191,7 @@ const mark = statement<{ id: string }>(
 );
 
 /** Writes down how attempts ended: sent, refused for good, or to be tried again later (for a day). */
-export const markMails = (outcomes: Outcome[]) =>
+export const markMails = ({ many }: Database, outcomes: Outcome[]) =>
   many(mark, [
     outcomes.map(({ id }) => id),
     outcomes.map(({ outcome }) => outcome),

@@ -1,4 +1,4 @@
-import { many, statement } from '#platform/database/database.ts';
+import { statement, type Database } from '#platform/database/database.ts';
 
 export interface Settlement {
   orderId: string;
@@ -6,7 +6,7 @@ export interface Settlement {
   reason: string | null;
 }
 
-export interface Order {
+export interface OrderState {
   orderId: string;
   userId: string;
   status: 'pending' | 'paid' | 'rejected' | 'canceling' | 'canceled' | 'refunded';
@@ -19,7 +19,7 @@ export interface Order {
   canceledAt: Date | null;
 }
 
-const settle = statement<Order>(
+const settle = statement<OrderState>(
   'settle-order.settle',
   `
   with locked as (
@@ -46,15 +46,15 @@ const settle = statement<Order>(
             o.canceled_at as "canceledAt"`,
 );
 
-/** Moves orders on that are pending, or canceling, as their step expects; gives those that moved. */
-export const settleOrders = (settlements: Settlement[]) =>
+/** Settles orders that are pending or canceling, as the step expects; returns those that this statement settled. */
+export const settleOrders = ({ many }: Database, settlements: Settlement[]) =>
   many(settle, [
     settlements.map(({ orderId }) => orderId),
     settlements.map(({ status }) => status),
     settlements.map(({ reason }) => reason),
   ]);
 
-const find = statement<Order>(
+const find = statement<OrderState>(
   'settle-order.find',
   `
   select id as "orderId", user_id as "userId", status, reason, total, currency,
@@ -64,7 +64,8 @@ const find = statement<Order>(
 );
 
 /** The orders as they are. */
-export const findOrders = (settlements: Settlement[]) => many(find, [settlements.map(({ orderId }) => orderId)]);
+export const findOrders = ({ many }: Database, settlements: Settlement[]) =>
+  many(find, [settlements.map(({ orderId }) => orderId)]);
 
 const end = statement<{ id: string }>(
   'settle-order.end',
@@ -73,5 +74,5 @@ const end = statement<{ id: string }>(
    where id = $1::text`,
 );
 
-/** Ends a chain by its correlation id: its first event is not published again. */
-export const endChain = (correlationId: string) => many(end, [correlationId]);
+/** Ends a chain, so that its first event is not published again. */
+export const endChain = ({ many }: Database, correlationId: string) => many(end, [correlationId]);

@@ -1,5 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { isBadData, isConflict } from '#platform/database/database.ts';
+import { isBadData, isConflict, type Database } from '#platform/database/database.ts';
 
 interface Waiting<Item, Result> {
   item: Item;
@@ -8,9 +8,9 @@ interface Waiting<Item, Result> {
 }
 
 interface Options<Item, Result> {
-  /** Two items with the same key never share a batch: each sees what the other did. */
+  /** Two items with the same key never share a batch: the second one sees the effect of the first. */
   key: (item: Item) => string;
-  /** Handles many items at once; gives one result an item, in their order. An `Error` fails its item alone. */
+  /** Handles many items at once; returns one result per item, in their order. An `Error` fails its item alone. */
   run: (items: Item[]) => Promise<(Result | Error)[]>;
   maxItems?: number;
 }
@@ -18,9 +18,9 @@ interface Options<Item, Result> {
 const attempts = 5;
 
 /**
- * Serves calls that arrive while a statement is in flight, or in the same turn of the event loop, together by the next
- * one: one commit for many orders, nothing added when idle. One statement at a time, so that two batches never wait for
- * each other's locks.
+ * Serves calls that arrive while a statement is in flight, or in the same turn of the event loop, together by the next one:
+ * one commit for many orders, no delay when idle. One statement at a time, so that two batches never wait for each other's
+ * locks.
  */
 export function batch<Item, Result>({ key, run, maxItems = 256 }: Options<Item, Result>) {
   let waiting: Waiting<Item, Result>[] = [];
@@ -38,14 +38,14 @@ export function batch<Item, Result>({ key, run, maxItems = 256 }: Options<Item, 
   function take(): Waiting<Item, Result>[] {
     const keys = new Set<string>();
     const chosen: Waiting<Item, Result>[] = [];
-    const left: Waiting<Item, Result>[] = [];
+    const rest: Waiting<Item, Result>[] = [];
     for (const call of waiting) {
       const itsKey = key(call.item);
       const fits = chosen.length < maxItems && !keys.has(itsKey);
-      (fits ? chosen : left).push(call);
-      keys.add(itsKey); // also when it is left: calls with one key are served in their order
+      (fits ? chosen : rest).push(call);
+      keys.add(itsKey); // also of a call that waits: calls with the same key are served in their order
     }
-    waiting = left;
+    waiting = rest;
     return chosen;
   }
 
@@ -59,7 +59,7 @@ export function batch<Item, Result>({ key, run, maxItems = 256 }: Options<Item, 
       });
     } catch (error) {
       if (isBadData(error) && calls.length > 1) {
-        // one bad item must not take its neighbours down with it
+        // one bad item must not fail the others
         for (const call of calls) await serve([call]);
       } else for (const { reject } of calls) reject(error);
     }
@@ -82,20 +82,25 @@ export function batch<Item, Result>({ key, run, maxItems = 256 }: Options<Item, 
     });
 }
 
+interface Decision<Item, Row> {
+  database: Database;
+  items: Item[];
+  keyOf: (item: Item) => string;
+  rowKeyOf: (row: Row) => string;
+  /** Returns a row for each item that it decided now. */
+  decide: (database: Database, items: Item[]) => Promise<Row[]>;
+  /** Reads the rows of the other items. */
+  reread: (database: Database, items: Item[]) => Promise<Row[]>;
+}
+
 /**
- * Decides many items once each. `decide` gives a row for each item that it decided now; `reread` reads the rows
- * of the others with a fresh snapshot, because under READ COMMITTED a statement that waited for another
- * transaction's key does not see the row that it lost to.
+ * Decides each of many items once; returns the rows by their keys. `reread` has a fresh snapshot, because under READ
+ * COMMITTED a statement that waited for another transaction's key does not see the row that it lost to.
  */
-export async function decideOnce<Item, Row>(
-  items: Item[],
-  keyOf: (item: Item) => string,
-  rowKeyOf: (row: Row) => string,
-  decide: (items: Item[]) => Promise<Row[]>,
-  reread: (items: Item[]) => Promise<Row[]>,
-): Promise<Map<string, Row>> {
-  const rows = new Map((await decide(items)).map((row) => [rowKeyOf(row), row]));
+export async function decideOnce<Item, Row>(decision: Decision<Item, Row>): Promise<Map<string, Row>> {
+  const { database, items, keyOf, rowKeyOf, decide, reread } = decision;
+  const rows = new Map((await decide(database, items)).map((row) => [rowKeyOf(row), row]));
   const others = items.filter((item) => !rows.has(keyOf(item)));
-  if (others.length > 0) for (const row of await reread(others)) rows.set(rowKeyOf(row), row);
+  if (others.length > 0) for (const row of await reread(database, others)) rows.set(rowKeyOf(row), row);
   return rows;
 }
