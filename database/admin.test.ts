@@ -1,7 +1,7 @@
 import { beforeAll, expect, test } from '@jest/globals';
 import { uuidv7 } from 'uuidv7';
 import { row, rows, useDatabase } from '#test/support/database.ts';
-import { isPassword } from '#platform/values/password.ts';
+import { createPasswords } from '#platform/values/password.ts';
 import { ensureAdmin } from './admin.ts';
 
 useDatabase();
@@ -25,7 +25,7 @@ test('a new password of the settings replaces the old one, and the same one chan
   await ensureAdmin(url, 'a@example.com', 'password of a');
   expect(await hashOf('a@example.com')).toBe(before);
   await ensureAdmin(url, 'a@example.com', 'another password');
-  expect(await isPassword('another password', await hashOf('a@example.com'))).toBe(true);
+  expect(await createPasswords().matches('another password', await hashOf('a@example.com'))).toBe(true);
 });
 
 // promise: administrator-settings-neither-orders
@@ -45,7 +45,7 @@ test('the administrator of the settings is the only one: a former one becomes a 
 test('a former administrator can be made the administrator again', async () => {
   await ensureAdmin(url, 'a@example.com', 'password of a');
   expect(await row('select email from users.users where role = $1', ['admin'])).toEqual({ email: 'a@example.com' });
-  expect(await isPassword('password of a', await hashOf('a@example.com'))).toBe(true);
+  expect(await createPasswords().matches('password of a', await hashOf('a@example.com'))).toBe(true);
 });
 
 test('the e-mail of a customer is refused, whatever their name, and the administrator stays', async () => {

@@ -2,7 +2,8 @@ import { describe, expect, test } from '@jest/globals';
 import pg from 'pg';
 import { functionNames } from '#local/functions.ts';
 import { row, rows, useDatabase } from '#test/support/database.ts';
-import { one, statement } from '#platform/database/database.ts';
+import { context } from '#test/support/context.ts';
+import { statement } from '#platform/database/database.ts';
 import { roleOf, roleOfAll, roleUrl, setRolePasswords } from './roles.ts';
 
 // Every right that a function has, and none beside. That each is needed, the room's own test shows: it runs under it.
@@ -168,7 +169,7 @@ test('what is not given to a role is given to nobody', async () => {
 });
 
 /** Runs a statement as all functions together could. */
-const attempt = (sql: string) => one(statement('attempt', sql));
+const attempt = (sql: string) => context.database.one(statement('attempt', sql));
 
 // promise: owasp-api3
 test.each([
@@ -189,8 +190,8 @@ test.each([
 });
 
 test('what is under test connects under a role of its own, and not as the owner', async () => {
-  const who = statement<{ current_user: string }>('who', 'select current_user');
-  expect(await one(who)).toEqual({ current_user: roleOfAll });
+  const user = statement<{ current_user: string }>('user', 'select current_user');
+  expect(await context.database.one(user)).toEqual({ current_user: roleOfAll });
 });
 
 describe('passwords', () => {

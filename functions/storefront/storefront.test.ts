@@ -5,8 +5,9 @@ import { uuidv7 } from 'uuidv7';
 import { bearer } from '#test/support/calls.ts';
 import { row, rows, useDatabase } from '#test/support/database.ts';
 import { customer, order } from '#test/support/fixtures.ts';
-import { connectFunctions, type FunctionRequest } from '#platform/http/function-client.ts';
+import type { FunctionRequest } from '#platform/http/function-client.ts';
 import { serveHttp, type HttpServer } from '#platform/http/http-server.ts';
+import { context, useFunctions } from '#test/support/context.ts';
 import { Problem } from '#platform/http/problem.ts';
 import { createStorefront } from './index.ts';
 
@@ -15,7 +16,7 @@ useDatabase();
 let shop: HttpServer;
 let url: string;
 beforeAll(async () => {
-  shop = await serveHttp(createStorefront(), { port: 0, host: '127.0.0.1' });
+  shop = await serveHttp(createStorefront(context), { port: 0, host: '127.0.0.1' });
   url = `http://127.0.0.1:${(shop.server.address() as AddressInfo).port}`;
 });
 afterAll(() => shop.stop());
@@ -26,7 +27,7 @@ let statusOfFunction = 201;
 beforeEach(() => {
   called.length = 0;
   statusOfFunction = 201;
-  connectFunctions(async (name, request) => {
+  useFunctions(async (name, request) => {
     called.push({ name, request });
     if (statusOfFunction === 503) throw new Problem('unavailable', 'not now', { retryAfterSeconds: 1 });
     return { statusCode: statusOfFunction, headers: { 'content-type': 'application/json' }, body: { from: name } };

@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
 import pg from 'pg';
 import { batch, decideOnce } from '#platform/database/batch.ts';
+import { databaseOf } from '#platform/database/database.ts';
 
 const sqlError = (code: string) => Object.assign(new pg.DatabaseError('no', 1, 'error'), { code });
 const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
@@ -96,16 +97,17 @@ const rowsOf = (by: string, ids: string[]): Row[] => ids.map((id) => ({ id, by }
 async function decided(items: string[], byOthers: string[] = []) {
   const reads: string[][] = [];
   const mine = items.filter((item) => !byOthers.includes(item));
-  const rows = await decideOnce<string, Row>(
+  const rows = await decideOnce<string, Row>({
+    database: databaseOf(async () => []),
     items,
-    (item) => `key ${item}`,
-    ({ id }) => `key ${id}`,
-    async () => rowsOf('me', mine),
-    async (others) => {
+    keyOf: (item) => `key ${item}`,
+    rowKeyOf: ({ id }) => `key ${id}`,
+    decide: async () => rowsOf('me', mine),
+    reread: async (_database, others) => {
       reads.push(others);
       return rowsOf('others', others);
     },
-  );
+  });
   return { rows: [...rows], reads };
 }
 

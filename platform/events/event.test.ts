@@ -13,7 +13,7 @@ const tipGiven = defineEvent('shop.tip.given.v1', {
 const data = { tipId: uuidv7(), userId: uuidv7() };
 const at = new Date('2026-01-02T03:04:05.600Z');
 
-test('an event begins a chain: the same fact is the same event, each time', () => {
+test('begins a chain with the same event each time', () => {
   const event = beginChain(tipGiven.create(data, at));
   expect(event).toStrictEqual({
     specversion: '1.0',
@@ -31,18 +31,19 @@ test('an event begins a chain: the same fact is the same event, each time', () =
   expect(beginChain(tipGiven.create(data, at))).toStrictEqual(event);
 });
 
-test('an event that follows keeps the chain and the trace, and names its cause', () => {
+test('continues a chain with its id and trace, and names the cause', () => {
   const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
-  const first = beginChain(tipGiven.create(data, at), traceparent);
+  const first = beginChain(tipGiven.create(data, at), { traceparent });
   const second = continueChain(tipGiven.create({ ...data, tipId: uuidv7() }), first);
   const third = continueChain(tipGiven.create({ ...data, tipId: uuidv7() }), second);
   expect(first.traceparent).toBe(traceparent);
   expect(third).toMatchObject({ correlationid: first.id, causationid: second.id, traceparent });
 });
 
-test('a fact is of now, unless it says when it was', () => {
-  const before = Date.now();
-  const { time } = tipGiven.create(data);
-  expect(Date.parse(time)).toBeGreaterThanOrEqual(before);
-  expect(Date.parse(time)).toBeLessThanOrEqual(Date.now());
+test('gives an event without a time of its own the time at which its chain begins or goes on', () => {
+  const now = Date.parse('2026-01-02T03:04:05.700Z');
+  expect(beginChain(tipGiven.create(data), { now }).time).toBe('2026-01-02T03:04:05.700Z');
+  expect(continueChain(tipGiven.create(data), beginChain(tipGiven.create(data)), now).time).toBe(
+    '2026-01-02T03:04:05.700Z',
+  );
 });

@@ -94,22 +94,6 @@ test('what is no HTTP is refused with 400', async () => {
   expect(await text(socket)).toMatch(/^HTTP\/1\.1 400 /);
 });
 
-test('a request on a connection that another process accepted is finished before the server has stopped', async () => {
-  const { server } = await serve();
-  const door = createServer({ pauseOnConnect: true }, (socket) => server.take(socket)).listen(0, '127.0.0.1');
-  open.door = door;
-  await once(door, 'listening');
-  const client = connect((door.address() as AddressInfo).port, '127.0.0.1');
-  open.sockets.push(client);
-  const begun = once(server.server, 'request');
-  client.write('POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\nab');
-  await begun;
-  const stopped = server.stop();
-  client.write('cd');
-  expect(await text(client)).toContain('read 4');
-  await stopped;
-});
-
 // promise: process-asked-end-loses
 test('a client that sends its next request while the server stops is answered, and told to open no more here', async () => {
   const { server, call } = await serve();

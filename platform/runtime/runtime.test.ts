@@ -11,6 +11,7 @@ import { userRegistered } from '#events/user-registered.ts';
 import { eventOf } from '#test/support/calls.ts';
 import { rows, useDatabase } from '#test/support/database.ts';
 import { customer } from '#test/support/fixtures.ts';
+import { until } from '#test/support/until.ts';
 import { writeEvent } from '#platform/events/event-http.ts';
 
 // The real runtime serves real rooms, each in a process of its own, as on a cluster.
@@ -29,9 +30,9 @@ async function serve(name: string): Promise<Served> {
   free.close();
   const child = spawn(process.execPath, ['start.ts'], {
     env: { ...process.env, NODE_OPTIONS: '', K_SERVICE: name, PORT: String(port), HOST: '127.0.0.1' },
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    stdio: ['ignore', 'pipe', 'pipe'],
   });
-  await once(child, 'message');
+  await until('the function is ready', async () => (await fetch(`http://127.0.0.1:${port}/health/readiness`)).ok);
   return { child, port, url: `http://127.0.0.1:${port}/` };
 }
 
@@ -193,7 +194,7 @@ test('what nobody caught ends the process with 1', async () => {
       '--input-type=module-typescript',
       '--eval',
       `const { serveUnderRuntime } = await import('#platform/runtime/runtime.ts');
-       await serveUnderRuntime({ handle: async () => { setTimeout(() => { throw new Error('boom'); }); return { statusCode: 204, headers: {} }; } }, { port: ${8000 + (process.pid % 1000)}, host: '127.0.0.1' });
+       await serveUnderRuntime(async () => { setTimeout(() => { throw new Error('boom'); }); return { statusCode: 204, headers: {} }; }, { port: ${8000 + (process.pid % 1000)}, host: '127.0.0.1' });
        await fetch('http://127.0.0.1:${8000 + (process.pid % 1000)}/', { method: 'POST', body: '{}' });`,
     ],
     { env: { ...process.env, NODE_OPTIONS: '' }, stdio: 'ignore' },

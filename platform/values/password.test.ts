@@ -1,21 +1,23 @@
 import { expect, test } from '@jest/globals';
 import { countingHashes } from '#test/support/hashes.ts';
-import { hashPassword, isPassword } from '#platform/values/password.ts';
+import { createPasswords } from '#platform/values/password.ts';
+
+const passwords = createPasswords();
 
 // promise: owasp-api2
 test('a hash is argon2id with 19 MiB, 2 passes and 1 lane in PHC form, with a salt of its own', async () => {
-  const [one, other] = await Promise.all([hashPassword('correct horse'), hashPassword('correct horse')]);
+  const [one, other] = await Promise.all([passwords.hash('correct horse'), passwords.hash('correct horse')]);
   expect(one).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$[\w+/]{22,}\$[\w+/]{43}$/);
   expect(other).not.toBe(one);
-  expect(await isPassword('correct horse', one)).toBe(true);
-  expect(await isPassword('Correct horse', one)).toBe(false);
+  expect(await passwords.matches('correct horse', one)).toBe(true);
+  expect(await passwords.matches('Correct horse', one)).toBe(false);
 });
 
 // promise: owasp-api4
 test('however many log in at once, three hashes are computed at a time', async () => {
-  const known = await hashPassword('x');
+  const known = await passwords.hash('x');
   const { result, atOnce, begun } = await countingHashes(() =>
-    Promise.all(Array.from({ length: 8 }, () => isPassword('y', known))),
+    Promise.all(Array.from({ length: 8 }, () => passwords.matches('y', known))),
   );
   expect({ atOnce, begun }).toEqual({ atOnce: 3, begun: 8 });
   expect(new Set(result)).toEqual(new Set([false]));

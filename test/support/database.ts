@@ -1,7 +1,7 @@
 import { afterAll, beforeAll } from '@jest/globals';
 import pg from 'pg';
 import { databaseUrl } from '#test/support/global-setup.ts';
-import { closeDatabase } from '#platform/database/database.ts';
+import { context } from '#test/support/context.ts';
 
 // the owner's: a test arranges and looks with every right, and only the room under test has its own
 const url = process.env['TEST_DATABASE_URL'] ?? '';
@@ -15,7 +15,7 @@ export function useDatabase(): void {
   beforeAll(() => onServer(`create database ${name} template shop_template`));
   afterAll(async () => {
     await Promise.all(open.splice(0).map((client) => client.end()));
-    await closeDatabase();
+    await context.close(5_000);
     await onServer(`drop database ${name} with (force)`);
   });
 }

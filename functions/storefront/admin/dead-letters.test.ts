@@ -3,8 +3,8 @@ import type { AddressInfo } from 'node:net';
 import { uuidv7 } from 'uuidv7';
 import { bearer } from '#test/support/calls.ts';
 import { rows, useDatabase } from '#test/support/database.ts';
-import { connectFunctions } from '#platform/http/function-client.ts';
 import { serveHttp, type HttpServer } from '#platform/http/http-server.ts';
+import { context, useFunctions } from '#test/support/context.ts';
 import { createStorefront } from '#functions/storefront/index.ts';
 
 useDatabase();
@@ -12,7 +12,7 @@ useDatabase();
 let shop: HttpServer;
 let url: string;
 beforeAll(async () => {
-  shop = await serveHttp(createStorefront(), { port: 0, host: '127.0.0.1' });
+  shop = await serveHttp(createStorefront(context), { port: 0, host: '127.0.0.1' });
   url = `http://127.0.0.1:${(shop.server.address() as AddressInfo).port}/v1/admin/dead-letters`;
 });
 afterAll(() => shop.stop());
@@ -23,7 +23,7 @@ let answer = { statusCode: 202, headers: {}, body: {} as unknown };
 beforeEach(async () => {
   called.length = 0;
   answer = { statusCode: 202, headers: {}, body: {} };
-  connectFunctions(async (name, { body }) => {
+  useFunctions(async (name, { body }) => {
     expect(name).toBe('replay-events');
     called.push(body);
     return answer;

@@ -2,7 +2,10 @@ import { beforeEach, expect, test } from '@jest/globals';
 import { uuidv7 } from 'uuidv7';
 import { rows, useDatabase } from '#test/support/database.ts';
 import { customer, order } from '#test/support/fixtures.ts';
-import { verify } from './verify.ts';
+import { context } from '#test/support/context.ts';
+import { createVerification } from './verify.ts';
+
+const verify = (pages?: { accounts: number; orders: number }) => createVerification(context.database, pages)();
 
 useDatabase();
 
@@ -101,8 +104,9 @@ test('of very many differences a hundred are shown', async () => {
   expect((await verify({ accounts: 10, orders: 50 })).differences).toHaveLength(100);
 });
 
-test('who asks while a verification runs gets its result', async () => {
+test('returns the result of the running verification to a call during it', async () => {
   await paid();
-  const [one, other] = [verify(), verify()];
+  const shared = createVerification(context.database);
+  const [one, other] = [shared(), shared()];
   expect(await one).toBe(await other);
 });

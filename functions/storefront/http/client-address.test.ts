@@ -1,16 +1,16 @@
 import { expect, test } from '@jest/globals';
 import type { Request } from 'express';
+import { createClientAddress } from './client-address.ts';
 
 // Behind Kourier and a DomainMapping, as seen on a cluster: the gateway (10.244.0.10) adds who calls it, then itself by
 // the way inside (10.244.0.1); Knative's proxy beside the function adds the gateway, the activator (10.244.0.17) too if it
 // is on the way.
 
-process.env['PROXY_HOPS'] = '3';
-const { clientAddress } = await import('./client-address.ts');
+const kourier = createClientAddress(3);
 
-const addressOf = (forwarded: string | undefined, more: Record<string, string> = {}, hops?: number) => {
+const addressOf = (forwarded: string | undefined, more: Record<string, string> = {}, { clientAddress } = kourier) => {
   const headers = { ...(forwarded !== undefined && { 'x-forwarded-for': forwarded }), ...more };
-  return clientAddress({ headers, socket: { remoteAddress: '127.0.0.1' } } as unknown as Request, hops);
+  return clientAddress({ headers, socket: { remoteAddress: '127.0.0.1' } } as unknown as Request);
 };
 const activated = { 'k-proxy-request': 'activator' };
 
@@ -32,7 +32,7 @@ test.each(['203.0.113.5', '192.168.49.1'])('%s names the activator, and has stil
 });
 
 test('behind a single reverse proxy nobody is taken for the activator', () => {
-  expect(addressOf('198.51.100.1, 203.0.113.7', activated, 1)).toBe('203.0.113.7');
+  expect(addressOf('198.51.100.1, 203.0.113.7', activated, createClientAddress(1))).toBe('203.0.113.7');
 });
 
 test('without an address that can be read it is whoever is connected', () => {

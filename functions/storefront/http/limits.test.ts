@@ -1,16 +1,17 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { AddressInfo } from 'node:net';
 import { uuidv7 } from 'uuidv7';
+import { createStorefront } from '#functions/storefront/index.ts';
 import { bearer } from '#test/support/calls.ts';
 import { useDatabase } from '#test/support/database.ts';
-import { connectFunctions } from '#platform/http/function-client.ts';
 import { serveHttp, type HttpServer } from '#platform/http/http-server.ts';
+import { context, useFunctions } from '#test/support/context.ts';
 
 // The limits as an operator may set them; the defaults are read from the answers in storefront.test.ts.
 
 useDatabase();
 
-let door: HttpServer;
+let gateway: HttpServer;
 let url: string;
 let statusOfLogIn = 401;
 beforeAll(async () => {
@@ -21,12 +22,11 @@ beforeAll(async () => {
     RATE_LIMIT_FAILED_LOGINS_PER_ADDRESS: '3',
     PROXY_HOPS: '3',
   });
-  const { createStorefront } = await import('#functions/storefront/index.ts');
-  door = await serveHttp(createStorefront(), { port: 0, host: '127.0.0.1' });
-  url = `http://127.0.0.1:${(door.server.address() as AddressInfo).port}`;
-  connectFunctions(async (name) => ({ statusCode: name === 'log-in' ? statusOfLogIn : 201, headers: {}, body: {} }));
+  gateway = await serveHttp(createStorefront(context), { port: 0, host: '127.0.0.1' });
+  url = `http://127.0.0.1:${(gateway.server.address() as AddressInfo).port}`;
+  useFunctions(async (name) => ({ statusCode: name === 'log-in' ? statusOfLogIn : 201, headers: {}, body: {} }));
 });
-afterAll(() => door.stop());
+afterAll(() => gateway.stop());
 
 const ask = (path: string, headers: Record<string, string> = {}, body?: unknown) =>
   fetch(url + path, {

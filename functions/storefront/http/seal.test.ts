@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
-import { seal, unseal } from './seal.ts';
+import { createSealer } from './seal.ts';
 
+const { seal, unseal } = createSealer(Buffer.alloc(32, 1).toString('base64url'));
 const scope = { purpose: 'orders', userId: 'ann' };
 
 // promise: list-costs-same-however

@@ -3,12 +3,13 @@ import { readdirSync, statSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { serveHttp, type HttpServer } from '#platform/http/http-server.ts';
+import { context } from '#test/support/context.ts';
 import { createStorefront } from '#functions/storefront/index.ts';
 
 let shop: HttpServer;
 let url: string;
 beforeAll(async () => {
-  shop = await serveHttp(createStorefront(), { port: 0, host: '127.0.0.1' });
+  shop = await serveHttp(createStorefront(context), { port: 0, host: '127.0.0.1' });
   url = `http://127.0.0.1:${(shop.server.address() as AddressInfo).port}`;
 });
 afterAll(() => shop.stop());

@@ -2,6 +2,7 @@ import { expect, test } from '@jest/globals';
 import { uuidv7 } from 'uuidv7';
 import { rows, useDatabase } from '#test/support/database.ts';
 import { customer, order } from '#test/support/fixtures.ts';
+import { context } from '#test/support/context.ts';
 import { findDeliveries } from './deliveries.ts';
 
 useDatabase();
@@ -29,14 +30,14 @@ const newOrder = async () => order((await customer({ balance: 0 })).userId, 1);
 
 test('a chain that was published again is told with its next repeat, and not before', async () => {
   const orderId = await newOrder();
-  expect(await findDeliveries(orderId)).toEqual([]);
+  expect(await findDeliveries(context.database, orderId)).toEqual([]);
   await rows(
     `update events.outbox
         set attempts = 3, due_at = '2026-01-01T00:00:00Z'
       where id = $1`,
     [`${orderId}.placed`],
   );
-  expect(await findDeliveries(orderId)).toEqual([
+  expect(await findDeliveries(context.database, orderId)).toEqual([
     {
       at: new Date('2026-01-01T00:00:00Z'),
       type: 'event.due',
@@ -51,7 +52,7 @@ test('a chain that was published again is told with its next repeat, and not bef
 test('what was parked, replayed and came back is told in this order, without what the function said', async () => {
   const orderId = await newOrder();
   await park({ eventId: `${orderId}.succeeded`, replayed: true, cameBack: true });
-  const told = await findDeliveries(orderId);
+  const told = await findDeliveries(context.database, orderId);
   expect(told.map(({ type, function: by, at }) => [type, by, at.getUTCSeconds()])).toEqual([
     ['event.parked', 'park-event', 0],
     ['event.replayed', 'replay-events', 1],
@@ -65,5 +66,5 @@ test("neither a stranger's event nor another order's is told", async () => {
   const orderId = await newOrder();
   await park({ eventId: `${orderId}.succeeded`, verified: false });
   await park({ eventId: `${uuidv7()}.succeeded` });
-  expect(await findDeliveries(orderId)).toEqual([]);
+  expect(await findDeliveries(context.database, orderId)).toEqual([]);
 });

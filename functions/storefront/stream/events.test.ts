@@ -9,11 +9,15 @@ import { connection, row, rows, useDatabase } from '#test/support/database.ts';
 import { readStream, type StreamReader } from '#test/support/event-stream.ts';
 import { customer, order, type Customer } from '#test/support/fixtures.ts';
 import { serveHttp, type HttpServer } from '#platform/http/http-server.ts';
+import { context } from '#test/support/context.ts';
 
-process.env['STREAM_LIMIT'] = '8';
-const { createStorefront } = await import('#functions/storefront/index.ts');
-const { storefrontSettings } = await import('#functions/storefront/settings.ts');
-const { writeCursor } = await import('./cursor.ts');
+import { createStorefront } from '#functions/storefront/index.ts';
+import { createSealer } from '#functions/storefront/http/seal.ts';
+import { createCursors } from './cursor.ts';
+
+const limits = { STREAM_LIMIT: '8', STREAM_LIMIT_PER_USER: '5', STREAM_LIMIT_PER_ADDRESS: '50' };
+Object.assign(process.env, limits);
+const cursors = createCursors(createSealer(process.env['CURSOR_KEY'] ?? ''));
 
 useDatabase();
 
@@ -21,7 +25,7 @@ let shop: HttpServer;
 let url: string;
 let inFlight = 0;
 const serve = async () => {
-  shop = await serveHttp(createStorefront(), { port: 0, host: '127.0.0.1' });
+  shop = await serveHttp(createStorefront(context), { port: 0, host: '127.0.0.1' });
   shop.server.on('request', (_request, response: ServerResponse) => {
     inFlight += 1;
     response.once('close', () => (inFlight -= 1));
@@ -53,7 +57,7 @@ async function until(happened: () => boolean | Promise<boolean>): Promise<void> 
   }
 }
 const cursorOf = ({ userId }: { userId: string }, hours: number) =>
-  writeCursor({ at: new Date(Date.now() + hours * 3_600_000), keys: [] }, userId);
+  cursors.write({ at: new Date(Date.now() + hours * 3_600_000), keys: [] }, userId);
 const told = (stream: StreamReader, count: number) => until(() => stream.messages.length >= count);
 const idsOf = (stream: StreamReader) => stream.messages.map(({ data }) => data.id);
 async function pay(orderId: string): Promise<void> {
@@ -358,11 +362,16 @@ test('a customer has five streams at most, the shop as many as it is set to, and
 
 // promise: stream-taken-up-again
 test('the customers of one address have a part of all streams', async () => {
-  const limit = storefrontSettings.STREAM_LIMIT_PER_ADDRESS;
-  storefrontSettings.STREAM_LIMIT_PER_ADDRESS = 3;
+  const before = url;
+  process.env['STREAM_LIMIT_PER_ADDRESS'] = '3';
+  const other = await serveHttp(createStorefront(context), { port: 0, host: '127.0.0.1' });
+  url = `http://127.0.0.1:${(other.server.address() as AddressInfo).port}`;
   for (let count = 0; count < 3; count += 1) expect((await watch(await customer())).status).toBe(200);
   expect((await watch(await customer())).status).toBe(429);
-  storefrontSettings.STREAM_LIMIT_PER_ADDRESS = limit;
+  await Promise.all(open.splice(0).map((stream) => stream.close()));
+  await other.stop();
+  process.env['STREAM_LIMIT_PER_ADDRESS'] = limits.STREAM_LIMIT_PER_ADDRESS;
+  url = before;
 });
 
 test('rows are looked at only while somebody watches', async () => {
