@@ -96,7 +96,7 @@ main() {
     deploy:* | rollback:[a-z]*)
       step=${1:-}
       case $step in '' | *[!a-z-]*) step=/ ;; esac
-      [ -e "functions/$step/func.yaml" ] || die "Which function? $(cd functions && echo */ | tr -d /)"
+      [ -e "functions/$step/index.ts" ] || die "Which function? $(cd functions && echo */ | tr -d /)"
       shift
       ;;
   esac
@@ -622,7 +622,7 @@ deploy() { # IMAGE PUBLISHES(yes|no)
 
 deploy_one() { # NAME IMAGE HASH
   mkdir -p "$dir/$1"
-  cp "functions/$1/func.yaml" "$dir/$1/"
+  node knative/func-yaml.ts "$1" >"$dir/$1/func.yaml"
   within 180 knative_func deploy --path "$dir/$1" --namespace "$namespace" --image "$2" --build=false --push=false >"$dir/$1.log" 2>&1 &&
     in_shop annotate ksvc "$1" "shop/deployed=$3" --overwrite >/dev/null 2>>"$dir/$1.log"
 }

@@ -1,39 +1,24 @@
-// npm run manifests: writes what is derived from other files, for `kubectl apply -k`: a Knative service for each func.yaml
+// npm run manifests: writes what is derived from other files, for `kubectl apply -k`: a Knative service for each function
 // (knative/services), as `func deploy` makes it, and an EventType for each event of events/ (knative/event-types).
 // With --check it writes nothing and ends with 1 if a file is not what it would write.
 import { globSync, readFileSync, writeFileSync } from 'node:fs';
-import { parse, stringify } from 'yaml';
+import { stringify } from 'yaml';
 import { functionNames } from '#local/functions.ts';
 import type { EventContract } from '#platform/events/event.ts';
-
-interface FuncYaml {
-  name: string;
-  run: { envs: { name: string; value: string }[] };
-  deploy: {
-    labels?: { key: string; value: string }[];
-    healthEndpoints: { liveness: string; readiness: string };
-    options: {
-      scale: { min: number; max: number; metric: string; target: number; utilization?: number };
-      resources: {
-        requests: { cpu: string; memory: string };
-        limits: { cpu: string; memory: string; concurrency: number };
-      };
-    };
-  };
-}
+import { funcYamlOf } from './func-yaml.ts';
 
 const note = '# Made by `npm run manifests`; do not edit.\n';
 
 /** The Knative service that `func deploy` makes of a func.yaml: func 0.50, pkg/deployers/knative. */
 function serviceOf(name: string) {
-  const { run, deploy } = parse(readFileSync(`functions/${name}/func.yaml`, 'utf8')) as FuncYaml;
+  const { run, deploy } = funcYamlOf(name);
   const { scale, resources } = deploy.options;
   const { concurrency, ...limits } = resources.limits;
   const labels = {
     'boson.dev/function': 'true',
     'function.knative.dev/name': name,
     'function.knative.dev/runtime': 'node',
-    ...Object.fromEntries((deploy.labels ?? []).map(({ key, value }) => [key, value])),
+    ...Object.fromEntries(deploy.labels.map(({ key, value }) => [key, value])),
   };
   const deployer = { 'function.knative.dev/deployer': 'knative' };
   const probe = (path: string) => ({ httpGet: { path, port: 8080 } });

@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, test } from '@jest/globals';
+import { funcYamlOf } from '#knative/func-yaml.ts';
 import { parse, stringify } from 'yaml';
 import { readPodMonitors, readRuleGroups, scrapeConfigsOf } from './cluster/observe-config.ts';
 import { namedIn, readDashboard, readRules, ruleTests } from './support/observe.ts';
@@ -111,8 +112,6 @@ test.each([
 });
 
 test('the port of the storefront’s metrics is the one that its service is given', () => {
-  const { run } = parse(readFileSync('functions/storefront/func.yaml', 'utf8')) as {
-    run: { envs: { name: string; value: string }[] };
-  };
+  const { run } = funcYamlOf('storefront');
   expect(run.envs).toContainEqual({ name: 'METRICS_PORT', value: '9464' });
 });

@@ -3,9 +3,14 @@ import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { parse, parseAllDocuments } from 'yaml';
+import { parseAllDocuments } from 'yaml';
 import { z } from 'zod';
+import { funcYamlOf } from '#knative/func-yaml.ts';
 import { functionNames } from '#local/functions.ts';
+import type { FunctionContext } from '#platform/runtime/context.ts';
+import { heapFlags } from '#platform/runtime/heap.ts';
+import type { FunctionModule } from '#platform/runtime/serve-function.ts';
+import { newContext } from '#test/support/context.ts';
 
 interface Manifest {
   apiVersion: string;
@@ -136,7 +141,7 @@ const funcYaml = z.strictObject({
 });
 
 describe.each(functionNames)('functions/%s/func.yaml', (name) => {
-  const read = () => funcYaml.parse(parse(readFileSync(`functions/${name}/func.yaml`, 'utf8')));
+  const read = () => funcYaml.parse(funcYamlOf(name));
 
   test('is valid, has the name of its folder, and names no image', () => {
     expect(read().name).toBe(name);
@@ -147,14 +152,19 @@ describe.each(functionNames)('functions/%s/func.yaml', (name) => {
     expect(read().deploy.labels).toContainEqual({ key: 'networking.knative.dev/visibility', value: 'cluster-local' });
   });
 
-  test('is given the address of the broker if it publishes events', () => {
-    const text = globSync(`functions/${name}/**/*.ts`, { exclude: (file) => file.endsWith('.test.ts') })
-      .map((file) => readFileSync(file, 'utf8'))
-      .join('');
-    const publishes = /'#platform\/events\/(outbox|broker-client)\.ts'/.test(text);
-    const isBound =
-      read().deploy.labels?.some(({ key, value }) => key === 'shop/publishes' && value === 'true') ?? false;
-    expect(isBound).toBe(publishes);
+  test('gets the address of the broker if it publishes events', async () => {
+    const module = (await import(`#functions/${name}/index.ts`)) as FunctionModule;
+    const used = new Set<string | symbol>();
+    const observed = new Proxy(newContext(), {
+      get: (context, part: keyof FunctionContext) => {
+        used.add(part);
+        return context[part];
+      },
+    });
+    if ('handle' in module) module.handle(observed);
+    else module.createStorefront(observed);
+    const isBound = read().deploy.labels?.some(({ key }) => key === 'shop/publishes') ?? false;
+    expect(isBound).toBe(used.has('outbox') || used.has('broker'));
   });
 
   // promise: owasp-api8
@@ -170,9 +180,7 @@ describe.each(functionNames)('functions/%s/func.yaml', (name) => {
   });
 });
 
-const functions = functionNames.map((name) =>
-  funcYaml.parse(parse(readFileSync(`functions/${name}/func.yaml`, 'utf8'))),
-);
+const functions = functionNames.map((name) => funcYaml.parse(funcYamlOf(name)));
 const find = <Found extends object>(kind: string, name: string) =>
   manifests.find(
     ({ file, manifest }) =>
@@ -218,6 +226,13 @@ describe('Postgres', () => {
     const volume = gigabytes(statefulSet?.volumeClaimTemplates[0].spec.resources.requests.storage);
     expect(gigabytes(setting('max_wal_size')) * 4).toBeLessThanOrEqual(volume);
   });
+});
+
+test('the heap flags of package.json and of the image are those of the platform', () => {
+  for (const [flag, value] of Object.entries(heapFlags)) {
+    expect(readFileSync('package.json', 'utf8')).toContain(`--${flag}=${value} `);
+  }
+  expect(readFileSync('Dockerfile', 'utf8')).toContain(`--max-semi-space-size=${heapFlags['max-semi-space-size']}`);
 });
 
 describe('the image', () => {

@@ -17,12 +17,12 @@ const commands = z.discriminatedUnion('action', [
 ]);
 
 /** Replays dead letters for the administrator: one of them, or all of a type at a rate, until stopped. */
-export const handle = onAdminRequest(commands, (context) => {
-  const { database } = context;
+export const handle = onAdminRequest(commands, ({ database, outbox, broker }) => {
+  const parts = { database, outbox, broker };
   return async ({ body }) => {
     switch (body.action) {
       case 'replay':
-        await replayOne(context, body.id);
+        await replayOne(parts, body.id);
         return { status: 202, body: { replayed: 1 } };
       case 'replay-all': {
         const replayed = await replayDeadLetters(database, body.type ?? null, body.rate);
@@ -36,11 +36,13 @@ export const handle = onAdminRequest(commands, (context) => {
   };
 });
 
-async function replayOne(context: FunctionContext, id: string): Promise<void> {
-  const deadLetter = await replayDeadLetter(context.database, id);
+type Parts = Pick<FunctionContext, 'database' | 'outbox' | 'broker'>;
+
+async function replayOne(parts: Parts, id: string): Promise<void> {
+  const deadLetter = await replayDeadLetter(parts.database, id);
   if (!deadLetter) throw new Problem('not_found', 'There is no such dead letter.');
-  if (deadLetter.isOpened) await context.outbox.publish(deadLetter.event);
-  if (!deadLetter.verified) await sendUnchanged(context, id, deadLetter);
+  if (deadLetter.isOpened) await parts.outbox.publish(deadLetter.event);
+  if (!deadLetter.verified) await sendUnchanged(parts, id, deadLetter);
 }
 
 /**
@@ -48,7 +50,7 @@ async function replayOne(context: FunctionContext, id: string): Promise<void> {
  * parked again.
  */
 async function sendUnchanged(
-  { database, broker }: FunctionContext,
+  { database, broker }: Parts,
   id: string,
   { event: stored, body }: { event: RawEvent; body: Buffer | null },
 ): Promise<void> {

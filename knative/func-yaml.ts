@@ -1,0 +1,75 @@
+// func-yaml.ts NAME: prints the func.yaml that a function is deployed with: the defaults of function-defaults.yaml, what its
+// kind needs, and over both what functions/NAME/func.yaml says, if it has one.
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { parse, stringify } from 'yaml';
+import { routes } from '#api/routes.ts';
+
+/** What func (specVersion 0.36) reads of a func.yaml. */
+export interface FuncYaml {
+  name: string;
+  invoke: 'http' | 'cloudevent';
+  run: { envs: { name: string; value: string }[] };
+  deploy: {
+    labels: { key: string; value: string }[];
+    healthEndpoints: { liveness: string; readiness: string };
+    options: {
+      scale: { min: number; max: number; metric: string; target: number; utilization?: number };
+      resources: {
+        requests: { cpu: string; memory: string };
+        limits: { cpu: string; memory: string; concurrency: number };
+      };
+    };
+  };
+}
+
+const root = path.join(import.meta.dirname, '..');
+const textOf = (file: string): string => readFileSync(path.join(root, file), 'utf8');
+
+/** A function that a route of the API forwards to: verifies tokens, and publishes what it commits. */
+const ofRequests: Yaml = {
+  invoke: 'http',
+  run: { envs: [{ name: 'TOKEN_PUBLIC_KEYS', value: '{{ configMap:token-public-keys:keys }}' }] },
+  // broker/sink-binding.yaml injects the address of the Broker
+  deploy: { labels: [{ key: 'shop/publishes', value: 'true' }] },
+};
+const ofEvents: Yaml = { invoke: 'cloudevent' };
+
+/** The func.yaml that a function is deployed with. */
+export function funcYamlOf(name: string): FuncYaml {
+  const isCalled = routes.some((route) => route.function === name);
+  const own = `functions/${name}/func.yaml`;
+  const layers = [
+    parse(textOf('knative/function-defaults.yaml').replaceAll('{name}', name)) as Yaml,
+    isCalled ? ofRequests : ofEvents,
+    ...(existsSync(path.join(root, own)) ? [parse(textOf(own)) as Yaml] : []),
+  ];
+  return layers.reduce(merged) as unknown as FuncYaml;
+}
+
+type Yaml = { [name: string]: unknown };
+const isMap = (value: unknown): value is Yaml => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** Maps are merged, lists by the name of their items; null removes what was there. */
+function merged(base: Yaml, over: Yaml): Yaml {
+  const entries = Object.entries(over).map(([name, value]) => {
+    const below = base[name];
+    if (isMap(below) && isMap(value)) return [name, merged(below, value)];
+    return [name, Array.isArray(below) && Array.isArray(value) ? mergedLists(below, value) : value];
+  });
+  const all = { ...base, ...(Object.fromEntries(entries) as Yaml) };
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== null));
+}
+
+interface Item {
+  name?: string;
+  key?: string;
+  value: string | null;
+}
+
+function mergedLists(base: Item[], over: Item[]): Item[] {
+  const items = new Map([...base, ...over].map((item) => [item.name ?? item.key, item]));
+  return [...items.values()].filter(({ value }) => value !== null);
+}
+
+if (import.meta.main) process.stdout.write(stringify(funcYamlOf(process.argv[2] ?? ''), { lineWidth: 0 }));
