@@ -1,4 +1,4 @@
-// func-yaml.ts NAME: prints the func.yaml that a function is deployed with: the defaults of function-defaults.yaml, what its
+// func-yaml.ts NAME: prints the func.yaml that a function is deployed with: the defaults of functions/func.yaml, what its
 // kind needs, and over both what functions/NAME/func.yaml says, if it has one.
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -40,7 +40,7 @@ export function funcYamlOf(name: string): FuncYaml {
   const isCalled = routes.some((route) => route.function === name);
   const own = `functions/${name}/func.yaml`;
   const layers = [
-    parse(textOf('knative/function-defaults.yaml').replaceAll('{name}', name)) as Yaml,
+    parse(textOf('functions/func.yaml').replaceAll('{name}', name)) as Yaml,
     isCalled ? ofRequests : ofEvents,
     ...(existsSync(path.join(root, own)) ? [parse(textOf(own)) as Yaml] : []),
   ];
