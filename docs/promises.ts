@@ -1,5 +1,5 @@
-// What the shop promises. A comment `// promise: <key>` above a test, or in the description of a Postman request, marks the
-// test that proves a promise; `npm run promises` writes docs/promises.md from both.
+// What the shop promises. A comment `// promise: <key>` above a test, or in the description of a Postman request, marks
+// the test that proves a promise; `npm run promises` writes docs/promises.md from both.
 
 /** The promises by section; the key names a promise in the marks. */
 export const promises: Record<string, Record<string, string>> = {

@@ -1,5 +1,5 @@
-// Run while the image is built, with NODE_COMPILE_CACHE: loads every function once and ends, so that none has to be
-// parsed at its start. The settings are good for nothing; no function is called.
+// Runs while the image is built, with NODE_COMPILE_CACHE: loads every function once, so that none is parsed at its
+// start. The settings are placeholders; no function is called.
 import { spawnSync } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { readdirSync } from 'node:fs';
@@ -22,6 +22,6 @@ await import('#database/pooler.ts');
 await import('#database/roles.ts');
 await import('#platform/telemetry/span-export.ts');
 for (const name of readdirSync(functions)) await import(`#functions/${name}/index.ts`);
-// it asks for a function that is not there, and ends
+// asks for a function that does not exist, and ends
 spawnSync(process.execPath, ['start.ts'], { env: { ...process.env, K_SERVICE: 'none' } });
 process.exit(0);
