@@ -1,47 +1,48 @@
 #!/usr/bin/env bash
-# The shop on Knative: on Minikube, or on a cluster that is there already. Runs under bash 3.2 and the tools of macOS.
+# The shop on Knative: on Minikube, or on an existing cluster. Runs under bash 3.2 with the tools of macOS.
 set -euo pipefail
 cd "$(dirname "$0")"
 
 usage() {
   cat <<'X'
-./shop.sh start      installs what is missing, builds the image, deploys every function, and waits until all is ready;
-                     over a running shop: the upgrade to the version in this folder
-./shop.sh test       runs the Postman scenario through Kourier
-./shop.sh open       opens the page of the shop in the browser, until Ctrl-C
-./shop.sh verify     asks the shop whether all that it has stored fits together
-./shop.sh deploy NAME  builds the image and deploys one function (kn func deploy)
-./shop.sh rollback [NAME]  puts every function, or this one, back to the version before; the database keeps its schema
-./shop.sh keys STEP  a step in the rotation of the keys of events and tokens: accept, sign, retire (docs/operations.md);
-                     a step that was stopped is made again by the same command
-./shop.sh faults     what only a cluster shows: tells callers' addresses apart, scales, loses no order when pods are deleted by
-                     force; not where customers are
-./shop.sh alerts     causes what the alerts report, and checks that each fires (needs Prometheus); not where customers are
-./shop.sh status     shows what runs
-./shop.sh doctor     says what is missing on this machine and what the cluster has
-./shop.sh stop       removes what start made, and nothing else
+./shop.sh start            installs what is missing, builds the image, deploys every function and waits until everything is ready;
+                           over a running shop: upgrades it to this version
+./shop.sh test             runs the Postman collection through Kourier
+./shop.sh open             opens the page in the browser, until Ctrl-C
+./shop.sh verify           checks every invariant of the stored data
+./shop.sh deploy NAME      builds the image and deploys one function (kn func deploy)
+./shop.sh rollback [NAME]  restores the previous version of every function, or of one; the database keeps its schema
+./shop.sh keys STEP        one step of the key rotation: accept, sign, retire (docs/operations.md); after an interruption, run
+                           the same step again
+./shop.sh faults           checks caller addresses and scaling, and that no order is lost when pods are deleted by force;
+                           not for a shop with customers
+./shop.sh alerts           causes what the alerts report, and checks that each fires (needs Prometheus); not for a shop with
+                           customers
+./shop.sh status           lists what runs
+./shop.sh doctor           lists what is missing on this machine and what the cluster has
+./shop.sh stop             removes what start created, and nothing else
 
-On Minikube (profile "shop"), unless --existing says to take the current context of kubectl. The cluster there must
-have Knative with a network layer and a default broker.
+The shop is on Minikube (profile "shop"), or with --existing on the cluster of kubectl's current context, which must have
+Knative with a network layer and a default broker.
 
 Settings (environment):
   NAMESPACE        shop: the namespace on the cluster
   DOMAIN           arch.homework: the public name of the shop
-  IMAGE_REGISTRY   where the image is pushed, as the cluster's nodes see it; required with --existing
-  IMAGE            a ready image by digest (name@sha256:…): nothing is built
-  IMAGE_BUILD      a command for machines without Docker and Podman: called with the folder and the image's name, it
-                   builds, pushes and prints the reference by digest
-  NODE_IMAGE       the base image, node:24-slim
+  IMAGE_REGISTRY   where to push the image, as the cluster's nodes see it; required with --existing
+  IMAGE            an existing image by digest (name@sha256:…): nothing is built
+  IMAGE_BUILD      a command for machines without Docker and Podman: gets the folder and the image's name, builds and
+                   pushes, and prints the reference by digest
+  NODE_IMAGE       node:24-slim: the base image
   POSTGRES_IMAGE   docker.io/library/postgres:18 (16 to 18)
-  MAIL_IMAGE       docker.io/maildev/maildev:3.0.0; "build" makes one from the npm package (knative/mail-catcher)
+  MAIL_IMAGE       docker.io/maildev/maildev:3.0.0; "build" builds it from the npm package (knative/mail-catcher)
   OVERLAY          the folder in knative/overlays: minikube, existing (with --existing) or scale
-  PROXY_HOPS       proxies that a request passes: 3 behind Kourier, its own and Knative's (docs/operations.md)
-  POSTGRES_STORAGE, POSTGRES_ACCESS   8Gi and ReadWriteOnce: the volume, as it is made at the first start; ReadWriteOncePod
-                   where the storage can
-  INGRESS          the gateway's service, namespace/name: kourier-system/kourier
-  ADMIN_EMAIL, ADMIN_PASSWORD   the administrator; set at a later start, they replace the one from before
-  SMTP_URL, DATABASE_URL        taken over at the first start
-  MINIKUBE_CPUS, MINIKUBE_MEMORY   (or `minikube config set`) 4 and 6g, less where this machine has less
+  PROXY_HOPS       proxies that a request passes: 3 behind Kourier (docs/operations.md)
+  POSTGRES_STORAGE, POSTGRES_ACCESS   8Gi and ReadWriteOnce: the volume, at the first start; ReadWriteOncePod where the
+                   storage supports it
+  INGRESS          kourier-system/kourier: the gateway's service, namespace/name
+  ADMIN_EMAIL, ADMIN_PASSWORD   the administrator; a later start replaces it
+  SMTP_URL, DATABASE_URL        the mail server and the database, at the first start
+  MINIKUBE_CPUS, MINIKUBE_MEMORY   4 and 6g, or less if this machine has less (or `minikube config set`)
 X
 }
 
@@ -54,7 +55,7 @@ knative=v1.23.0
 label=app.kubernetes.io/managed-by=shop.sh
 existing=
 dir=$(mktemp -d) && dir=$(cd "$dir" && pwd -P) || {
-  echo "No temporary folder can be made: set TMPDIR to a folder that can be written." >&2
+  echo "No temporary folder can be made: set TMPDIR to a writable folder." >&2
   exit 1
 }
 trap cleanup EXIT
@@ -77,12 +78,12 @@ die() {
 has() { type -P "$1" >/dev/null; } # a program, not a function of this script
 now() { date +%s; }
 
-# the Node that npm has brought, or the machine's own where it brings none
+# the Node that npm installed, or the machine's where it installed none
 node() {
   if [ -x node_modules/.bin/node ]; then node_modules/.bin/node -r ./local/preload.cjs "$@"
   else command node -r ./local/preload.cjs "$@"; fi
 }
-json() { node -p "const it = JSON.parse(require('fs').readFileSync(0)); $1"; } # EXPRESSION of `it`, from the input
+json() { node -p "const it = JSON.parse(require('fs').readFileSync(0)); $1"; } # EXPRESSION of `it`, the parsed input
 in_shop() { kubectl -n "$namespace" "$@"; }
 
 main() {
@@ -137,7 +138,7 @@ system() {
   esac
 }
 
-# What is missing is said at once, each with the command that installs it here.
+# Lists everything that is missing, with the command that installs it here.
 need_tools() {
   local missing
   missing=$(missing_tools)
@@ -157,9 +158,9 @@ missing_tools() {
   esac
   [ -z "$existing" ] || return 0
   has minikube || {
-    # a shop that was put on the current cluster is found again without being told
+    # a shop on the current cluster is found without --existing
     [ "${command:-}" != start ] && has kubectl && installed_here && return
-    [ "${command:-}" = start ] || has minikube || echo "  (there is no shop in the namespace $namespace of the current cluster, and no Minikube)"
+    [ "${command:-}" = start ] || has minikube || echo "  (the current cluster has no shop in the namespace $namespace, and there is no Minikube)"
     echo "  minikube: $(how "$brew" 'brew install minikube' https://minikube.sigs.k8s.io/docs/start), or use the current cluster with --existing"
   }
 }
@@ -170,7 +171,7 @@ installed_here() {
   [ "$(kubectl get namespace "$namespace" -o 'jsonpath={.metadata.labels.app\.kubernetes\.io/managed-by}' 2>/dev/null)" = "${label#*=}" ]
 }
 
-# Behind a proxy kubectl and func still have to reach the cluster itself.
+# Behind a proxy, kubectl and func must still reach the cluster directly.
 spare_proxy() {
   [ -n "${HTTP_PROXY:-}${HTTPS_PROXY:-}${http_proxy:-}${https_proxy:-}" ] || return 0
   export NO_PROXY="${NO_PROXY:+$NO_PROXY,}localhost,127.0.0.1,10.96.0.0/12,192.168.0.0/16"
@@ -179,13 +180,13 @@ spare_proxy() {
 
 knative_func() { if has func; then func "$@"; else kn func "$@"; fi; }
 
-# One context for the whole run, for func too, whatever is made the current one meanwhile.
+# One context for the whole run, also for func, even if the current one changes meanwhile.
 use_context() { # CONTEXT
   (umask 077 && kubectl config view --minify --flatten --context "$1" >"$dir/kubeconfig") || die "There is no context $1."
   export KUBECONFIG=$dir/kubeconfig
   spare_proxy
   say "context $1, namespace $namespace"
-  [ "$command" = doctor ] || kubectl get --raw=/readyz --request-timeout=10s >/dev/null 2>&1 || die "The cluster of the context $1 does not answer."
+  [ "$command" = doctor ] || kubectl get --raw=/readyz --request-timeout=10s >/dev/null 2>&1 || die "The cluster of the context $1 does not respond."
 }
 
 use_current_context() {
@@ -194,16 +195,16 @@ use_current_context() {
   use_context "$context"
 }
 
-# For all but start: Minikube's profile if there is one, else the current cluster if the shop is there.
+# For every command but start: Minikube's profile if it exists, else the current cluster if it has the shop.
 choose_context() {
   if [ -z "$existing" ] && ! on_minikube && installed_here; then existing=yes; fi
   if [ -n "$existing" ]; then use_current_context
   elif [ "$command" = stop ]; then :
   elif on_minikube; then use_context "$profile"
-  else die "The shop runs neither in Minikube's profile $profile nor on the current cluster: ./shop.sh start comes first."; fi
+  else die "There is no shop in Minikube's profile $profile or on the current cluster: ./shop.sh start comes first."; fi
 }
 
-# a profile whose start has failed may be listed as valid, but kubectl does not know it yet
+# a profile whose start failed may be listed as valid, but has no context in kubectl
 on_minikube() {
   has minikube && kubectl config get-contexts "$profile" >/dev/null 2>&1 || return 1
   minikube profile list -l -o json 2>/dev/null | json "(it.valid ?? []).some((one) => one.Name === '$profile')" 2>/dev/null | grep -q true
@@ -224,20 +225,20 @@ do_doctor() {
   if [ -z "$existing" ] && on_minikube; then use_context $profile
   elif [ -n "$existing" ] || kubectl config current-context >/dev/null 2>&1; then use_current_context
   else
-    say "There is no cluster yet: ./shop.sh start makes one in Minikube."
+    say "There is no cluster yet: ./shop.sh start creates one in Minikube."
     return $status
   fi
   if ! kubectl get --raw=/readyz --request-timeout=5s >/dev/null 2>&1; then
-    say "The cluster does not answer."
+    say "The cluster does not respond."
     return 1
   fi
   kubectl get nodes -o json | json "it.items.map(({metadata, status}) => 'node ' + metadata.name + ': ' + status.nodeInfo.architecture + ', Kubernetes ' + status.nodeInfo.kubeletVersion + ', ' + status.allocatable.cpu + ' CPUs, ' + status.allocatable.memory).join('\n')"
   if ! kubectl get crd services.serving.knative.dev brokers.eventing.knative.dev >/dev/null 2>&1; then
-    say "Knative is not there$([ -n "$existing" ] || echo ' yet: ./shop.sh start installs it')."
+    say "Knative is not installed$([ -n "$existing" ] || echo ' yet: ./shop.sh start installs it')."
     return $status
   fi
   say_knative
-  if installed_here; then in_shop get ksvc,broker 2>/dev/null || true; else say "The shop is not there yet."; fi
+  if installed_here; then in_shop get ksvc,broker 2>/dev/null || true; else say "The shop is not installed yet."; fi
   return $status
 }
 
@@ -249,15 +250,15 @@ version_of() {
   esac
 }
 
-# What decides how the shop works here: who routes, who may send events, whether passwords travel in clear.
+# What the cluster determines: the network layer, who may send events, and whether passwords are encrypted on the way.
 say_knative() {
   say "Knative Serving $(release knative-serving), Eventing $(release knative-eventing)"
   say "network layer: $(config knative-serving config-network ingress-class || echo 'not set')"
   say "default broker: $(config knative-eventing config-br-defaults default-br-config | sed -n 's/.*brokerClass: *//p' | head -n 1)"
-  if has_https; then say "HTTPS: Knative gets certificates for $domain, and redirects HTTP to it"
-  else say "HTTPS: none from Knative (external-domain-tls is off), so passwords travel in clear: fine on this machine; for anybody else install cert-manager and switch it on, or end TLS in front of the gateway"; fi
-  if knows_senders; then say "senders of events: have to show who they are; knative/event-policy admits the shop alone"
-  else say "senders of events: any pod of the cluster (authentication-oidc is off); events that the shop did not sign are parked"; fi
+  if has_https; then say "HTTPS: Knative obtains certificates for $domain and redirects HTTP to HTTPS"
+  else say "HTTPS: off (external-domain-tls), so passwords travel unencrypted: acceptable on this machine only; otherwise install cert-manager and enable it, or terminate TLS in front of the gateway"; fi
+  if knows_senders; then say "senders of events: authenticated; knative/event-policy admits only the shop"
+  else say "senders of events: any pod of the cluster (authentication-oidc is off); events without the shop's signature are parked"; fi
 }
 knows_senders() { [ "$(config knative-eventing config-features authentication-oidc | tr '[:upper:]' '[:lower:]')" = enabled ]; }
 release() { kubectl get namespace "$1" -o 'jsonpath={.metadata.labels.app\.kubernetes\.io/version}' 2>/dev/null; }
@@ -281,7 +282,7 @@ do_start() {
   fi
   own_domain "$domain"
   own_namespace
-  tell_callers_apart
+  pass_caller_addresses
   make_secrets
   image=$(image_of shop .)
   say "image $image"
@@ -295,12 +296,12 @@ do_start() {
   migrate "$image"
   [ "$overlay" = scale ] || wait_for "the mail catcher" rollout status deployment/mail-catcher --timeout=180s
 
-  # First those that publish nothing, the dead letter sink among them: the Broker has an address only once it is there,
-  # and those that publish are given this address as they are created.
+  # First the functions that publish nothing: one is the dead letter sink, without which the Broker gets no address, and
+  # functions that publish need this address when they are created.
   deploy "$image" no
   still_there
   say "Broker, Triggers, domain and ping"
-  # a broker's class is chosen when it is created
+  # a Broker's class is set at its creation
   [ "$overlay" != scale ] || broker=overlays/scale/broker
   if knows_senders; then install "$mail" "overlays/$overlay" "$broker" entry event-types event-policy
   else install "$mail" "overlays/$overlay" "$broker" entry event-types; fi
@@ -309,7 +310,7 @@ do_start() {
   wait_for "the functions" wait ksvc --all --for=condition=Ready --timeout=180s
   wait_for "the Broker and its Triggers" wait broker,trigger --all --for=condition=Ready --timeout=120s
   wait_for "the domain and the ping" wait domainmapping,pingsource --all --for=condition=Ready --timeout=120s
-  say "The shop is open after $(($(now) - began)) s. Try it: ./shop.sh test, or look at it: ./shop.sh open"
+  say "The shop is ready after $(($(now) - began)) s. Test it: ./shop.sh test. Open the page: ./shop.sh open"
 }
 
 start_minikube() {
@@ -319,10 +320,10 @@ start_minikube() {
   memory=$(minikube_setting memory "${MINIKUBE_MEMORY:-}" 6144)
   say "Minikube: profile $profile, Kubernetes $kubernetes, $cpus CPUs, memory $memory"
   minikube start -p $profile --kubernetes-version=$kubernetes --cpus="$cpus" --memory="$memory" ||
-    die "Minikube did not start; what it says is above. ./shop.sh start goes on from here, ./shop.sh stop begins anew."
+    die "Minikube did not start; see its output above. ./shop.sh start continues from here; ./shop.sh stop removes it."
 }
 
-# What is set, or what there is up to what the shop wants.
+# The setting, or what the machine has, up to WANTED.
 minikube_setting() { # NAME ENVIRONMENT WANTED
   local set=$2 there
   [ -n "$set" ] || set=$(minikube -p $profile config get "$1" 2>/dev/null || true)
@@ -333,13 +334,13 @@ minikube_setting() { # NAME ENVIRONMENT WANTED
   if [ "$1" = cpus ]; then there=$(machine_has NCPU CPUs 'os.cpus().length')
   else there=$(($(machine_has MemTotal MemTotal 'os.totalmem() - 2 ** 30') / 1048576)); fi
   [ "$there" -ge 1 ] 2>/dev/null || there=$3
-  if [ "$1" = cpus ] && [ "$there" -lt 2 ]; then die "Minikube needs 2 CPUs, and there is $there."; fi
+  if [ "$1" = cpus ] && [ "$there" -lt 2 ]; then die "Minikube needs 2 CPUs, and this machine has $there."; fi
   if [ "$1" = memory ] && [ "$there" -lt 3500 ]; then die "The shop on Minikube needs 3.5 GB of memory, and there are $there MB. With Docker Desktop: Settings, Resources."; fi
   if [ "$there" -lt "$3" ]; then echo "$there"; else echo "$3"; fi
 }
 
-# With its containers in a virtual machine, what Docker or Podman has counts. Docker's client prints 0 where it reaches no
-# daemon. A virtual machine of Minikube's own leaves 1 GB to this one.
+# Where containers run in a virtual machine, its size counts. Docker's client prints 0 if it reaches no daemon. A virtual
+# machine of Minikube leaves 1 GB to this machine.
 machine_has() { # OF-DOCKER OF-PODMAN EXPRESSION
   local there
   for there in "$(docker info -f "{{.$1}}" 2>/dev/null)" "$(podman info -f "{{.Host.$2}}" 2>/dev/null)" "$(node -p "$3")"; do
@@ -354,7 +355,7 @@ machine_has() { # OF-DOCKER OF-PODMAN EXPRESSION
 
 install_knative() {
   local releases=https://github.com/knative part
-  # the last of what is applied, by the release that its namespace says
+  # applied last, and labelled with its release
   if [ "$(release knative-eventing)" = "${knative#v}" ] && [ "$(release knative-serving)" = "${knative#v}" ] &&
     kubectl -n knative-eventing get deployment mt-broker-controller >/dev/null 2>&1; then
     for part in knative-serving kourier-system knative-eventing; do ready $part; done
@@ -374,21 +375,21 @@ install_knative() {
   ready knative-eventing
 }
 
-# Applies a file of a release. The API server needs a moment for new kinds, webhooks for their certificates, and
-# downloads fail: tried for two minutes.
+# Applies a file of a release. Retries for two minutes: the API server registers new kinds and webhooks get certificates
+# with a delay, and downloads fail.
 from_release() { # REPOSITORY FILE
   local deadline=$(($(now) + 120))
   until kubectl apply -f "$1/releases/download/knative-$knative/$2.yaml" >"$dir/apply.log" 2>&1; do
     [ "$(now)" -lt "$deadline" ] || {
       cat "$dir/apply.log" >&2
-      die "Not installed: $2. ./shop.sh start goes on here."
+      die "Not installed: $2. ./shop.sh start continues here."
     }
     sleep 3
   done
   case $2 in *-crds) kubectl wait --for=condition=Established --timeout=60s crd --all >/dev/null ;; esac
 }
 
-ready() { # NAMESPACE: its deployments are available, webhooks among them
+ready() { # NAMESPACE: waits until its deployments are available, webhooks included
   kubectl -n "$1" wait deployment --all --for=condition=Available --timeout=300s >/dev/null ||
     {
       explain "$1"
@@ -400,39 +401,39 @@ check_knative() {
   kubectl get crd services.serving.knative.dev brokers.eventing.knative.dev >/dev/null 2>&1 ||
     die "The cluster has no Knative Serving and Eventing."
   [ -n "${IMAGE_REGISTRY:-}${IMAGE:-}${IMAGE_BUILD:-}" ] ||
-    die "Set IMAGE_REGISTRY to where the image is pushed (or IMAGE to a ready one)."
+    die "Set IMAGE_REGISTRY to where to push the image (or IMAGE to an existing one)."
   say_knative
   case $(config knative-serving config-network ingress-class) in
     *kourier*) ;;
-    *) [ -n "${INGRESS:-}" ] || say "Not Kourier: set INGRESS to the gateway's service (namespace/name) for test, open and verify." ;;
+    *) [ -n "${INGRESS:-}" ] || say "The network layer is not Kourier: set INGRESS to the gateway's service (namespace/name) for test, open and verify." ;;
   esac
 }
 
-# Kourier does not pass on the caller's address unless it is told to, and then every visitor would be one address for the limits of
-# requests and log-ins. Set where nobody has decided; stop takes it back.
-tell_callers_apart() {
+# By default Kourier passes on no caller address, and all callers would share the limits of one. Set unless it is set;
+# stop removes it.
+pass_caller_addresses() {
   case $(config knative-serving config-network ingress-class) in *kourier*) ;; *) return 0 ;; esac
   if [ -n "$(config knative-serving config-kourier use-remote-address)" ] || [ -n "${PROXY_HOPS:-}" ]; then return; fi
-  say "Kourier is told to pass on who calls (use-remote-address in knative-serving/config-kourier)"
+  say "Kourier: passing on caller addresses (use-remote-address in knative-serving/config-kourier)"
   kubectl -n knative-serving patch configmap/config-kourier --type merge -p '{"data":{"use-remote-address":"true"}}' >/dev/null
   kubectl -n knative-serving label configmap/config-kourier shop/use-remote-address=set --overwrite >/dev/null
 }
 
-# A domain belongs to one namespace: another shop's is not taken from it.
+# A domain belongs to one namespace; it is not taken from another shop.
 own_domain() { # NAME
   local owner
   owner=$(kubectl get clusterdomainclaim "$1" -o 'jsonpath={.spec.namespace}' 2>/dev/null || true)
   [ -z "$owner" ] || [ "$owner" = "$namespace" ] || die "The domain $1 belongs to the namespace $owner: set DOMAIN to another one."
 }
 
-# stop removes only what carries this label, so start takes no namespace that somebody else has made.
+# stop removes only what has this label, so start uses no namespace that it did not create.
 own_namespace() {
   if kubectl get namespace "$namespace" >/dev/null 2>&1 && ! installed_here && ! in_shop get secret event-keys >/dev/null 2>&1; then
-    die "The namespace $namespace is there and is not the shop's: set NAMESPACE to another one."
+    die "The namespace $namespace exists and is not the shop's: set NAMESPACE to another one."
   fi
   if [ "$(kubectl get namespace "$namespace" -o 'jsonpath={.status.phase}' 2>/dev/null)" = Terminating ] ||
     in_shop get quota stopping >/dev/null 2>&1; then
-    die "The shop is being removed: ./shop.sh stop goes on with it, or waits for it."
+    die "The shop is being removed: run ./shop.sh stop to finish."
   fi
   if ! installed_here; then
     sed "s|^  name: shop$|  name: $namespace|" knative/base/namespace.yaml |
@@ -442,25 +443,25 @@ own_namespace() {
 
 make_secrets() {
   say "settings and secrets"
-  # what is there stays: a second start keeps the keys, and one after a start that was stopped makes the rest
+  # existing keys stay; the start after an interrupted one creates the missing ones
   in_shop get secret,configmap -o name >"$dir/secrets"
   NAMESPACE=$namespace node knative/make-secrets.ts <"$dir/secrets" >"$dir/missing.json"
   if grep -q '"metadata"' "$dir/missing.json"; then
     kubectl apply --server-side --force-conflicts -f "$dir/missing.json" >/dev/null
   fi
-  # the administrator of the settings, if they name one: of all secrets only this one changes at a later start
+  # the administrator from the settings, if set: the only secret that a later start changes
   if [ -n "${ADMIN_EMAIL:-}${ADMIN_PASSWORD:-}" ]; then
     in_shop get secret admin -o json | node knative/admin-secret.ts | kubectl replace -f - >/dev/null
   fi
-  # one for each function; a new function gets its own
+  # one per function
   in_shop get secret database -o json | node knative/database-secrets.ts |
     kubectl apply --server-side --force-conflicts -f - >/dev/null
 }
 
 # --- images -------------------------------------------------------------------------------------------------------
 
-# The image is named by what is in it, so that a second start builds nothing. Inside $(…) an error does not end a script
-# in bash 3.2, so each step says that it failed.
+# The image's tag is a hash of its content, so a second start builds nothing. In bash 3.2 an error inside $(…) does not end
+# the script, so each step returns its failure.
 image_of() { # NAME FOLDER: prints the reference
   local name=$1 from=${NODE_IMAGE:-node:24-slim} hash reference
   if [ "$name" = shop ] && [ -n "${IMAGE:-}" ]; then
@@ -477,24 +478,24 @@ image_of() { # NAME FOLDER: prints the reference
   if [ -z "$reference" ]; then
     say "building the image $name" >&2
     reference=$(build "$name" "$dir/image-$name") || return
-    case $reference in *@sha256:*) ;; *) die "The image was built, but \"$reference\" is no reference by digest." ;; esac
+    case $reference in *@sha256:*) ;; *) die "The image was built, but \"$reference\" is not a reference by digest." ;; esac
     in_shop create configmap "image-$name" --from-literal="$hash=$reference" --dry-run=client -o yaml |
       kubectl apply -f - >/dev/null || return
   fi
   echo "$reference"
 }
 
-# Into the node itself, by a name that Knative does not look up in a registry (registries-skipping-tag-resolving): works
-# with every driver, without a container engine here and without a registry.
+# Builds in the node, under a name that Knative resolves in no registry (registries-skipping-tag-resolving): works with
+# every driver, without a registry and without a container engine on this machine.
 image_in_minikube() { # NAME HASH: prints the reference
   local name=$1 reference=dev.local/$1:$2 setting argument=build-arg=
   if ! minikube -p $profile image ls 2>/dev/null | grep -q "$reference"; then
-    say "building the image $name in Minikube (the first time some minutes)" >&2
+    say "building the image $name in Minikube (minutes the first time)" >&2
     set --
-    # Docker and Podman in the node take --build-arg, BuildKit beside containerd takes --opt
+    # Docker and Podman in the node take --build-arg, BuildKit with containerd takes --opt
     [ "$(of_profile KubernetesConfig.ContainerRuntime)" != containerd ] || argument=opt=build-arg:
     for setting in HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy; do
-      # one on this machine is none inside
+      # a proxy on this machine is unreachable from the node
       case ${!setting:-} in '' | *://localhost* | *://127.*) ;; *) set -- "$@" --build-opt="$argument$setting=${!setting}" ;; esac
     done
     TMPDIR=$dir minikube -p $profile image build "$@" -t "$reference" "$dir/image-$name" >&2 || return
@@ -503,7 +504,7 @@ image_in_minikube() { # NAME HASH: prints the reference
   echo "$reference"
 }
 
-of_profile() { # PATH: what the profile's configuration says there
+of_profile() { # PATH: a field of the profile's configuration
   minikube profile list -l -o json 2>/dev/null | json "it.valid.find((one) => one.Name === '$profile')?.Config.$1 ?? ''" 2>/dev/null
 }
 
@@ -515,7 +516,7 @@ build() { # NAME FOLDER: builds, pushes, prints the reference by digest
   local image=$IMAGE_REGISTRY/$1:latest
   if has docker && docker info >/dev/null 2>&1; then
     docker build -q -t "$image" "$2" >&2 && docker push -q "$image" >&2 || return
-    # of the digests that the image has, the one in this registry
+    # the digest in this registry
     docker inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' "$image" | grep "^$IMAGE_REGISTRY/$1@" | head -n 1
   elif has podman; then
     podman build -q -t "$image" "$2" >&2 || return
@@ -529,7 +530,7 @@ build() { # NAME FOLDER: builds, pushes, prints the reference by digest
 
 # --- what is installed --------------------------------------------------------------------------------------------
 
-# Applies folders of knative/ as they are to be here: the namespace, the domain, the images.
+# Applies folders of knative/ with the settings: namespace, domain, images.
 install() { # MAIL-IMAGE FOLDER…
   local mail=$1 folder
   shift
@@ -551,14 +552,15 @@ install() { # MAIL-IMAGE FOLDER…
 
 relative_to_dir() { node -p 'path.relative(process.argv[1], fs.realpathSync(process.argv[2]))' "$dir" "$1"; }
 
-# Behind Kourier a request for the domain passes the gateway twice, and it adds who connects only if it is told to.
+# Behind Kourier a request for the domain passes the gateway twice, and the gateway adds the client's address only with
+# use-remote-address.
 proxy_hops() {
   if [ -n "${PROXY_HOPS:-}" ]; then echo "$PROXY_HOPS"
   elif [ "$(config knative-serving config-kourier use-remote-address)" = true ]; then echo 3
   else echo 0; fi
 }
 
-# Where Knative gets certificates, HTTP is redirected.
+# Where Knative obtains certificates, HTTP is redirected.
 has_https() { [ "$(config knative-serving config-network external-domain-tls)" = Enabled ]; }
 
 replaced() { # NAME IMAGE: an entry of kustomize's images; an empty one keeps the overlay's
@@ -570,7 +572,7 @@ replaced() { # NAME IMAGE: an entry of kustomize's images; an empty one keeps th
 }
 
 sizes_and_domain() {
-  # a claim keeps what it was made with; `kubectl edit pvc data-postgres-0` makes it larger where the storage can
+  # a claim keeps its first size; `kubectl edit pvc data-postgres-0` enlarges it where the storage can
   local size mode kind claim='{.spec.volumeClaimTemplates[0].spec'
   size=$(in_shop get statefulset postgres -o "jsonpath=$claim.resources.requests.storage}" 2>/dev/null || true)
   mode=$(in_shop get statefulset postgres -o "jsonpath=$claim.accessModes[0]}" 2>/dev/null || true)
@@ -587,7 +589,7 @@ sizes_and_domain() {
   done
 }
 
-migrate() { # IMAGE: runs once for an image and an administrator
+migrate() { # IMAGE: runs once per image and administrator
   local admin ran
   admin=$(in_shop get secret admin -o 'jsonpath={.metadata.resourceVersion}')
   ran=$(in_shop get job migrate \
@@ -601,10 +603,10 @@ migrate() { # IMAGE: runs once for an image and an administrator
   in_shop annotate job migrate "shop/admin=$admin" --overwrite >/dev/null
 }
 
-# Each function from a scratch copy, because deploying rewrites func.yaml. What is deployed already stays as it is.
+# Deploys from a copy, because func rewrites func.yaml; skips unchanged functions.
 deploy() { # IMAGE PUBLISHES(yes|no)
   local image=$1 name publishes hash running=0 settings
-  # a function reads them as it starts
+  # functions read them at their start
   settings=$(in_shop get configmap shop -o 'jsonpath={.data}')
   in_shop get ksvc -o 'jsonpath={range .items[*]}{.metadata.name} {.metadata.annotations.shop/deployed}{"\n"}{end}' >"$dir/deployed" 2>/dev/null || true
   node knative/func-hashes.ts "$image" "$settings" >"$dir/hashes"
@@ -614,7 +616,7 @@ deploy() { # IMAGE PUBLISHES(yes|no)
     deploy_one "$name" "$image" "$hash" </dev/null &
     echo "$! $name" >>"$dir/deploying"
     running=$((running + 1))
-    # a few at a time: each waits for its pod most of the time
+    # four at a time: each mostly waits for its pod
     [ $((running % 4)) -ne 0 ] || deployed_all
   done <"$dir/hashes"
   deployed_all
@@ -637,10 +639,10 @@ deployed_all() {
   [ -n "$failed" ] || return 0
   for name in $failed; do cat "$dir/$name.log" >&2; done
   explain "$namespace"
-  die "Not deployed:$failed. Correct what is said above and run ./shop.sh start again: it goes on where it ended."
+  die "Not deployed:$failed. Fix the cause above and run ./shop.sh start again: it continues from here."
 }
 
-within() { # SECONDS COMMAND…: as `timeout`, which macOS does not have
+within() { # SECONDS COMMAND…: like `timeout`, which macOS lacks
   local seconds=$1 pid watch status=0
   shift
   "$@" &
@@ -661,8 +663,8 @@ within() { # SECONDS COMMAND…: as `timeout`, which macOS does not have
 
 still_there() {
   case $(kubectl get namespace "$namespace" -o 'jsonpath={.status.phase}' 2>/dev/null || true) in
-    Active) ! in_shop get quota stopping >/dev/null 2>&1 || die "The shop is being removed meanwhile: ./shop.sh start begins anew afterwards." ;;
-    *) die "The shop was removed meanwhile: ./shop.sh start begins anew." ;;
+    Active) ! in_shop get quota stopping >/dev/null 2>&1 || die "The shop is being removed. Run ./shop.sh start again afterwards." ;;
+    *) die "The shop was removed meanwhile. Run ./shop.sh start again." ;;
   esac
 }
 
@@ -680,7 +682,7 @@ wait_for() { # WHAT KUBECTL-ARGUMENTS…
       sleeping=$!
       wait "$sleeping"
       say "waiting for $what ($(($(now) - began)) s)"
-      # the newest trouble, for example an image that cannot be pulled
+      # the newest warning, such as an image that cannot be pulled
       in_shop get events --field-selector type=Warning --sort-by=.lastTimestamp -o 'jsonpath={.items[-1:].reason}: {.items[-1:].message}' 2>/dev/null | grep . | cut -c 1-160 || true
     done
   ) &
@@ -693,10 +695,10 @@ wait_for() { # WHAT KUBECTL-ARGUMENTS…
   [ "$command" != start ] || still_there
   cat "$dir/wait.log" >&2
   explain "$namespace"
-  die "Not ready in time: $what. Correct what is said above and run ./shop.sh $command${step:+ $step} again: it goes on where it ended."
+  die "Not ready in time: $what. Fix the cause above and run ./shop.sh $command${step:+ $step} again: it continues from here."
 }
 
-explain() { # NAMESPACE: why it is not ready – events and last words of its pods
+explain() { # NAMESPACE: prints what is not ready, with events and the last log lines of its pods
   {
     kubectl -n "$1" get ksvc,broker,trigger,sinkbinding,pod 2>/dev/null | grep -v -e ' True ' -e Running -e Completed || true
     kubectl -n "$1" get events --field-selector type=Warning --sort-by=.lastTimestamp 2>/dev/null | tail -n 10
@@ -707,7 +709,7 @@ explain() { # NAMESPACE: why it is not ready – events and last words of its po
   } >&2
 }
 
-# --- what is done with a shop that runs ----------------------------------------------------------------------------
+# --- a running shop -----------------------------------------------------------------------------------------------
 
 forward_to() { # NAMESPACE/SERVICE PORT [LOCAL-PORT]: prints the local port
   local log pid _
@@ -728,10 +730,10 @@ forward_to() { # NAMESPACE/SERVICE PORT [LOCAL-PORT]: prints the local port
 secret() { in_shop get secret "$1" -o json | json "Buffer.from(it.data['$2'], 'base64').toString()"; }
 
 need_shop() {
-  in_shop get ksvc storefront >/dev/null 2>&1 || die "The shop does not run here: ./shop.sh start comes first."
+  in_shop get ksvc storefront >/dev/null 2>&1 || die "The shop is not running here: ./shop.sh start comes first."
 }
 
-# Runs a command of package.json with the ways into the shop.
+# Runs a script of package.json with the addresses of the shop.
 run_inside() { # MAILS? NPM-COMMAND…
   need_shop
   local mails='' port status=0
@@ -748,7 +750,7 @@ do_test() { run_inside mails newman; }
 do_faults() { run_inside '' test:cluster; }
 do_alerts() { run_inside '' test:alerts; }
 
-# Browsers resolve every name below "localhost" to this machine, so no hosts file is to be edited.
+# Browsers resolve names below "localhost" to this machine, so no hosts file needs editing.
 do_open() {
   need_shop
   local name=$namespace.localhost port url
@@ -761,7 +763,7 @@ do_open() {
   url=http://$name:$port
   say "The page: $url   (administrator $(secret admin email), password: kubectl -n $namespace get secret admin -o 'jsonpath={.data.password}' | base64 --decode)"
   say "Mails:    http://127.0.0.1:$(forward_to "$namespace/mail-catcher" 1080)/index.html"
-  say "Ctrl-C ends this; the shop goes on."
+  say "Ctrl-C ends this; the shop keeps running."
   case $(system) in
     macos) open "$url" ;;
     wsl) explorer.exe "$url" || true ;;
@@ -771,7 +773,7 @@ do_open() {
   while read -r pid; do
     while kill -0 "$pid" 2>/dev/null; do sleep 1; done
   done <"$dir/children"
-  die "The way into the cluster was cut: ./shop.sh open makes a new one."
+  die "The connection to the cluster was lost: run ./shop.sh open again."
 }
 
 do_keys() {
@@ -779,13 +781,13 @@ do_keys() {
   say "keys: $step"
   in_shop get secret/event-keys secret/token-private-key configmap/token-public-keys secret/key-rotation \
     --ignore-not-found -o json >"$dir/keys.json"
-  # in one piece before the rest: whatever stops this step, the same step finds its keys there and goes on
+  # stored first and atomically: after an interruption the same step finds its keys there and continues
   node knative/rotate-keys.ts "$step" <"$dir/keys.json" >"$dir/rotation.json"
   kubectl apply --server-side --force-conflicts -f "$dir/rotation.json" >/dev/null
   node knative/rotate-keys.ts write <"$dir/rotation.json" >"$dir/new-keys.json"
   kubectl replace -f "$dir/new-keys.json" >/dev/null
   rm "$dir/keys.json" "$dir/rotation.json" "$dir/new-keys.json"
-  # a new revision of each function starts with the new keys, and takes over once it is ready
+  # a new revision of each function starts with the new keys
   local name
   for name in $(in_shop get ksvc -o name); do
     in_shop patch "$name" --type merge \
@@ -806,21 +808,21 @@ do_deploy() {
     explain "$namespace"
     die "Not deployed: $step."
   }
-  say "$step runs. ./shop.sh rollback $step puts the version before back."
+  say "$step is deployed. ./shop.sh rollback $step restores the previous version."
 }
 
-# What each function ran before its present image is made its newest revision. Migrations only add, so the version before
-# works on the newer schema (docs/operations.md).
+# Makes the previous image of each function its newest revision. Migrations only add, so the previous version works on the
+# newer schema (docs/operations.md).
 do_rollback() {
   need_shop
-  in_shop get ksvc,revision -o json | node knative/rollback.ts ${step:+"$step"} >"$dir/rollback" || die "There is no version before."
+  in_shop get ksvc,revision -o json | node knative/rollback.ts ${step:+"$step"} >"$dir/rollback" || die "There is no previous version."
   local name patch
   while read -r name patch; do
     say "$name"
     in_shop patch ksvc "$name" --type json -p "$patch" >/dev/null
   done <"$dir/rollback"
   wait_for "the functions" wait ksvc --all --for=condition=Ready --timeout=300s
-  say "${step:-Every function} runs the version before. ./shop.sh start deploys the one in this folder again."
+  say "${step:-Every function} runs the previous version. ./shop.sh start deploys this one again."
 }
 
 do_status() {
@@ -833,9 +835,9 @@ do_status() {
 do_stop() {
   if [ -z "$existing" ]; then
     has minikube && minikube profile list -o json 2>/dev/null | grep -q "\"Name\":\"$profile\"" ||
-      die "There is no shop to stop: neither in Minikube's profile $profile nor on the current cluster."
-    # without its engine Minikube forgets the profile, says so, and leaves container and volume
-    case $(of_profile Driver) in docker) docker version -f '{{.Server.Version}}' >/dev/null 2>&1 || die "Docker does not answer: start it first." ;; esac
+      die "There is no shop to stop in Minikube's profile $profile or on the current cluster."
+    # without Docker, Minikube would delete the profile and leave its container and volume
+    case $(of_profile Driver) in docker) docker version -f '{{.Server.Version}}' >/dev/null 2>&1 || die "Docker does not respond: start it first." ;; esac
     say "removing Minikube's profile $profile"
     minikube delete -p $profile
     return
@@ -844,25 +846,25 @@ do_stop() {
     say "There is no namespace $namespace: the shop is gone."
     return
   fi
-  installed_here || die "The namespace $namespace does not carry the label of ./shop.sh start ($label): it is left alone."
-  say "removing the shop, its data with it"
+  installed_here || die "The namespace $namespace lacks the label of ./shop.sh start ($label): it is left alone."
+  say "removing the shop and its data"
   local claim
   for claim in $(kubectl get clusterdomainclaim -l "$label" -o 'jsonpath={range .items[*]}{.metadata.name}={.spec.namespace} {end}'); do
     [ "${claim#*=}" != "$namespace" ] || kubectl delete clusterdomainclaim "${claim%=*}" --wait=false --ignore-not-found >/dev/null
   done
-  # unless another shop is there
+  # unless there is another shop
   if [ -n "$(kubectl -n knative-serving get configmap config-kourier -l shop/use-remote-address=set -o name 2>/dev/null)" ] &&
     [ "$(kubectl get namespace -l "$label" -o name)" = "namespace/$namespace" ]; then
     kubectl -n knative-serving patch configmap/config-kourier --type json \
       -p '[{"op":"remove","path":"/data/use-remote-address"},{"op":"remove","path":"/metadata/labels/shop~1use-remote-address"}]' >/dev/null || true
   fi
-  # Nothing starts a pod again. One that a controller made in between would be given the time of grace of its kind, and
-  # Knative's proxy in it takes 30 s to drain, whatever it is told later.
+  # Prevents new pods: one that a controller creates meanwhile would have its full grace period, of which the queue-proxy
+  # takes 30 s to drain.
   in_shop create quota stopping --hard=pods=0 >/dev/null 2>&1 || true
   in_shop delete pod --all --grace-period=1 --wait=false >/dev/null 2>&1 || true
   in_shop delete pingsource,sinkbinding,trigger,broker,domainmapping,ksvc,deployment,statefulset,job --all --wait=false >/dev/null 2>&1 || true
   local deadline=$(($(now) + 55))
-  # the data goes too, so no pod has anything to finish
+  # the data is deleted too, so no pod has anything to finish
   while [ -n "$(in_shop get pod,pvc,ksvc -o name 2>/dev/null)" ] && [ "$(now)" -lt "$deadline" ]; do
     in_shop delete pod --all --grace-period=1 --wait=false >/dev/null 2>&1 || true
     in_shop delete pvc --all --wait=false >/dev/null 2>&1 || true
@@ -873,14 +875,14 @@ do_stop() {
     [ "$(now)" -lt "$deadline" ] || {
       in_shop get pod,pvc,ksvc,broker,trigger,sinkbinding,pingsource,domainmapping >&2 || true
       kubectl get namespace "$namespace" -o 'jsonpath={range .status.conditions[*]}{.message}{"\n"}{end}' >&2
-      die "Not gone within a minute: see above. ./shop.sh stop goes on."
+      die "Not removed within a minute; see above. Run ./shop.sh stop again."
     }
     sleep 1
   done
   say "The shop is gone."
 }
 
-# read to the end before it runs, so that an edit in between does no harm
+# bash reads the block before it runs, so editing the file meanwhile does no harm
 {
   main "$@"
   exit

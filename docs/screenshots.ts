@@ -1,4 +1,4 @@
-// Takes the README's pictures of the page from the shop that runs on this machine (DATA_DIR .data): `npm run screenshots`.
+// npm run screenshots: takes the pictures of the page in the README from the shop that runs on this machine (DATA_DIR).
 import { fileURLToPath } from 'node:url';
 import path from 'node:path';
 import type { Page } from 'playwright-core';
@@ -15,14 +15,14 @@ async function send(page: Page, section: string, fields: Record<string, string>)
   await form.getByRole('button').click();
 }
 
-/** Orders a desk and waits until its customer was told what became of it. */
+/** Orders a desk and waits until the outcome is mailed. */
 async function orderDesk(page: Page, outcome: string): Promise<void> {
   await send(page, 'Catalogue', { Desk: '1' });
   await page.locator(`[data-type="shop.order.${outcome}.v1"]`).waitFor();
   await page.locator('[data-type="notification.sent"]').waitFor();
 }
 
-/** Arrows have arrived, and nothing has the focus. */
+/** Waits until the arrows have arrived, with no element focused. */
 async function still(page: Page): Promise<void> {
   await page.mouse.move(0, 0);
   await page.evaluate(() => (document.activeElement as HTMLElement | null)?.blur());

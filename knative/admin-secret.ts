@@ -1,5 +1,5 @@
-// Prints the secret `admin` as it is to be, for `kubectl replace -f -`: as `kubectl get -o json` says it, with
-// ADMIN_EMAIL and ADMIN_PASSWORD of the environment, if they are set. The job `migrate` then changes the administrator.
+// Reads the secret `admin` (`kubectl get -o json`) and prints it with ADMIN_EMAIL and ADMIN_PASSWORD from the
+// environment, if set, for `kubectl replace -f -`. The job `migrate` then changes the administrator.
 import { text } from 'node:stream/consumers';
 import { z } from 'zod';
 import { email } from '#platform/values/email.ts';

@@ -1,5 +1,5 @@
-// Prints a secret for each function with the address by which its own role connects, for `kubectl apply -f -`. Reads the
-// secret `database` as `kubectl get -o json` says it: derived from the key in there, so that a new function gets its own.
+// Reads the secret `database` (`kubectl get -o json`) and prints a secret per function with the database address of its
+// role, for `kubectl apply -f -`. The passwords are derived from the key `roles-key`.
 import { randomBytes } from 'node:crypto';
 import { text } from 'node:stream/consumers';
 import { roleOf, roleUrl } from '#database/roles.ts';
@@ -18,7 +18,7 @@ const secret = (name: string, values: Record<string, string>) => ({
 });
 
 const ownerUrl = read('url');
-// an installation from before the functions had roles of their own has no key yet
+// installations older than the roles have no key
 const rolesKey = read('roles-key') || randomBytes(32).toString('base64url');
 const items = [
   secret('database', { password: read('password'), url: ownerUrl, 'roles-key': rolesKey }),

@@ -1,5 +1,5 @@
-// Run while the image is built, with NODE_COMPILE_CACHE: loads every function once and ends, so that none has to be
-// parsed at its start.
+// Runs while the image is built, with NODE_COMPILE_CACHE: loads every function once, so that none is parsed at its
+// start.
 import { spawnSync } from 'node:child_process';
 import { globSync } from 'node:fs';
 

@@ -1,5 +1,5 @@
-// func-hashes.ts IMAGE SETTINGS: prints a line for each function: its name, whether it publishes events (yes or no), and a
-// hash of all that its deployment depends on, so that what is deployed already stays as it is.
+// func-hashes.ts IMAGE SETTINGS: prints a line per function: its name, whether it publishes events (yes or no), and a
+// hash of everything that its deployment depends on, so that an unchanged function is not deployed again.
 import { createHash } from 'node:crypto';
 import { functionNames } from '#local/functions.ts';
 import { funcYamlOf } from './func-yaml.ts';

@@ -1,6 +1,6 @@
-// image-context.ts FOLDER TARGET [FROM]: copies what an image is made of into an empty folder, and prints its name: a hash
-// of the files and of the base image, so that a second start builds nothing. With FROM the Dockerfile there begins with
-// that base image. What belongs to the image is listed in .dockerignore; without one, everything does.
+// image-context.ts FOLDER TARGET [FROM]: copies the build context of an image from FOLDER to TARGET, and prints the
+// image's tag: a hash of the files and the base image, so that a second start builds nothing. FROM replaces the base
+// image in the Dockerfile. .dockerignore lists the files; without one, all are copied.
 import { createHash } from 'node:crypto';
 import { existsSync, globSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -15,7 +15,7 @@ const files = [
 ]
   .filter((file) => statSync(path.join(folder, file)).isFile())
   .filter((file) => !unwanted.some((pattern) => path.matchesGlob(file, pattern)))
-  // how a function is deployed is not what it is
+  // func.yaml affects the deployment, not the image
   .filter((file) => path.basename(file) !== 'func.yaml')
   .toSorted();
 const hash = createHash('sha256');

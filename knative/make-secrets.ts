@@ -1,8 +1,7 @@
-// Prints the secrets that an installation does not have yet, as a list for `kubectl apply --server-side -f -`: made here,
-// never stored in a file. Reads the names of those that it has (`kubectl get secret,configmap -o name`), so a start that was
-// stopped in the middle is completed by the next one. A key that is there is never replaced, except that a private key
-// without its public one was never used, and both are made again.
-// NAMESPACE, ADMIN_EMAIL, ADMIN_PASSWORD, SMTP_URL and DATABASE_URL are taken from the environment if they are set.
+// Generates the secrets that an installation lacks and prints them as a list for `kubectl apply --server-side -f -`; no
+// file stores them. Reads the names of existing ones (`kubectl get secret,configmap -o name`), so the next start
+// completes an interrupted one. An existing key is never replaced, except a private key without its public key: it was
+// never used. Settings (environment): NAMESPACE, ADMIN_EMAIL, ADMIN_PASSWORD, SMTP_URL, DATABASE_URL.
 import { randomBytes } from 'node:crypto';
 import { text } from 'node:stream/consumers';
 import { newSecrets } from '#local/secrets.ts';

@@ -1,6 +1,6 @@
-// npm run manifests: writes what is derived from other files, for `kubectl apply -k`: a Knative service for each function
-// (knative/services), as `func deploy` makes it, and an EventType for each event of events/ (knative/event-types).
-// With --check it writes nothing and ends with 1 if a file is not what it would write.
+// npm run manifests: writes the generated manifests, for `kubectl apply -k`: a Knative service per function (knative/services),
+// equal to what `func deploy` creates, and an EventType per event (knative/event-types). With --check it writes nothing and
+// exits with 1 if a file differs.
 import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { stringify } from 'yaml';
 import { functionNames } from '#local/functions.ts';
@@ -9,7 +9,7 @@ import { funcYamlOf } from './func-yaml.ts';
 
 const note = '# Made by `npm run manifests`; do not edit.\n';
 
-/** The Knative service that `func deploy` makes of a func.yaml: func 0.50, pkg/deployers/knative. */
+/** The Knative service that `func deploy` creates from a func.yaml: func 0.50, pkg/deployers/knative. */
 function serviceOf(name: string) {
   const { run, deploy } = funcYamlOf(name);
   const { scale, resources } = deploy.options;
@@ -65,7 +65,7 @@ function serviceOf(name: string) {
   };
 }
 
-/** `{{ secret:name:key }}` and `{{ configMap:name:key }}` as Kubernetes says it; any other value as it is. */
+/** `{{ secret:name:key }}` and `{{ configMap:name:key }}` as references of Kubernetes; any other value unchanged. */
 function variable({ name, value }: { name: string; value: string }) {
   const [, kind, object, key] = /^\{\{ (secret|configMap):([\w-]+):([\w-]+) \}\}$/.exec(value) ?? [];
   if (!kind) return { name, value };
@@ -113,7 +113,7 @@ const isCheck = process.argv.includes('--check');
 for (const [file, text] of Object.entries(made)) {
   if (!isCheck) writeFileSync(file, text);
   else if (readFileSync(file, 'utf8') !== text) {
-    process.stderr.write(`${file} is not what it is made from: npm run manifests\n`);
+    process.stderr.write(`${file} is out of date: run npm run manifests\n`);
     process.exitCode = 1;
   }
 }

@@ -1,5 +1,6 @@
-// Prints, for each function, its name and a JSON patch (RFC 6902) that makes what it ran before its present image its
-// newest revision again; with a name, for that one. Reads what `kubectl get ksvc,revision -o json` says. Ends with 1 if nothing ran before.
+// rollback.ts [NAME]: reads `kubectl get ksvc,revision -o json` and prints, for every function or the named one, its
+// name and a JSON patch (RFC 6902) that makes the newest ready revision with another image current again. Exits with 1
+// if there is none.
 import { text } from 'node:stream/consumers';
 
 interface Spec {
@@ -37,7 +38,7 @@ for (const { kind, metadata, spec } of items) {
   found += 1;
   const patch = [
     { op: 'replace', path: '/spec/template/spec', value: before.spec },
-    // the next start deploys again
+    // so that the next start deploys again
     ...(metadata.annotations?.['shop/deployed']
       ? [{ op: 'remove', path: '/metadata/annotations/shop~1deployed' }]
       : []),

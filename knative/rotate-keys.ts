@@ -1,7 +1,7 @@
-// One step in the rotation of an installation's keys, in two parts (./shop.sh keys). The secret `key-rotation` is written
-// first, in one piece: whatever stops the rest, the same step finds the same keys there and goes on.
-//   accept | sign | retire   reads what `kubectl get -o json` says of the keys, prints the secret `key-rotation`
-//   write                    reads that secret, prints the secrets and the config map that the functions read
+// One step of a key rotation on a cluster, in two parts (./shop.sh keys). The secret `key-rotation` is written first
+// and atomically: after an interruption the same step finds the same keys and continues.
+//   accept | sign | retire   reads the keys (`kubectl get -o json`), prints the secret `key-rotation`
+//   write                    reads that secret, prints the secrets and the ConfigMap of the functions
 import { text } from 'node:stream/consumers';
 import { isMade, madeBefore, rotated, type Step } from '#local/key-rotation.ts';
 import type { Keys } from '#local/secrets.ts';
@@ -31,12 +31,12 @@ function rotation(step: Step): Item {
   return secret('key-rotation', { keys: JSON.stringify(rotated(keys, step)) });
 }
 
-/** The keys of the last step; before the first one those that the functions have. */
+/** The keys of the last step; before the first step, those of the functions. */
 function installed(): Keys {
-  const kept = read('key-rotation', 'keys');
-  if (kept) return JSON.parse(kept) as Keys;
-  if (!read('event-keys', 'keys')) throw new Error('There are no keys here: ./shop.sh start comes first.');
-  // an older version wrote it there
+  const stored = read('key-rotation', 'keys');
+  if (stored) return JSON.parse(stored) as Keys;
+  if (!read('event-keys', 'keys')) throw new Error('There are no keys yet: run ./shop.sh start first.');
+  // where older versions stored it
   const next = read('token-private-key', 'next');
   return {
     EVENT_KEYS: read('event-keys', 'keys'),
