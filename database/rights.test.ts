@@ -5,7 +5,7 @@ import { row, rows, useDatabase } from '#test/support/database.ts';
 import { one, statement } from '#platform/database/database.ts';
 import { roleOf, roleOfAll, roleUrl, setRolePasswords } from './roles.ts';
 
-// Every right that a function has, and none beside. That each is needed, the room's own test shows: it runs under it.
+// Every right of every function, and no other. A function's own test shows that each is needed: it runs under the role.
 
 useDatabase();
 
@@ -90,8 +90,8 @@ const rights: Record<string, Record<string, string>> = {
   },
 };
 
-/** What a role was given on each table, from the catalogue: rights in the order of the alphabet, columns in the table's. */
-async function given(role: string): Promise<Record<string, string>> {
+/** The rights of a role on each table, from the catalogue: rights in alphabetical order, columns in the table's. */
+async function granted(role: string): Promise<Record<string, string>> {
   const found = await rows<{ name: string; rights: string }>(
     `
     with a_right as (
@@ -120,10 +120,10 @@ test('every function has a role', () => {
 describe.each(Object.keys(rights))('%s', (name) => {
   // promise: owasp-api3
   test('has these rights on tables and no other', async () => {
-    expect(await given(roleOf(name))).toEqual(rights[name]);
+    expect(await granted(roleOf(name))).toEqual(rights[name]);
   });
 
-  test('enters the schemas of these tables and no other', async () => {
+  test('may use the schemas of these tables and no other', async () => {
     const wanted = new Set(Object.keys(rights[name] ?? {}).map((table) => table.split('.')[0]));
     const found = await rows<{ nspname: string; privilege: string }>(
       `select nspname, p.privilege_type as privilege from pg_namespace, aclexplode(nspacl) p where p.grantee = $1::regrole`,
@@ -134,8 +134,8 @@ describe.each(Object.keys(rights))('%s', (name) => {
   });
 });
 
-test('all functions in one process have the rights of each and none beside', async () => {
-  expect(await given(roleOfAll)).toEqual({});
+test('the role of all functions in one process has the rights of each function and no others', async () => {
+  expect(await granted(roleOfAll)).toEqual({});
   const members = await rows<{ role: string }>(
     'select roleid::regrole::text as role from pg_auth_members where member = $1::regrole order by 1',
     [roleOfAll],
@@ -144,7 +144,7 @@ test('all functions in one process have the rights of each and none beside', asy
 });
 
 // promise: owasp-api8
-test('no role may do what concerns the server, or belongs to another role', async () => {
+test('no role has rights on the server or is a member of another role', async () => {
   expect(
     await rows(
       `select rolname
@@ -157,7 +157,7 @@ test('no role may do what concerns the server, or belongs to another role', asyn
   ).toEqual([]);
 });
 
-test('what is not given to a role is given to nobody', async () => {
+test('no right is granted to the public', async () => {
   const toPublic = `
     select oid::regclass::text as name
       from pg_class, aclexplode(relacl) p
@@ -167,13 +167,13 @@ test('what is not given to a role is given to nobody', async () => {
   expect(await rows(toPublic, [['users', 'billing', 'ordering', 'notifying', 'events']])).toEqual([]);
 });
 
-/** Runs a statement as all functions together could. */
+/** Runs a statement with the rights of all functions together. */
 const attempt = (sql: string) => one(statement('attempt', sql));
 
 // promise: owasp-api3
 test.each([
-  ['change a movement of the ledger', 'update billing.transfers set amount = 1'],
-  ['remove a movement of the ledger', 'delete from billing.transfers'],
+  ['change a transfer of the ledger', 'update billing.transfers set amount = 1'],
+  ['delete a transfer of the ledger', 'delete from billing.transfers'],
   ['change a decision on a charge', `update billing.charges set outcome = 'declined'`],
   ['open an account with money on it', 'insert into billing.accounts (id, user_id, balance) values (null, null, 1)'],
   ['make an administrator', `update users.users set role = 'admin'`],
@@ -182,15 +182,15 @@ test.each([
   ['change what an order costs', 'update ordering.orders set total = 1'],
   ['change a price', 'update ordering.products set price = 1'],
   ['change an event that is to be published', `update events.outbox set event = '{}'`],
-  ['tell somebody else', `update notifying.notifications set recipient = 'x'`],
+  ['redirect a mail', `update notifying.notifications set recipient = 'x'`],
   ['change the schema', 'create table billing.more ()'],
 ])('no function may %s', async (_what, sql) => {
   await expect(attempt(sql)).rejects.toThrow(/permission denied/);
 });
 
-test('what is under test connects under a role of its own, and not as the owner', async () => {
-  const who = statement<{ current_user: string }>('who', 'select current_user');
-  expect(await one(who)).toEqual({ current_user: roleOfAll });
+test('the code under test connects under its own role, not as the owner', async () => {
+  const currentUser = statement<{ current_user: string }>('current_user', 'select current_user');
+  expect(await one(currentUser)).toEqual({ current_user: roleOfAll });
 });
 
 describe('passwords', () => {
@@ -200,10 +200,10 @@ describe('passwords', () => {
     await client.connect();
     await client.end();
   };
-  // a role that no other test connects under
+  // no other test connects under this role
   const urlWith = (key: string) => roleUrl(owner, key, 'shop_password_test');
 
-  test('are derived from the key, so another key opens nothing; none is kept by the server', async () => {
+  test('are derived from the key, so another key logs in to nothing, and the server stores none of them', async () => {
     await rows('create role shop_password_test login');
     await rows('grant shop_password_test to shop_functions');
     try {
@@ -221,7 +221,7 @@ describe('passwords', () => {
     }
   });
 
-  test('an address without a host cannot carry a role', () => {
+  test('a URL without a host cannot carry a role', () => {
     expect(() => roleUrl('postgres:///shop', 'key', roleOfAll)).toThrow(/must name a host/);
   });
 });
