@@ -15,7 +15,7 @@ beforeEach(() => {
   published.length = 0;
 });
 
-interface Answer {
+interface CancelOrderResponse {
   id: string;
   status: string;
   settledAt: string | null;
@@ -23,7 +23,7 @@ interface Answer {
 }
 
 const userId = uuidv7();
-const cancel = (orderId: unknown, as = userId) => call<Answer>(handle, { orderId }, { userId: as });
+const cancel = (orderId: unknown, as = userId) => call<CancelOrderResponse>(handle, { orderId }, { userId: as });
 const read = (orderId: string) =>
   row<{ status: string; cancel_requested_at: Date | null }>(
     'select status, paid_at, cancel_requested_at, canceled_at, refunded_at from ordering.orders where id = $1',
@@ -49,7 +49,7 @@ const rejected = async () => {
 test.each([
   ['pending', () => order(userId, 100)],
   ['paid', paid],
-])('an order that is %s is canceled, which is announced by its id alone', async (_status, placed) => {
+])('cancels an order that is %s, and publishes an event that carries ids only', async (_status, placed) => {
   const orderId = await placed();
   const { status, body } = await cancel(orderId);
   expect(status).toBe(202);
@@ -80,62 +80,65 @@ test.each([
   expect(published).toEqual([`${orderId}.cancel_requested`]);
 });
 
-describe('again', () => {
-  test('one after the other and at once it is one cancel, with the order as it is', async () => {
+describe('repeats', () => {
+  test('cancels an order once when the request is repeated in sequence and in parallel', async () => {
     const orderId = await order(userId, 100);
-    const answers = await Promise.all([1, 2, 3, 4, 5].map(() => cancel(orderId)));
+    const responses = await Promise.all([1, 2, 3, 4, 5].map(() => cancel(orderId)));
     const before = await read(orderId);
-    answers.push(await cancel(orderId));
-    for (const answer of answers) expect(answer).toEqual(answers[0]);
+    responses.push(await cancel(orderId));
+    for (const response of responses) expect(response).toEqual(responses[0]);
     expect(await read(orderId)).toEqual(before);
     expect(await chainsOf(orderId)).toHaveLength(1);
     await backgroundDone(5_000);
     expect(published).toHaveLength(1);
   });
 
-  test.each(['canceled', 'refunded'])('when it is %s, that is told, and nothing begins anew', async (status) => {
-    const orderId = await paid();
-    await cancel(orderId);
-    await rows(
-      `update ordering.orders
+  test.each(['canceled', 'refunded'])(
+    'returns an order that is %s already as it is, and begins no second chain',
+    async (status) => {
+      const orderId = await paid();
+      await cancel(orderId);
+      await rows(
+        `update ordering.orders
           set status = $2, paid_at = case $2 when 'refunded' then paid_at end,
               canceled_at = case $2 when 'canceled' then clock_timestamp() end,
               refunded_at = case $2 when 'refunded' then clock_timestamp() end
         where id = $1`,
-      [orderId, status],
-    );
-    await rows('delete from events.outbox where id = $1', [`${orderId}.cancel_requested`]);
-    expect(await cancel(orderId)).toMatchObject({ status: 202, body: { status, settledAt: expect.any(String) } });
-    expect(await chainsOf(orderId)).toEqual([]);
-  });
+        [orderId, status],
+      );
+      await rows('delete from events.outbox where id = $1', [`${orderId}.cancel_requested`]);
+      expect(await cancel(orderId)).toMatchObject({ status: 202, body: { status, settledAt: expect.any(String) } });
+      expect(await chainsOf(orderId)).toEqual([]);
+    },
+  );
 });
 
 describe('two processes at once', () => {
-  test('an order that another process is about to cancel is answered as canceling, and announced by the other', async () => {
+  test('returns an order that another process is canceling, and leaves its event to that process', async () => {
     const orderId = await order(userId, 100);
     const other = await connection();
     await other.query('begin');
     await other.query(`update ordering.orders set status = 'canceling', cancel_requested_at = now() where id = $1`, [
       orderId,
     ]);
-    const answer = cancel(orderId);
+    const response = cancel(orderId);
     await waitingForLock();
     await other.query('commit');
-    expect(await answer).toMatchObject({ status: 202, body: { status: 'canceling' } });
+    expect(await response).toMatchObject({ status: 202, body: { status: 'canceling' } });
     expect(await chainsOf(orderId)).toEqual([]);
   });
 
-  test('an order that another process is about to pay is canceled after that', async () => {
+  test('cancels an order after another process has marked it as paid', async () => {
     const orderId = await order(userId, 100);
     const other = await connection();
     await other.query('begin');
     await other.query(`update ordering.orders set status = 'paid', paid_at = clock_timestamp() where id = $1`, [
       orderId,
     ]);
-    const answer = cancel(orderId);
+    const response = cancel(orderId);
     await waitingForLock();
     await other.query('commit');
-    expect(await answer).toMatchObject({ status: 202, body: { status: 'canceling' } });
+    expect(await response).toMatchObject({ status: 202, body: { status: 'canceling' } });
     const { paidAt, requestedAt } = await row<{ paidAt: Date; requestedAt: Date }>(
       `select paid_at as "paidAt", cancel_requested_at as "requestedAt" from ordering.orders where id = $1`,
       [orderId],
@@ -143,7 +146,7 @@ describe('two processes at once', () => {
     expect(requestedAt.getTime()).toBeGreaterThanOrEqual(paidAt.getTime());
   });
 
-  test('an order that another process is about to reject is not canceled', async () => {
+  test('does not cancel an order that another process is rejecting', async () => {
     const orderId = await order(userId, 100);
     const other = await connection();
     await other.query('begin');
@@ -151,14 +154,14 @@ describe('two processes at once', () => {
       `update ordering.orders set status = 'rejected', reason = 'x', rejected_at = now() where id = $1`,
       [orderId],
     );
-    const answer = cancel(orderId);
+    const response = cancel(orderId);
     await waitingForLock();
     await other.query('commit');
-    expect(await answer).toMatchObject({ status: 409, body: { code: 'order_not_cancelable' } });
+    expect(await response).toMatchObject({ status: 409, body: { code: 'order_not_cancelable' } });
     expect(await chainsOf(orderId)).toEqual([]);
   });
 
-  test('an order that stays locked is trouble, and nothing is written', async () => {
+  test('reports an order that stays locked as a transient failure, and writes nothing', async () => {
     const orderId = await order(userId, 100);
     const other = await connection();
     await other.query('begin');
@@ -170,8 +173,8 @@ describe('two processes at once', () => {
   });
 });
 
-describe('refused, and nothing is written', () => {
-  test('a rejected order', async () => {
+describe('refusals', () => {
+  test('refuses a rejected order, and writes nothing', async () => {
     const orderId = await rejected();
     expect(await cancel(orderId)).toMatchObject({ status: 409, body: { code: 'order_not_cancelable' } });
     expect(await read(orderId)).toMatchObject({ status: 'rejected', cancel_requested_at: null });
@@ -179,33 +182,33 @@ describe('refused, and nothing is written', () => {
   });
 
   // promise: somebody-elses-found-answer
-  test('somebody else’s order, with the answer of one that is not there, also beside its owner', async () => {
+  test('refuses another customer’s order like an unknown one, even while its owner cancels it', async () => {
     const orderId = await order(userId, 100);
     const unknown = await cancel(uuidv7());
     expect(unknown).toMatchObject({ status: 404, body: { code: 'not_found' } });
-    const stranger = uuidv7();
-    expect(await cancel(orderId, stranger)).toEqual(unknown);
+    const otherId = uuidv7();
+    expect(await cancel(orderId, otherId)).toEqual(unknown);
     expect(await read(orderId)).toMatchObject({ status: 'pending' });
-    const [own, foreign] = await Promise.all([cancel(orderId), cancel(orderId, stranger)]);
-    expect([own.status, foreign]).toEqual([202, unknown]);
+    const [own, other] = await Promise.all([cancel(orderId), cancel(orderId, otherId)]);
+    expect([own.status, other]).toEqual([202, unknown]);
   });
 
-  test('what is not an id, and a caller without a token', async () => {
+  test('refuses a malformed id, and a caller without a token', async () => {
     expect(await cancel('desk')).toMatchObject({ status: 422, body: { code: 'invalid_body' } });
     expect(await call(handle, { orderId: await order(userId, 100) })).toMatchObject({ status: 401 });
   });
 
   // promise: administrator-settings-neither-orders
-  test('an administrator cancels nothing', async () => {
+  test('refuses an administrator', async () => {
     const orderId = await order(userId, 100);
-    const answer = await call(handle, { orderId }, { userId, role: 'admin' });
-    expect(answer).toMatchObject({ status: 403, body: { code: 'customers_only' } });
+    const response = await call(handle, { orderId }, { userId, role: 'admin' });
+    expect(response).toMatchObject({ status: 403, body: { code: 'customers_only' } });
     expect(await read(orderId)).toMatchObject({ status: 'pending' });
   });
 
-  test('one that is refused does not hold up its neighbours', async () => {
+  test('refuses one cancel of a batch without holding up the others', async () => {
     const [first, last] = [await order(userId, 100), await order(userId, 100)];
-    const answers = await Promise.all([cancel(first), cancel(uuidv7()), cancel(await rejected()), cancel(last)]);
-    expect(answers.map(({ status }) => status)).toEqual([202, 404, 409, 202]);
+    const responses = await Promise.all([cancel(first), cancel(uuidv7()), cancel(await rejected()), cancel(last)]);
+    expect(responses.map(({ status }) => status)).toEqual([202, 404, 409, 202]);
   });
 });

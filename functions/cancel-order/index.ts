@@ -7,14 +7,15 @@ import { onCustomerRequest } from '#platform/http/on-request.ts';
 import { publish } from '#platform/events/outbox.ts';
 import { Problem } from '#platform/http/problem.ts';
 import { uuid } from '#platform/values/uuid.ts';
-import { cancelOrders, findOrders, type Cancellation, type Order } from './queries.ts';
+import { cancelOrders, findOrders, type Cancellation, type CancellationResult } from './queries.ts';
 
+// runs next to the handler: publishes outbox rows that are due
 export { relay as background } from '#platform/events/outbox.ts';
 
 const idOf = ({ id }: { id: string }) => id;
 
-/** Begins to cancel orders that are pending or paid; an order that has moved on before is given as it is. */
-const cancel = batch<Cancellation, Order>({
+/** Begins to cancel orders that are pending or paid; returns orders in any other state as they are. */
+const cancel = batch<Cancellation, CancellationResult>({
   key: idOf,
   run: async (cancellations) => {
     const canceled = await decideOnce(cancellations, idOf, idOf, cancelOrders, findOrders);
@@ -22,7 +23,7 @@ const cancel = batch<Cancellation, Order>({
   },
 });
 
-/** Cancels an order of the caller; `order.cancel_requested` then has its money brought back, or never taken. */
+/** Cancels an order of the caller; `order.cancel_requested` then gets it refunded, or keeps it from being charged. */
 export const handle = onCustomerRequest(z.object({ orderId: uuid }), async ({ body, caller, traceparent }) => {
   const { orderId } = body;
   const event = beginChain(orderCancelRequested.create({ orderId, userId: caller.id }), traceparent);

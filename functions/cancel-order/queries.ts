@@ -1,16 +1,16 @@
 import { many, statement } from '#platform/database/database.ts';
 import type { ShopEvent } from '#platform/events/event.ts';
 
-/** A customer's wish to cancel an order. */
+/** A customer's request to cancel an order. */
 export interface Cancellation {
-  /** of the order */
+  /** The order's id. */
   id: string;
   userId: string;
   event: ShopEvent;
 }
 
-/** An order as the API shows it. */
-export interface Order {
+/** The order, as the API shows it. */
+export interface CancellationResult {
   id: string;
   status: 'pending' | 'paid' | 'rejected' | 'canceling' | 'canceled' | 'refunded';
   reason: string | null;
@@ -19,11 +19,11 @@ export interface Order {
   items: { sku: string; name: string; quantity: number; unitPrice: number }[];
   createdAt: Date;
   settledAt: Date | null;
-  /** Whether this statement has begun to cancel it. */
+  /** Whether this statement began to cancel it, not an earlier one. */
   isFirst: boolean;
 }
 
-const cancel = statement<Order>(
+const cancel = statement<CancellationResult>(
   'cancel-order.cancel',
   `
   with wanted as (
@@ -44,7 +44,7 @@ const cancel = statement<Order>(
      where o.id = locked.id
        and o.status in ('pending', 'paid')
     returning o.*, locked.event_id, locked.event
-  ), kept as (
+  ), stored as (
     insert into events.outbox (id, event)
     select event_id, event
       from canceled
@@ -58,7 +58,7 @@ const cancel = statement<Order>(
     from canceled o`,
 );
 
-/** Begins to cancel orders together with the outbox rows of their events; gives those that were canceled now. */
+/** Begins to cancel orders, and inserts the outbox rows of their events; returns those that this statement changed. */
 export const cancelOrders = (cancellations: Cancellation[]) =>
   many(cancel, [
     cancellations.map(({ id }) => id),
@@ -67,7 +67,7 @@ export const cancelOrders = (cancellations: Cancellation[]) =>
     cancellations.map(({ event }) => JSON.stringify(event)),
   ]);
 
-const find = statement<Order>(
+const find = statement<CancellationResult>(
   'cancel-order.find',
   `
   select o.id, o.status, o.reason, o.total, o.currency,
@@ -80,6 +80,6 @@ const find = statement<Order>(
     join ordering.orders o on o.id = wanted.order_id and o.user_id = wanted.user_id`,
 );
 
-/** The orders as they are, of the customers that they belong to. */
+/** The customers' orders as they are. */
 export const findOrders = (cancellations: Cancellation[]) =>
   many(find, [cancellations.map(({ id }) => id), cancellations.map(({ userId }) => userId)]);
