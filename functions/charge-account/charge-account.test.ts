@@ -10,9 +10,9 @@ useDatabase();
 
 const charge = (orderId: string, userId: string) => deliver(handle, eventOf(orderPlaced, { orderId, userId }));
 
-describe('decides once', () => {
+describe('decides a charge once', () => {
   // promise: charged-exactly-once
-  test('an affordable order is charged', async () => {
+  test('charges an affordable order', async () => {
     const { userId, accountId } = await customer({ balance: 1_000 });
     const orderId = await order(userId, 800);
     const { status, event } = await charge(orderId, userId);
@@ -27,7 +27,7 @@ describe('decides once', () => {
   });
 
   // promise: charged
-  test('an order for exactly the balance is charged, and one for more is declined and not charged', async () => {
+  test('charges an order for exactly the balance, and declines one for more without charging it', async () => {
     const { userId, accountId } = await customer({ balance: 500 });
     expect((await charge(await order(userId, 500), userId)).event?.type).toBe('shop.charge.succeeded.v1');
     const declined = await charge(await order(userId, 1), userId);
@@ -35,7 +35,7 @@ describe('decides once', () => {
     expect(await standing(accountId)).toEqual({ balance: 0, version: 2, movements: 2 });
   });
 
-  test('the same order delivered five times, one after the other and at once, is charged once', async () => {
+  test('charges an order once when its event is delivered five times', async () => {
     const { userId, accountId } = await customer({ balance: 1_000 });
     const orderId = await order(userId, 300);
     const first = await charge(orderId, userId);
@@ -44,7 +44,7 @@ describe('decides once', () => {
     expect(await standing(accountId)).toEqual({ balance: 700, version: 2, movements: 2 });
   });
 
-  test('what was declined stays declined when money has come in', async () => {
+  test('keeps a declined order declined after a deposit', async () => {
     const { userId, accountId } = await customer({ balance: 100 });
     const orderId = await order(userId, 300);
     expect((await charge(orderId, userId)).event?.type).toBe('shop.charge.declined.v1');
@@ -52,17 +52,17 @@ describe('decides once', () => {
     expect((await charge(orderId, userId)).event?.type).toBe('shop.charge.declined.v1');
   });
 
-  test('twenty orders at once on one account: exactly those that it can pay are charged', async () => {
+  test('charges, of twenty orders at once on one account, exactly those that it can pay', async () => {
     const { userId, accountId } = await customer({ balance: 1_000 });
     const orders = await Promise.all(Array.from({ length: 20 }, () => order(userId, 100)));
-    const answers = await Promise.all(orders.map((orderId) => charge(orderId, userId)));
-    expect(answers.filter(({ event }) => event?.type === 'shop.charge.succeeded.v1')).toHaveLength(10);
+    const replies = await Promise.all(orders.map((orderId) => charge(orderId, userId)));
+    expect(replies.filter(({ event }) => event?.type === 'shop.charge.succeeded.v1')).toHaveLength(10);
     expect(await standing(accountId)).toEqual({ balance: 0, version: 11, movements: 11 });
   });
 });
 
 describe('two processes at once', () => {
-  test('a decision that another process is about to commit is answered, not taken again', async () => {
+  test('replies with the decision that another process is committing, and takes no second one', async () => {
     const { userId, accountId } = await customer({ balance: 1_000 });
     const orderId = await order(userId, 800);
     const other = await connection();
@@ -72,29 +72,29 @@ describe('two processes at once', () => {
        values ($1, $2, $3, 800, 'usd', 'succeeded')`,
       [orderId, userId, accountId],
     );
-    const answer = charge(orderId, userId);
+    const reply = charge(orderId, userId);
     await waitingForLock();
     await other.query('commit');
-    expect((await answer).event?.type).toBe('shop.charge.succeeded.v1');
-    // the other process moved the money, or would have: this one did not
+    expect((await reply).event?.type).toBe('shop.charge.succeeded.v1');
+    // the money is moved by the other process, not by this one
     expect(await standing(accountId)).toEqual({ balance: 1_000, version: 1, movements: 1 });
   });
 
-  test('money that another process is taking is not there any more', async () => {
+  test('does not charge money that another process is taking', async () => {
     const { userId, accountId } = await customer({ balance: 1_000 });
     const orderId = await order(userId, 800);
     const other = await connection();
     await other.query('begin');
     await other.query('update billing.accounts set balance = balance - 300 where id = $1', [accountId]);
-    const answer = charge(orderId, userId);
+    const reply = charge(orderId, userId);
     await waitingForLock();
     await other.query('commit');
-    expect((await answer).event?.data).toMatchObject({ reason: 'insufficient_funds' });
+    expect((await reply).event?.data).toMatchObject({ reason: 'insufficient_funds' });
     expect(await standing(accountId)).toMatchObject({ balance: 700, movements: 1 });
   });
 
   // promise: trouble-database-retried-never
-  test('an account that stays locked is trouble, never a decline', async () => {
+  test('reports an account that stays locked as a transient failure, never as a decline', async () => {
     const { userId, accountId } = await customer({ balance: 1_000 });
     const orderId = await order(userId, 800);
     const other = await connection();
@@ -106,8 +106,8 @@ describe('two processes at once', () => {
   });
 });
 
-describe('cannot decide', () => {
-  test('without an account yet the order waits, and is charged once there is one', async () => {
+describe('orders that cannot be charged', () => {
+  test('leaves an order without an account to a retry, and charges it once the account is open', async () => {
     const { userId } = await customer({ balance: null });
     const orderId = await order(userId, 100);
     expect(await charge(orderId, userId)).toMatchObject({ status: 503 });
@@ -116,20 +116,20 @@ describe('cannot decide', () => {
     expect(await standing(accountId)).toMatchObject({ balance: 900 });
   });
 
-  test('without an account ten minutes after the order it is declined', async () => {
+  test('declines an order that has no account ten minutes later', async () => {
     const { userId } = await customer({ balance: null });
     const orderId = await order(userId, 100);
     await rows(`update ordering.orders set created_at = now() - interval '11 minutes' where id = $1`, [orderId]);
     expect((await charge(orderId, userId)).event?.data).toMatchObject({ reason: 'account_not_found' });
   });
 
-  test('an account in another currency is declined', async () => {
+  test('declines an order in another currency than the account', async () => {
     const { userId, accountId } = await customer({ balance: 1_000, currency: 'eur' });
     expect((await charge(await order(userId, 100), userId)).event?.data).toMatchObject({ reason: 'currency_mismatch' });
     expect(await standing(accountId)).toMatchObject({ balance: 1_000 });
   });
 
-  test('an order whose cancel was committed first is never charged', async () => {
+  test('never charges an order whose cancel was committed first', async () => {
     const { userId, accountId } = await customer({ balance: 1_000 });
     const orderId = await order(userId, 100);
     await rows(`update ordering.orders set status = 'canceling', cancel_requested_at = now() where id = $1`, [orderId]);
@@ -137,7 +137,7 @@ describe('cannot decide', () => {
     expect(await standing(accountId)).toMatchObject({ balance: 1_000, movements: 1 });
   });
 
-  test('an order that another process is about to void is not charged', async () => {
+  test('does not charge an order that another process is voiding', async () => {
     const { userId, accountId } = await customer({ balance: 1_000 });
     const orderId = await order(userId, 100);
     const other = await connection();
@@ -147,14 +147,14 @@ describe('cannot decide', () => {
        values ($1, $2, 100, 'usd', 'declined', 'order_canceled')`,
       [orderId, userId],
     );
-    const answer = charge(orderId, userId);
+    const reply = charge(orderId, userId);
     await waitingForLock();
     await other.query('commit');
-    expect((await answer).event?.data).toMatchObject({ reason: 'order_canceled' });
+    expect((await reply).event?.data).toMatchObject({ reason: 'order_canceled' });
     expect(await standing(accountId)).toMatchObject({ balance: 1_000, movements: 1 });
   });
 
-  test('an order that is not there, or is somebody else’s, is refused', async () => {
+  test('refuses an unknown order, and another customer’s', async () => {
     const [{ userId }, other] = await Promise.all([customer({ balance: 1_000 }), customer({ balance: 1_000 })]);
     const orderId = await order(other.userId, 100);
     expect(await charge(orderId, userId)).toMatchObject({ status: 400, problem: { code: 'bad_event' } });
@@ -164,21 +164,21 @@ describe('cannot decide', () => {
     });
   });
 
-  test('a bad order in a batch does not hold up the others', async () => {
+  test('refuses one order of a batch without holding up the others', async () => {
     const { userId, accountId } = await customer({ balance: 1_000 });
     const orderId = await order(userId, 100);
-    const answers = await Promise.all([
+    const replies = await Promise.all([
       charge(uuidv7(), uuidv7()),
       charge(orderId, userId),
       charge(uuidv7(), uuidv7()),
     ]);
-    expect(answers.map(({ status }) => status)).toEqual([400, 200, 400]);
+    expect(replies.map(({ status }) => status)).toEqual([400, 200, 400]);
     expect(await standing(accountId)).toMatchObject({ balance: 900 });
   });
 });
 
-describe('whom it trusts', () => {
-  test('an unsigned or altered event charges nobody', async () => {
+describe('events that cannot be trusted', () => {
+  test('charges nothing for an unsigned or altered event', async () => {
     const { userId, accountId } = await customer({ balance: 1_000 });
     const orderId = await order(userId, 100);
     const event = eventOf(orderPlaced, { orderId, userId });
@@ -189,7 +189,7 @@ describe('whom it trusts', () => {
     expect(await standing(accountId)).toMatchObject({ balance: 1_000 });
   });
 
-  test('data that the schema does not know is refused, added fields are accepted, another type is ignored', async () => {
+  test('refuses malformed data, accepts added fields, and ignores other types', async () => {
     const { userId, accountId } = await customer({ balance: 1_000 });
     const orderId = await order(userId, 100);
     const broken = eventOf(orderPlaced, { orderId: 'x', userId });

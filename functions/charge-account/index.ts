@@ -9,8 +9,8 @@ import { decideCharges, findCharges, findOrders, type Charge } from './queries.t
 const orderOf = ({ orderId }: { orderId: string }) => orderId;
 
 /**
- * Decides once whether an order is charged. One decision an account in a batch, so that each sees the balance
- * that the one before has left.
+ * Decides once whether an order is charged. A batch holds at most one order an account, so that every decision sees the
+ * balance that the previous one left.
  */
 const decideCharge = batch<OrderPlaced, Charge>({
   key: ({ userId }) => userId,
@@ -22,6 +22,7 @@ const decideCharge = batch<OrderPlaced, Charge>({
   },
 });
 
+/** Charges an order that was placed, or declines it. A repeated event gets the decision of the first one. */
 export const handle = onEvent(orderPlaced, async (order) => {
   const { orderId, userId, accountId, amount, currency, reason, decidedAt } = await decideCharge(order);
   return accountId !== null && reason === null

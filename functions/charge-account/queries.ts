@@ -21,7 +21,7 @@ const decide = statement<Charge>(
     select *
       from unnest($1::uuid[], $2::uuid[], $3::uuid[]) as wanted (order_id, user_id, transfer_id)
   ), placed as (
-    -- what the order costs and how it stands is said by its row, not by the event
+    -- the total and the status come from the order's row, not from the event
     select o.id as order_id, o.user_id, o.total, o.currency, o.status, o.created_at, wanted.transfer_id
       from wanted
       join ordering.orders o on o.id = wanted.order_id and o.user_id = wanted.user_id
@@ -45,7 +45,7 @@ const decide = statement<Charge>(
                    end as reason
               from placed
               left join account on account.user_id = placed.user_id) verdict
-        -- an account may still be on its way: create-account has ten minutes
+        -- the account may not be open yet: create-account has ten minutes
      where reason is distinct from 'account_not_found'
         or created_at < clock_timestamp() - interval '10 minutes'
      order by order_id
@@ -73,8 +73,8 @@ const decide = statement<Charge>(
 );
 
 /**
- * Decides these charges and moves the money of those that succeed; gives the ones decided now.
- * At most one order a customer.
+ * Decides charges and moves the money of those that succeed; returns the decisions that this statement took. Takes at
+ * most one order a customer.
  */
 export const decideCharges = (orders: OrderPlaced[]) =>
   many(decide, [orders.map((o) => o.orderId), orders.map((o) => o.userId), orders.map(() => uuidv7())]);
@@ -88,7 +88,7 @@ const find = statement<Charge>(
    where order_id = any ($1::uuid[])`,
 );
 
-/** The decisions taken before. */
+/** The decisions that earlier statements took. */
 export const findCharges = (orders: OrderPlaced[]) => many(find, [orders.map((o) => o.orderId)]);
 
 const placed = statement<{ orderId: string }>(
@@ -99,6 +99,6 @@ const placed = statement<{ orderId: string }>(
     join ordering.orders o on o.id = wanted.order_id and o.user_id = wanted.user_id`,
 );
 
-/** Which of these orders there are. */
+/** Which of these orders exist. */
 export const findOrders = (orders: OrderPlaced[]) =>
   many(placed, [orders.map((o) => o.orderId), orders.map((o) => o.userId)]);

@@ -12,7 +12,7 @@ const open = (userId: string) => deliver(handle, eventOf(userRegistered, { userI
 const accountsOf = (userId: string) =>
   rows<{ id: string }>('select id from billing.accounts where user_id = $1', [userId]);
 
-test('a new customer gets an empty account', async () => {
+test('opens an empty account for a new customer', async () => {
   const { userId } = await customer({ balance: null });
   const { status, event } = await open(userId);
   const [account] = await accountsOf(userId);
@@ -23,33 +23,33 @@ test('a new customer gets an empty account', async () => {
 });
 
 // promise: customer-registers-once-e
-test('the same registration delivered again, and many times at once, opens no second account', async () => {
+test('opens one account when the event is delivered again, and many times at once', async () => {
   const { userId } = await customer({ balance: null });
-  const answers = await Promise.all([1, 2, 3, 4, 5].map(() => open(userId)));
+  const replies = await Promise.all([1, 2, 3, 4, 5].map(() => open(userId)));
   const again = await open(userId);
   expect(await accountsOf(userId)).toHaveLength(1);
-  expect(new Set([...answers, again].map(({ event }) => event?.id)).size).toBe(1);
+  expect(new Set([...replies, again].map(({ event }) => event?.id)).size).toBe(1);
 });
 
-test('a registration that comes again after a deposit leaves the balance as it is', async () => {
+test('leaves the balance as it is when the event comes again after a deposit', async () => {
   const { userId, accountId } = await customer({ balance: 700 });
   expect((await open(userId)).event?.data).toMatchObject({ accountId });
   expect(await standing(accountId)).toEqual({ balance: 700, version: 1, movements: 1 });
 });
 
-test('an account that another process is about to open is answered, not opened again', async () => {
+test('replies with the account that another process is opening, and opens no second one', async () => {
   const { userId } = await customer({ balance: null });
   const id = uuidv7();
   const other = await connection();
   await other.query('begin');
   await other.query('insert into billing.accounts (id, user_id) values ($1, $2)', [id, userId]);
-  const answer = open(userId);
+  const reply = open(userId);
   await waitingForLock();
   await other.query('commit');
-  expect((await answer).event?.data).toMatchObject({ accountId: id });
+  expect((await reply).event?.data).toMatchObject({ accountId: id });
   expect(await row('select count(*) from billing.accounts where user_id = $1', [userId])).toEqual({ count: 1 });
 });
 
-test('a registration without an id of a user is refused', async () => {
-  expect(await open('somebody')).toMatchObject({ status: 400, problem: { code: 'bad_event' } });
+test('refuses an event without a user’s id', async () => {
+  expect(await open('no id')).toMatchObject({ status: 400, problem: { code: 'bad_event' } });
 });

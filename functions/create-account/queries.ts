@@ -1,13 +1,13 @@
 import { many, statement } from '#platform/database/database.ts';
 
-export interface Account {
+export interface BillingAccount {
   id: string;
   userId: string;
   currency: string;
   openedAt: Date;
 }
 
-const insert = statement<Account>(
+const insert = statement<BillingAccount>(
   'create-account.insert',
   `
   insert into billing.accounts (id, user_id)
@@ -18,11 +18,11 @@ const insert = statement<Account>(
   returning id, user_id as "userId", currency, opened_at as "openedAt"`,
 );
 
-/** Opens accounts; gives those that were not there yet. */
+/** Opens accounts; returns those that did not exist yet. */
 export const insertAccounts = (accounts: { id: string; userId: string }[]) =>
   many(insert, [accounts.map(({ id }) => id), accounts.map(({ userId }) => userId)]);
 
-const find = statement<Account>(
+const find = statement<BillingAccount>(
   'create-account.find',
   `
   select id, user_id as "userId", currency, opened_at as "openedAt"

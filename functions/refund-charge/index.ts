@@ -9,9 +9,9 @@ import { findReversals, refundCharges, voidCharges, type Reversal } from './quer
 const orderOf = ({ orderId }: { orderId: string }) => orderId;
 
 /**
- * Brings the money of a canceled order back where it was. Not charged yet: the decision is taken here, so that it
- * never can be. Charged: it is refunded, once. One order an account in a batch, so that each sees the balance that
- * the one before has left.
+ * Reverses the charge of a canceled order, once: refunds it or, if it is not decided yet, decides it as declined, so
+ * that the order is never charged. A batch holds at most one order an account, so that every refund sees the balance
+ * that the previous one left.
  */
 const reverse = batch<OrderCancelRequested, Reversal>({
   key: ({ userId }) => userId,
@@ -20,10 +20,11 @@ const reverse = batch<OrderCancelRequested, Reversal>({
       const refunds = await decideOnce(decided, orderOf, orderOf, refundCharges, findReversals);
       return [...refunds.values()];
     });
-    return orders.map((order) => given(order, reversals.get(order.orderId)));
+    return orders.map((order) => doneOrProblem(order, reversals.get(order.orderId)));
   },
 });
 
+/** Refunds a canceled order, or makes sure that it is never charged. A repeated event gets the first result. */
 export const handle = onEvent(orderCancelRequested, async (order) => {
   const { orderId, userId, accountId, amount, currency, at } = await reverse(order);
   return accountId === null
@@ -31,7 +32,7 @@ export const handle = onEvent(orderCancelRequested, async (order) => {
     : chargeRefunded.create({ orderId, userId, accountId, amount, currency }, at);
 });
 
-function given({ orderId }: OrderCancelRequested, reversal: Reversal | undefined): Reversal | Problem {
+function doneOrProblem({ orderId }: OrderCancelRequested, reversal: Reversal | undefined): Reversal | Problem {
   if (!reversal) return new Problem('bad_event', `There is no order ${orderId} that this customer has canceled.`);
   return reversal.isDone ? reversal : new Problem('unavailable', `The charge of order ${orderId} is being decided.`);
 }

@@ -6,12 +6,12 @@ import { many, statement } from '#platform/database/database.ts';
 export interface Reversal {
   orderId: string;
   userId: string;
-  /** Where the money went back to; null: none was taken, and none will be. */
+  /** The account that was refunded; null if the order was not charged, and never will be. */
   accountId: string | null;
   amount: number;
   currency: string;
   at: Date;
-  /** False only while somebody else decides. */
+  /** False only while another process decides. */
   isDone: boolean;
 }
 
@@ -29,7 +29,7 @@ const voiding = statement<Reversal>(
             decided_at as at, true as "isDone"`,
 );
 
-/** Takes the decision on charges that nobody has decided yet: they never can be made. Gives those taken now. */
+/** Decides undecided charges as declined, so that they never can be made; returns the decisions of this statement. */
 export const voidCharges = (orders: OrderCancelRequested[]) =>
   many(voiding, [orders.map(({ orderId }) => orderId), orders.map(({ userId }) => userId)]);
 
@@ -73,7 +73,7 @@ const refund = statement<Reversal>(
     join account on account.id = refunded.account_id`,
 );
 
-/** Brings back the money of those orders that were charged; gives those refunded now. At most one order a customer. */
+/** Refunds the orders that were charged; returns the refunds of this statement. Takes at most one order a customer. */
 export const refundCharges = (orders: OrderCancelRequested[]) =>
   many(refund, [orders.map(({ orderId }) => orderId), orders.map(({ userId }) => userId), orders.map(() => uuidv7())]);
 
@@ -91,6 +91,6 @@ const find = statement<Reversal>(
    where o.cancel_requested_at is not null`,
 );
 
-/** What became of these orders' charges before. */
+/** What earlier statements decided on these orders' charges. */
 export const findReversals = (orders: OrderCancelRequested[]) =>
   many(find, [orders.map(({ orderId }) => orderId), orders.map(({ userId }) => userId)]);

@@ -23,7 +23,7 @@ async function canceled(userId: string, total: number): Promise<string> {
   return orderId;
 }
 
-/** The same after it was charged. */
+/** An order that was charged before its customer canceled it. */
 async function charged(userId: string, accountId: string | null, total: number): Promise<string> {
   const orderId = await canceled(userId, total);
   await rows(
@@ -42,8 +42,8 @@ async function charged(userId: string, accountId: string | null, total: number):
   return orderId;
 }
 
-describe('charged', () => {
-  test('the money goes back, in a transfer of its own', async () => {
+describe('orders that were charged', () => {
+  test('refunds the charge by a transfer of its own', async () => {
     const { userId, accountId } = await customer({ balance: 1_000 });
     const orderId = await charged(userId, accountId, 800);
     const { status, event } = await reverse(orderId, userId);
@@ -65,7 +65,7 @@ describe('charged', () => {
   });
 
   // promise: cancel-paid-order-exactly
-  test('delivered five times, one after the other and at once, it is refunded once', async () => {
+  test('refunds an order once when its event is delivered five times', async () => {
     const { userId, accountId } = await customer({ balance: 1_000 });
     const orderId = await charged(userId, accountId, 800);
     const first = await reverse(orderId, userId);
@@ -74,16 +74,16 @@ describe('charged', () => {
     expect(await standing(accountId)).toEqual({ balance: 1_000, version: 3, movements: 3 });
   });
 
-  test('ten orders of one customer at once are refunded each', async () => {
+  test('refunds each of ten orders of one customer at once', async () => {
     const { userId, accountId } = await customer({ balance: 1_000 });
     const orders: string[] = [];
     for (let count = 0; count < 10; count += 1) orders.push(await charged(userId, accountId, 100));
-    const answers = await Promise.all(orders.map((orderId) => reverse(orderId, userId)));
-    expect(answers.every(({ event }) => event?.type === 'shop.charge.refunded.v1')).toBe(true);
+    const replies = await Promise.all(orders.map((orderId) => reverse(orderId, userId)));
+    expect(replies.every(({ event }) => event?.type === 'shop.charge.refunded.v1')).toBe(true);
     expect(await standing(accountId)).toEqual({ balance: 1_000, version: 21, movements: 21 });
   });
 
-  test('again when the order is refunded, the answer is the same', async () => {
+  test('replies with the same event when the order is refunded already', async () => {
     const { userId, accountId } = await customer({ balance: 1_000 });
     const orderId = await charged(userId, accountId, 800);
     const first = await reverse(orderId, userId);
@@ -96,8 +96,8 @@ describe('charged', () => {
   });
 });
 
-describe('not charged', () => {
-  test('the decision is taken, so that it never can be, and no money moves', async () => {
+describe('orders that were not charged', () => {
+  test('decides that the order is never charged, and moves no money', async () => {
     const { userId, accountId } = await customer({ balance: 1_000 });
     const orderId = await canceled(userId, 800);
     const { event } = await reverse(orderId, userId);
@@ -112,12 +112,12 @@ describe('not charged', () => {
     expect(await standing(accountId)).toEqual({ balance: 1_000, version: 1, movements: 1 });
   });
 
-  test('also without an account', async () => {
+  test('voids the order of a customer without an account', async () => {
     const { userId } = await customer({ balance: null });
     expect((await reverse(await canceled(userId, 800), userId)).event?.type).toBe('shop.charge.voided.v1');
   });
 
-  test('what was declined before the cancel stays declined, and is void from the cancel on', async () => {
+  test('leaves an earlier decline as it is, and dates the void from the cancel', async () => {
     const { userId, accountId } = await customer({ balance: 100 });
     const orderId = await canceled(userId, 800);
     await rows(
@@ -135,7 +135,7 @@ describe('not charged', () => {
 });
 
 describe('two processes at once', () => {
-  test('a refund that another process is about to commit is answered, not made again', async () => {
+  test('replies with the refund that another process is committing, and makes no second one', async () => {
     const { userId, accountId } = await customer({ balance: 1_000 });
     const orderId = await charged(userId, accountId, 800);
     const other = await connection();
@@ -149,14 +149,14 @@ describe('two processes at once', () => {
        values ($1, 'refund', '${sales}', $2, 800, 'usd', $3, 3, 1000)`,
       [uuidv7(), accountId, orderId],
     );
-    const answer = reverse(orderId, userId);
+    const reply = reverse(orderId, userId);
     await waitingForLock();
     await other.query('commit');
-    expect((await answer).event).toMatchObject({ type: 'shop.charge.refunded.v1', data: { accountId, amount: 800 } });
+    expect((await reply).event).toMatchObject({ type: 'shop.charge.refunded.v1', data: { accountId, amount: 800 } });
     expect(await standing(accountId)).toEqual({ balance: 1_000, version: 3, movements: 3 });
   });
 
-  test('a refund that another process has begun and given up is made', async () => {
+  test('makes a refund that another process has begun and rolled back', async () => {
     const { userId, accountId } = await customer({ balance: 1_000 });
     const orderId = await charged(userId, accountId, 800);
     const other = await connection();
@@ -164,14 +164,14 @@ describe('two processes at once', () => {
     await other.query('update billing.accounts set balance = balance + 800, version = version + 1 where id = $1', [
       accountId,
     ]);
-    const answer = reverse(orderId, userId);
+    const reply = reverse(orderId, userId);
     await waitingForLock();
     await other.query('rollback');
-    expect((await answer).event?.type).toBe('shop.charge.refunded.v1');
+    expect((await reply).event?.type).toBe('shop.charge.refunded.v1');
     expect(await standing(accountId)).toEqual({ balance: 1_000, version: 3, movements: 3 });
   });
 
-  test('a refund goes on top of what another process is bringing in', async () => {
+  test('adds a refund to the balance that another process is raising', async () => {
     const { userId, accountId } = await customer({ balance: 1_000 });
     const orderId = await charged(userId, accountId, 800);
     const other = await connection();
@@ -180,14 +180,14 @@ describe('two processes at once', () => {
       'update billing.accounts set balance = balance + 50, deposited = deposited + 50, version = version + 1 where id = $1',
       [accountId],
     );
-    const answer = reverse(orderId, userId);
+    const reply = reverse(orderId, userId);
     await waitingForLock();
     await other.query('commit');
-    expect((await answer).event?.type).toBe('shop.charge.refunded.v1');
+    expect((await reply).event?.type).toBe('shop.charge.refunded.v1');
     expect(await standing(accountId)).toMatchObject({ balance: 1_050, version: 4 });
   });
 
-  test('a void that another process is about to commit is answered', async () => {
+  test('replies with the void that another process is committing', async () => {
     const { userId, accountId } = await customer({ balance: 1_000 });
     const orderId = await canceled(userId, 800);
     const other = await connection();
@@ -197,16 +197,16 @@ describe('two processes at once', () => {
        values ($1, $2, 800, 'usd', 'declined', 'order_canceled')`,
       [orderId, userId],
     );
-    const answer = reverse(orderId, userId);
+    const reply = reverse(orderId, userId);
     await waitingForLock();
     await other.query('commit');
-    expect((await answer).event?.type).toBe('shop.charge.voided.v1');
+    expect((await reply).event?.type).toBe('shop.charge.voided.v1');
     expect(await standing(accountId)).toMatchObject({ movements: 1 });
   });
 
-  test('accounts are locked in one order, whatever the order of the events', async () => {
-    const people = await Promise.all([1, 2].map(() => customer({ balance: 1_000 })));
-    const [low, high] = people.toSorted((a, b) => (String(a.accountId) < String(b.accountId) ? -1 : 1));
+  test('locks accounts in one order, whatever the order of the events', async () => {
+    const customers = await Promise.all([1, 2].map(() => customer({ balance: 1_000 })));
+    const [low, high] = customers.toSorted((a, b) => (String(a.accountId) < String(b.accountId) ? -1 : 1));
     if (!low || !high) throw new Error('two customers were expected');
     const [ofLow, ofHigh] = await Promise.all(
       [low, high].map(({ userId, accountId }) => charged(userId, accountId, 100)),
@@ -214,18 +214,18 @@ describe('two processes at once', () => {
     const other = await connection();
     await other.query('begin');
     await other.query('select 1 from billing.accounts where id = $1 for update', [low.accountId]);
-    // the first goes alone; those that come meanwhile go together
+    // the first runs alone; those that arrive meanwhile share a batch
     const alone = reverse(uuidv7(), uuidv7());
     const together = [reverse(String(ofHigh), high.userId), reverse(String(ofLow), low.userId)];
     await waitingForLock();
-    // it waits for the first account and does not hold the second one
+    // the batch waits for the first account and does not hold the second one
     await other.query('select 1 from billing.accounts where id = $1 for update nowait', [high.accountId]);
     await other.query('commit');
     expect((await alone).status).toBe(400);
     for (const { status } of await Promise.all(together)) expect(status).toBe(200);
   });
 
-  test('an account that stays locked is trouble, and the refund follows', async () => {
+  test('reports an account that stays locked as a transient failure, and refunds it later', async () => {
     const { userId, accountId } = await customer({ balance: 1_000 });
     const orderId = await charged(userId, accountId, 800);
     const other = await connection();
@@ -237,12 +237,12 @@ describe('two processes at once', () => {
   });
 });
 
-describe('refused, and no money moves', () => {
+describe('refusals', () => {
   test.each([
     ['pending', `status = 'pending', cancel_requested_at = null`],
     ['paid', `status = 'paid', paid_at = now(), cancel_requested_at = null`],
     ['rejected', `status = 'rejected', reason = 'x', rejected_at = now(), cancel_requested_at = null`],
-  ])('an order that is %s', async (_status, changes) => {
+  ])('refuses an order that is %s, and moves no money', async (_status, changes) => {
     const { userId, accountId } = await customer({ balance: 1_000 });
     const orderId = await charged(userId, accountId, 800);
     await rows(`update ordering.orders set ${changes} where id = $1`, [orderId]);
@@ -250,7 +250,7 @@ describe('refused, and no money moves', () => {
     expect(await standing(accountId)).toEqual({ balance: 200, version: 2, movements: 2 });
   });
 
-  test('an order that is not there, or is somebody else’s', async () => {
+  test('refuses an unknown order, and another customer’s', async () => {
     const [{ userId }, other] = await Promise.all([customer({ balance: 1_000 }), customer({ balance: 1_000 })]);
     const orderId = await charged(other.userId, other.accountId, 100);
     expect(await reverse(orderId, userId)).toMatchObject({ status: 400, problem: { code: 'bad_event' } });
@@ -258,7 +258,7 @@ describe('refused, and no money moves', () => {
     expect(await standing(other.accountId)).toMatchObject({ balance: 900 });
   });
 
-  test('an unsigned or altered event', async () => {
+  test('refuses an unsigned or altered event', async () => {
     const { userId, accountId } = await customer({ balance: 1_000 });
     const orderId = await charged(userId, accountId, 800);
     const event = eventOf(orderCancelRequested, { orderId, userId });

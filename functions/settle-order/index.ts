@@ -11,18 +11,18 @@ import type { DomainEvent, ShopEvent } from '#platform/events/event.ts';
 import { orders } from '#platform/telemetry/metrics.ts';
 import { onEvents, when } from '#platform/events/on-event.ts';
 import { Problem } from '#platform/http/problem.ts';
-import { endChain, findOrders, settleOrders, type Order, type Settlement } from './queries.ts';
+import { endChain, findOrders, settleOrders, type OrderState, type Settlement } from './queries.ts';
 
 const orderOf = ({ orderId }: { orderId: string }) => orderId;
 
-async function applyTransition(settlements: Settlement[]): Promise<Order[]> {
+async function applyTransition(settlements: Settlement[]): Promise<OrderState[]> {
   const moved = await settleOrders(settlements);
   for (const { status } of moved) orders.inc({ function: 'settle-order', outcome: status });
   return moved;
 }
 
-/** Moves orders on; an order that has moved on before is given as it is. */
-const settle = batch<Settlement, Order>({
+/** Settles orders that are in the state that the step expects; returns the others as they are. */
+const settle = batch<Settlement, OrderState>({
   key: orderOf,
   run: async (settlements) => {
     const settled = await decideOnce(settlements, orderOf, orderOf, applyTransition, findOrders);
@@ -32,8 +32,12 @@ const settle = batch<Settlement, Order>({
   },
 });
 
-const dataOf = ({ orderId, userId, total, currency }: Order) => ({ orderId, userId, total, currency });
+const dataOf = ({ orderId, userId, total, currency }: OrderState) => ({ orderId, userId, total, currency });
 
+/**
+ * Settles an order by the outcome of its charge. The timestamp of the transition decides: once it is set, a repeated
+ * event gets the same event again.
+ */
 export const handle = onEvents(
   when(chargeSucceeded, async ({ orderId }, event) => {
     const order = await settle({ orderId, status: 'paid', reason: null });
@@ -56,14 +60,14 @@ export const handle = onEvents(
   }),
 );
 
-/** A cancel came first and its own chain ends the order: this chain ends here, without a fact. */
-async function superseded(order: Order, event: ShopEvent): Promise<DomainEvent | void> {
+/** A cancel came first, and its own chain settles the order: this chain ends here, without an event. */
+async function superseded(order: OrderState, event: ShopEvent): Promise<DomainEvent | void> {
   if (['pending', 'paid', 'rejected'].includes(order.status)) throw unexpected(order, event);
   await endChain(event.correlationid);
 }
 
-/** The order has not taken the step: because somebody has it in hand, or because the event contradicts it. */
-function unexpected({ orderId, status }: Order, { type }: ShopEvent): Problem {
+/** Why the order did not make the transition: another process is changing it, or the event contradicts its state. */
+function unexpected({ orderId, status }: OrderState, { type }: ShopEvent): Problem {
   const expected = type === chargeRefunded.type || type === chargeVoided.type ? 'canceling' : 'pending';
   return status === expected
     ? new Problem('unavailable', `Order ${orderId} is being changed.`)

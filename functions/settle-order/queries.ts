@@ -6,7 +6,7 @@ export interface Settlement {
   reason: string | null;
 }
 
-export interface Order {
+export interface OrderState {
   orderId: string;
   userId: string;
   status: 'pending' | 'paid' | 'rejected' | 'canceling' | 'canceled' | 'refunded';
@@ -19,7 +19,7 @@ export interface Order {
   canceledAt: Date | null;
 }
 
-const settle = statement<Order>(
+const settle = statement<OrderState>(
   'settle-order.settle',
   `
   with locked as (
@@ -46,7 +46,7 @@ const settle = statement<Order>(
             o.canceled_at as "canceledAt"`,
 );
 
-/** Moves orders on that are pending, or canceling, as their step expects; gives those that moved. */
+/** Settles orders that are pending or canceling, as the step expects; returns those that this statement settled. */
 export const settleOrders = (settlements: Settlement[]) =>
   many(settle, [
     settlements.map(({ orderId }) => orderId),
@@ -54,7 +54,7 @@ export const settleOrders = (settlements: Settlement[]) =>
     settlements.map(({ reason }) => reason),
   ]);
 
-const find = statement<Order>(
+const find = statement<OrderState>(
   'settle-order.find',
   `
   select id as "orderId", user_id as "userId", status, reason, total, currency,
@@ -73,5 +73,5 @@ const end = statement<{ id: string }>(
    where id = $1::text`,
 );
 
-/** Ends a chain by its correlation id: its first event is not published again. */
+/** Ends a chain, so that its first event is not published again. */
 export const endChain = (correlationId: string) => many(end, [correlationId]);

@@ -19,17 +19,17 @@ const userId = uuidv7();
 const money = { amount: 100, currency: 'usd' };
 const placed = (orderId: string) => eventOf(orderPlaced, { orderId, userId });
 const succeeded = (orderId: string) => {
-  const fact = chargeSucceeded.create({ orderId, userId, accountId: uuidv7(), ...money });
-  return deliver(handle, signed(continueChain(fact, placed(orderId))));
+  const event = chargeSucceeded.create({ orderId, userId, accountId: uuidv7(), ...money });
+  return deliver(handle, signed(continueChain(event, placed(orderId))));
 };
 const declined = (orderId: string) => {
-  const fact = chargeDeclined.create({ orderId, userId, ...money, reason: 'insufficient_funds' });
-  return deliver(handle, signed(continueChain(fact, placed(orderId))));
+  const event = chargeDeclined.create({ orderId, userId, ...money, reason: 'insufficient_funds' });
+  return deliver(handle, signed(continueChain(event, placed(orderId))));
 };
 const requested = (orderId: string) => eventOf(orderCancelRequested, { orderId, userId });
 const refunded = (orderId: string) => {
-  const fact = chargeRefunded.create({ orderId, userId, accountId: uuidv7(), ...money });
-  return deliver(handle, signed(continueChain(fact, requested(orderId))));
+  const event = chargeRefunded.create({ orderId, userId, accountId: uuidv7(), ...money });
+  return deliver(handle, signed(continueChain(event, requested(orderId))));
 };
 const voided = (orderId: string) =>
   deliver(handle, signed(continueChain(chargeVoided.create({ orderId, userId }), requested(orderId))));
@@ -42,7 +42,7 @@ const outboxOf = (orderId: string) => rows('select id from events.outbox where i
 const cancel = (orderId: string) =>
   rows(`update ordering.orders set status = 'canceling', cancel_requested_at = now() where id = $1`, [orderId]);
 
-test('a charged order is paid, and its chain goes on', async () => {
+test('marks a charged order as paid, and continues its chain', async () => {
   const orderId = await order(userId, 100);
   const { event } = await succeeded(orderId);
   expect(event).toMatchObject({
@@ -57,14 +57,14 @@ test('a charged order is paid, and its chain goes on', async () => {
 });
 
 // promise: order-balance-cover-rejected
-test('a declined order is rejected with the reason', async () => {
+test('rejects a declined order with the reason', async () => {
   const orderId = await order(userId, 100);
   expect((await declined(orderId)).event?.data).toMatchObject({ orderId, reason: 'insufficient_funds' });
   expect(await read(orderId)).toMatchObject({ status: 'rejected', reason: 'insufficient_funds', paid_at: null });
 });
 
-describe('delivered again', () => {
-  test('the answer is the fact that it once led to, with its time, which stays', async () => {
+describe('repeated events', () => {
+  test('get the event of the first delivery again, with its time', async () => {
     const orderId = await order(userId, 100);
     const first = await succeeded(orderId);
     const before = await read(orderId);
@@ -75,7 +75,7 @@ describe('delivered again', () => {
     expect(await read(orderId)).toEqual(before);
   });
 
-  test('also when the paid order is being canceled', async () => {
+  test('get it also while the paid order is being canceled', async () => {
     const orderId = await order(userId, 100);
     const first = await succeeded(orderId);
     await cancel(orderId);
@@ -85,7 +85,7 @@ describe('delivered again', () => {
 });
 
 describe('a cancel came first', () => {
-  test('the order stays as it is, nothing follows, and the chain ends', async () => {
+  test('leaves the order as it is, and ends the chain without an event', async () => {
     for (const settle of [succeeded, declined]) {
       const orderId = await order(userId, 100);
       await cancel(orderId);
@@ -95,17 +95,17 @@ describe('a cancel came first', () => {
     }
   });
 
-  test('also when it commits while this step waits', async () => {
+  test('leaves it also when the cancel commits while the event waits for its lock', async () => {
     const orderId = await order(userId, 100);
     const other = await connection();
     await other.query('begin');
     await other.query(`update ordering.orders set status = 'canceling', cancel_requested_at = now() where id = $1`, [
       orderId,
     ]);
-    const answer = succeeded(orderId);
+    const reply = succeeded(orderId);
     await waitingForLock();
     await other.query('commit');
-    expect(await answer).toEqual({ status: 204 });
+    expect(await reply).toEqual({ status: 204 });
   });
 });
 
@@ -120,7 +120,7 @@ describe('a canceled order', () => {
       [orderId],
     );
 
-  test.each(reversals)('is $what, and its chain goes on', async ({ what, reverse, time }) => {
+  test.each(reversals)('is marked as $what, and its chain continues', async ({ what, reverse, time }) => {
     const orderId = await order(userId, 100);
     await cancel(orderId);
     expect((await reverse(orderId)).event).toMatchObject({
@@ -132,7 +132,7 @@ describe('a canceled order', () => {
     expect(await times(orderId)).toMatchObject({ status: what, [time]: expect.any(Date) });
   });
 
-  test.each(reversals)('is $what once, and answers a repeat with that fact', async ({ reverse }) => {
+  test.each(reversals)('is $what once, and a repeated event gets the same event', async ({ reverse }) => {
     const orderId = await order(userId, 100);
     await cancel(orderId);
     const first = await reverse(orderId);
@@ -144,7 +144,7 @@ describe('a canceled order', () => {
   });
 
   // promise: charges-event-again-after
-  test('keeps the time at which it was paid, and answers for it', async () => {
+  test('keeps the payment time of a canceled order, and replies to its charge event again', async () => {
     const orderId = await order(userId, 100);
     const paid = await succeeded(orderId);
     await cancel(orderId);
@@ -154,7 +154,7 @@ describe('a canceled order', () => {
     expect((await succeeded(orderId)).event).toMatchObject({ id: paid.event?.id, time: paid.event?.time });
   });
 
-  test('that was not paid before ends the chain of its charge, however late that comes', async () => {
+  test('ends the chain of a charge event that comes after it, however late', async () => {
     for (const [settle, reverse] of [[succeeded, refunded] as const, [declined, voided] as const]) {
       const orderId = await order(userId, 100);
       await cancel(orderId);
@@ -165,7 +165,7 @@ describe('a canceled order', () => {
     }
   });
 
-  test('that another process is about to settle is answered with that fact', async () => {
+  test('gets the event of another process that is settling it', async () => {
     const orderId = await order(userId, 100);
     await cancel(orderId);
     const other = await connection();
@@ -173,14 +173,14 @@ describe('a canceled order', () => {
     await other.query(`update ordering.orders set status = 'refunded', refunded_at = clock_timestamp() where id = $1`, [
       orderId,
     ]);
-    const answer = refunded(orderId);
+    const reply = refunded(orderId);
     await waitingForLock();
     await other.query('commit');
     const { refunded_at: at } = await times(orderId);
-    expect((await answer).event).toMatchObject({ id: `${orderId}.refunded`, time: (at as Date).toISOString() });
+    expect((await reply).event).toMatchObject({ id: `${orderId}.refunded`, time: (at as Date).toISOString() });
   });
 
-  test('cannot be what it is not: refunded when nobody canceled it, or both refunded and void', async () => {
+  test('is neither refunded without a cancel, nor both refunded and voided', async () => {
     const pending = await order(userId, 100);
     const paid = await order(userId, 100);
     await succeeded(paid);
@@ -200,18 +200,18 @@ describe('a canceled order', () => {
   });
 });
 
-test('an order that another process is about to settle is answered with that fact', async () => {
+test('replies with the event of another process that is settling the order', async () => {
   const orderId = await order(userId, 100);
   const other = await connection();
   await other.query('begin');
   await other.query(`update ordering.orders set status = 'paid', paid_at = '2026-01-01Z' where id = $1`, [orderId]);
-  const answer = succeeded(orderId);
+  const reply = succeeded(orderId);
   await waitingForLock();
   await other.query('commit');
-  expect((await answer).event).toMatchObject({ id: `${orderId}.paid`, time: '2026-01-01T00:00:00.000Z' });
+  expect((await reply).event).toMatchObject({ id: `${orderId}.paid`, time: '2026-01-01T00:00:00.000Z' });
 });
 
-test('an order that is not there, or was decided the other way, is refused', async () => {
+test('refuses an unknown order, and a charge event that contradicts the first one', async () => {
   expect(await succeeded(uuidv7())).toMatchObject({ status: 400, problem: { code: 'bad_event' } });
   const orderId = await order(userId, 100);
   await succeeded(orderId);
