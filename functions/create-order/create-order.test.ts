@@ -6,17 +6,18 @@ import { handle } from './index.ts';
 
 useDatabase();
 
-interface Answer {
+interface CreateOrderResponse {
   id: string;
   total: number;
   code: string;
 }
 
 const desk = { items: [{ sku: 'desk', quantity: 1 }] };
-const place = (userId: string, body: unknown = desk, key = uuidv7()) => call<Answer>(handle, body, { userId, key });
+const place = (userId: string, body: unknown = desk, key = uuidv7()) =>
+  call<CreateOrderResponse>(handle, body, { userId, key });
 const ordersOf = (userId: string) => rows('select id from ordering.orders where user_id = $1', [userId]);
 
-test('an order is accepted with the prices of the catalogue, and announced by its id alone', async () => {
+test('accepts an order at the prices of the catalogue, and stores an event that carries ids only', async () => {
   const userId = uuidv7();
   const items = [
     { sku: 'desk', quantity: 1 },
@@ -54,18 +55,20 @@ test('an order is accepted with the prices of the catalogue, and announced by it
 });
 
 describe('the same Idempotency-Key', () => {
-  test('one after the other and at once is one order with one answer', async () => {
+  test('places one order for a repeated key, in sequence and in parallel, with the same response', async () => {
     const userId = uuidv7();
     const key = uuidv7();
-    const answers = await Promise.all([1, 2, 3, 4, 5].map(() => place(userId, desk, key)));
-    answers.push(await place(userId, desk, key));
-    for (const answer of answers) expect(answer).toEqual(answers[0]);
+    const responses = await Promise.all([1, 2, 3, 4, 5].map(() => place(userId, desk, key)));
+    responses.push(await place(userId, desk, key));
+    for (const response of responses) expect(response).toEqual(responses[0]);
     expect(await ordersOf(userId)).toHaveLength(1);
-    expect(await rows('select id from events.outbox where id = $1', [`${answers[0]?.body.id}.placed`])).toHaveLength(1);
+    expect(await rows('select id from events.outbox where id = $1', [`${responses[0]?.body.id}.placed`])).toHaveLength(
+      1,
+    );
   });
 
   // promise: idempotency-key-order-another
-  test('while another process is about to commit it is answered by that order', async () => {
+  test('returns the order that another process is committing under the same key', async () => {
     const userId = uuidv7();
     const key = uuidv7();
     const first = await place(userId, desk, uuidv7());
@@ -76,15 +79,15 @@ describe('the same Idempotency-Key', () => {
        select $1, user_id, $2, request_hash, total, currency from ordering.orders where id = $3`,
       [uuidv7(), key, first.body.id],
     );
-    const answer = place(userId, desk, key);
+    const response = place(userId, desk, key);
     await waitingForLock();
     await other.query('commit');
     const { id } = await row<{ id: string }>('select id from ordering.orders where idempotency_key = $1', [key]);
-    expect(await answer).toMatchObject({ status: 202, body: { id } });
+    expect(await response).toMatchObject({ status: 202, body: { id } });
     expect(await ordersOf(userId)).toHaveLength(2);
   });
 
-  test('with another body is refused; the same body with another key is another order', async () => {
+  test('refuses a key that is reused with another body, and places another order for another key', async () => {
     const userId = uuidv7();
     const key = uuidv7();
     await place(userId, desk, key);
@@ -96,7 +99,7 @@ describe('the same Idempotency-Key', () => {
     expect(await ordersOf(userId)).toHaveLength(2);
   });
 
-  test('may be used again after a refusal, which wrote nothing', async () => {
+  test('accepts a key again after a refusal, which wrote nothing', async () => {
     const userId = uuidv7();
     const key = uuidv7();
     expect((await place(userId, { items: [{ sku: 'car', quantity: 1 }] }, key)).status).toBe(422);
@@ -104,24 +107,24 @@ describe('the same Idempotency-Key', () => {
   });
 });
 
-describe('refused, and nothing is written', () => {
+describe('refusals', () => {
   const pens = (quantity: unknown) => ({ items: [{ sku: 'pen', quantity }] });
   test.each([
     ['no items', { items: [] }],
     ['no body', null],
     ['quantity 0', pens(0)],
     ['a negative quantity', pens(-1)],
-    ['a fraction', pens(1.5)],
-    ['a text', pens('1')],
-    ['too many of one', pens(1_000_001)],
+    ['a fractional quantity', pens(1.5)],
+    ['a quantity as text', pens('1')],
+    ['too many of one product', pens(1_000_001)],
     ['too many lines', { items: Array.from({ length: 101 }, () => ({ sku: 'pen', quantity: 1 })) }],
-  ])('%s', async (_what, body) => {
+  ])('refuses %s, and writes nothing', async (_what, body) => {
     const userId = uuidv7();
     expect(await place(userId, body)).toMatchObject({ status: 422, body: { code: 'invalid_body' } });
     expect(await ordersOf(userId)).toEqual([]);
   });
 
-  test('an unknown product, by its place; its neighbours in the batch are accepted', async () => {
+  test('refuses an unknown product by its position, without holding up the other orders of the batch', async () => {
     const [ann, bob] = [uuidv7(), uuidv7()];
     const unknown = {
       items: [
@@ -135,7 +138,7 @@ describe('refused, and nothing is written', () => {
     expect(await ordersOf(ann)).toEqual([]);
   });
 
-  test('a total that no account can hold', async () => {
+  test('refuses a total that no account can hold', async () => {
     await rows(`insert into ordering.products values ('moon', 'Moon', 9007199254740991, 'usd')`);
     const userId = uuidv7();
     expect(await place(userId, { items: [{ sku: 'moon', quantity: 1_000_000 }] })).toMatchObject({
@@ -145,15 +148,15 @@ describe('refused, and nothing is written', () => {
     expect(await ordersOf(userId)).toEqual([]);
   });
 
-  test('no token', async () => {
+  test('refuses a caller without a token', async () => {
     expect(await call(handle, desk)).toMatchObject({ status: 401 });
   });
 });
 
 // promise: administrator-settings-neither-orders
-test('an administrator cannot place an order: nothing would ever pay for it', async () => {
+test('refuses an order of the administrator, who never gets an account to pay for it', async () => {
   const userId = uuidv7();
-  const answer = await call<Answer>(handle, desk, { userId, role: 'admin' });
-  expect(answer).toMatchObject({ status: 403, body: { code: 'customers_only' } });
+  const response = await call<CreateOrderResponse>(handle, desk, { userId, role: 'admin' });
+  expect(response).toMatchObject({ status: 403, body: { code: 'customers_only' } });
   expect(await ordersOf(userId)).toEqual([]);
 });

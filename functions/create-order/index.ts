@@ -7,13 +7,15 @@ import { orders } from '#platform/telemetry/metrics.ts';
 import { onCommand } from '#platform/http/on-request.ts';
 import { publish } from '#platform/events/outbox.ts';
 import { Problem } from '#platform/http/problem.ts';
-import { findOrders, findPrices, insertOrders, type Draft, type Order } from './queries.ts';
+import { findOrders, findProducts, insertOrders, type Draft, type PlacedOrder } from './queries.ts';
 
+// runs next to the handler: publishes outbox rows that are due
 export { relay as background } from '#platform/events/outbox.ts';
 
 const keyOf = ({ userId, idempotencyKey }: { userId: string; idempotencyKey: string }) => `${userId} ${idempotencyKey}`;
 
-const placeOrder = batch<Draft, Order>({
+/** Places an order; a key that was used before returns the order that it placed. */
+const placeOrder = batch<Draft, PlacedOrder>({
   key: keyOf,
   run: async (drafts) => {
     const placed = await decideOnce(drafts, keyOf, keyOf, insertOrders, findOrders);
@@ -21,23 +23,23 @@ const placeOrder = batch<Draft, Order>({
   },
 });
 
-/** Accepts an order, once an `Idempotency-Key`; `order.placed` then has it charged. The database knows the prices. */
+/** Accepts an order, once an `Idempotency-Key`; `order.placed` then gets it charged. Prices come from the database. */
 export const handle = onCommand(newOrder, async ({ body, caller, idempotencyKey, requestHash, traceparent }) => {
   const id = uuidv7();
   const event = beginChain(orderPlaced.create({ orderId: id, userId: caller.id }), traceparent);
   const order = await placeOrder({ id, userId: caller.id, idempotencyKey, requestHash, items: body.items, event });
   if (!order.requestHash.equals(requestHash)) {
-    throw new Problem('idempotency_key_reused', 'Take a new key for a new order.');
+    throw new Problem('idempotency_key_reused', 'Use a new key for a new order.');
   }
   if (order.id === id) {
     orders.inc({ function: 'create-order', outcome: 'pending' });
     await publish(event);
   }
-  return { status: 202, headers: { location: `/v1/orders/${order.id}` }, body: answer(order) };
+  return { status: 202, headers: { location: `/v1/orders/${order.id}` }, body: response(order) };
 });
 
-// the answer to a repeat is the answer of the first time, so it does not tell what has become of the order
-const answer = ({ id, total, currency, items, createdAt }: Order) => ({
+// a repeat gets the first response again, whatever the status of the order is by then
+const response = ({ id, total, currency, items, createdAt }: PlacedOrder) => ({
   id,
   status: 'pending',
   reason: null,
@@ -49,10 +51,10 @@ const answer = ({ id, total, currency, items, createdAt }: Order) => ({
 });
 
 async function explainRejection({ items }: Draft): Promise<Problem> {
-  const known = new Set((await findPrices(items.map(({ sku }) => sku))).map(({ sku }) => sku));
+  const known = new Set((await findProducts(items.map(({ sku }) => sku))).map(({ sku }) => sku));
   const errors = items.flatMap(({ sku }, index) =>
     known.has(sku) ? [] : [{ field: `items.${index}.sku`, message: `There is no product "${sku}".` }],
   );
-  if (errors.length > 0) return new Problem('unknown_sku', 'GET /v1/products lists what there is.', { errors });
+  if (errors.length > 0) return new Problem('unknown_sku', 'GET /v1/products lists all products.', { errors });
   return new Problem('order_too_large', 'The total must be between 1 and 2^53 - 1 minor units, in one currency.');
 }

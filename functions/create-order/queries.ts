@@ -1,7 +1,7 @@
 import { many, statement } from '#platform/database/database.ts';
 import type { ShopEvent } from '#platform/events/event.ts';
 
-/** An order as it is asked for. */
+/** An order as it was requested. */
 export interface Draft {
   id: string;
   userId: string;
@@ -11,7 +11,7 @@ export interface Draft {
   event: ShopEvent;
 }
 
-export interface Order {
+export interface PlacedOrder {
   id: string;
   userId: string;
   idempotencyKey: string;
@@ -22,7 +22,7 @@ export interface Order {
   createdAt: Date;
 }
 
-const insert = statement<Order>(
+const insert = statement<PlacedOrder>(
   'create-order.insert',
   `
   with draft as (
@@ -55,7 +55,7 @@ const insert = statement<Order>(
     select priced.order_id, priced.line, priced.sku, priced.name, priced.quantity, priced.price
       from placed
       join priced on priced.order_id = placed.id
-  ), kept as (
+  ), stored as (
     insert into events.outbox (id, event)
     select draft.event_id, draft.event
       from placed
@@ -70,8 +70,8 @@ const insert = statement<Order>(
     from placed`,
 );
 
-/** Places orders together with the outbox rows of their events; gives those that were placed now. */
-export function insertOrders(drafts: Draft[]): Promise<Order[]> {
+/** Places orders, and inserts the outbox rows of their events; returns the orders that this statement placed. */
+export function insertOrders(drafts: Draft[]): Promise<PlacedOrder[]> {
   const items = drafts.flatMap(({ id, items: lines }) =>
     lines.map((item, index) => ({ ...item, id, line: index + 1 })),
   );
@@ -89,7 +89,7 @@ export function insertOrders(drafts: Draft[]): Promise<Order[]> {
   ]);
 }
 
-const find = statement<Order>(
+const find = statement<PlacedOrder>(
   'create-order.find',
   `
   select o.id, o.user_id as "userId", o.idempotency_key as "idempotencyKey", o.request_hash as "requestHash",
@@ -102,11 +102,11 @@ const find = statement<Order>(
     join ordering.orders o on o.user_id = wanted.user_id and o.idempotency_key = wanted.idempotency_key`,
 );
 
-/** The orders that these callers' keys have led to. */
+/** The orders that were placed with these customers' keys. */
 export const findOrders = (drafts: Draft[]) =>
   many(find, [drafts.map(({ userId }) => userId), drafts.map(({ idempotencyKey }) => idempotencyKey)]);
 
-const prices = statement<{ sku: string }>(
+const products = statement<{ sku: string }>(
   'create-order.prices',
   `
   select sku
@@ -114,5 +114,5 @@ const prices = statement<{ sku: string }>(
    where sku = any ($1::text[])`,
 );
 
-/** Which of these products there are. */
-export const findPrices = (skus: string[]) => many(prices, [skus]);
+/** Which of these products exist. */
+export const findProducts = (skus: string[]) => many(products, [skus]);

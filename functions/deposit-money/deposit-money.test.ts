@@ -7,12 +7,12 @@ import { handle } from './index.ts';
 
 useDatabase();
 
-const most = Number.MAX_SAFE_INTEGER;
+const maxAmount = Number.MAX_SAFE_INTEGER;
 const deposit = (userId: string, body: unknown, key = uuidv7()) =>
   call<{ id: string; balance: number; code: string }>(handle, body, { userId, key });
 const usd = (amount: number) => ({ amount, currency: 'usd' });
 
-test('a deposit raises the balance by one movement and is announced', async () => {
+test('raises the balance by one movement, and stores an event', async () => {
   const { userId, accountId } = await customer({ balance: 200 });
   const { status, body } = await deposit(userId, usd(1_000));
   expect(status).toBe(201);
@@ -26,16 +26,16 @@ test('a deposit raises the balance by one movement and is announced', async () =
 
 describe('the same Idempotency-Key', () => {
   // promise: deposit-raises-balance-once
-  test('one after the other and at once is one deposit with one answer', async () => {
+  test('makes one deposit for a repeated key, in sequence and in parallel, with the same response', async () => {
     const { userId, accountId } = await customer();
     const key = uuidv7();
-    const answers = await Promise.all([1, 2, 3, 4, 5].map(() => deposit(userId, usd(100), key)));
-    answers.push(await deposit(userId, usd(100), key));
-    for (const answer of answers) expect(answer).toEqual(answers[0]);
+    const responses = await Promise.all([1, 2, 3, 4, 5].map(() => deposit(userId, usd(100), key)));
+    responses.push(await deposit(userId, usd(100), key));
+    for (const response of responses) expect(response).toEqual(responses[0]);
     expect(await standing(accountId)).toEqual({ balance: 100, version: 1, movements: 1 });
   });
 
-  test('while another process is about to commit it is answered by that deposit', async () => {
+  test('makes one deposit for a repeated key while another process has locked the account', async () => {
     const { userId, accountId } = await customer();
     const key = uuidv7();
     const other = await connection();
@@ -52,7 +52,7 @@ describe('the same Idempotency-Key', () => {
     expect(await standing(accountId)).toEqual({ balance: 100, version: 1, movements: 1 });
   });
 
-  test('with another body is refused and moves nothing', async () => {
+  test('refuses a key that is reused with another body, and moves nothing', async () => {
     const { userId, accountId } = await customer();
     const key = uuidv7();
     await deposit(userId, usd(100), key);
@@ -63,7 +63,7 @@ describe('the same Idempotency-Key', () => {
     expect(await standing(accountId)).toMatchObject({ balance: 100 });
   });
 
-  test('of two customers is two deposits', async () => {
+  test('makes two deposits when two customers use the same key', async () => {
     const [ann, bob] = await Promise.all([customer(), customer()]);
     const key = uuidv7();
     await Promise.all([deposit(ann.userId, usd(100), key), deposit(bob.userId, usd(200), key)]);
@@ -74,15 +74,15 @@ describe('the same Idempotency-Key', () => {
   });
 });
 
-describe('refused, and nothing moves', () => {
+describe('refusals', () => {
   test.each([
-    ['nothing', 0],
-    ['less than nothing', -1],
-    ['a fraction', 0.5],
-    ['more than JSON carries exactly', most + 1],
-    ['a text', '100'],
-    ['null', null],
-  ])('%s', async (_what, amount) => {
+    ['an amount of zero', 0],
+    ['a negative amount', -1],
+    ['a fractional amount', 0.5],
+    ['an amount that JSON does not carry exactly', maxAmount + 1],
+    ['an amount as text', '100'],
+    ['an amount of null', null],
+  ])('refuses %s, and moves nothing', async (_what, amount) => {
     const { userId, accountId } = await customer();
     expect(await deposit(userId, { amount, currency: 'usd' })).toMatchObject({
       status: 422,
@@ -91,7 +91,7 @@ describe('refused, and nothing moves', () => {
     expect(await standing(accountId)).toMatchObject({ balance: 0, movements: 0 });
   });
 
-  test('another currency', async () => {
+  test('refuses another currency than the account’s', async () => {
     const { userId, accountId } = await customer();
     expect(await deposit(userId, { amount: 1, currency: 'eur' })).toMatchObject({
       body: { code: 'currency_mismatch' },
@@ -99,15 +99,15 @@ describe('refused, and nothing moves', () => {
     expect(await standing(accountId)).toMatchObject({ movements: 0 });
   });
 
-  test('more than an account takes over its life, also when most of it was spent', async () => {
+  test('refuses a deposit above the lifetime limit of the account, even when most of it was spent', async () => {
     const { userId, accountId } = await customer();
-    expect((await deposit(userId, usd(most))).status).toBe(201);
+    expect((await deposit(userId, usd(maxAmount))).status).toBe(201);
     await rows('update billing.accounts set balance = 5 where id = $1', [accountId]);
     expect(await deposit(userId, usd(1))).toMatchObject({ status: 422, body: { code: 'deposit_limit' } });
     expect(await standing(accountId)).toMatchObject({ balance: 5, movements: 1 });
   });
 
-  test('no account yet', async () => {
+  test('refuses a deposit before the account is open, with a time to retry', async () => {
     const { userId } = await customer({ balance: null });
     expect(await deposit(userId, usd(1))).toMatchObject({
       status: 404,
@@ -117,15 +117,15 @@ describe('refused, and nothing moves', () => {
   });
 
   // promise: administrator-settings-neither-orders
-  test('an administrator, who has no account and never will', async () => {
+  test('refuses a deposit of the administrator, who never gets an account', async () => {
     const { userId, accountId } = await customer({ balance: 5 });
-    const answer = await call(handle, usd(1), { userId, role: 'admin' });
-    expect(answer).toMatchObject({ status: 403, body: { code: 'customers_only' } });
+    const response = await call(handle, usd(1), { userId, role: 'admin' });
+    expect(response).toMatchObject({ status: 403, body: { code: 'customers_only' } });
     expect(await standing(accountId)).toMatchObject({ balance: 5, movements: 1 });
   });
 
   // promise: owasp-api5
-  test('no token, or no Idempotency-Key', async () => {
+  test('refuses a caller without a token, and a request without an Idempotency-Key', async () => {
     const { userId } = await customer();
     expect(await call(handle, usd(1))).toMatchObject({ status: 401, body: { code: 'unauthenticated' } });
     expect(await deposit(userId, usd(1), '')).toMatchObject({

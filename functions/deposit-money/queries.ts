@@ -2,7 +2,7 @@ import { maybeOne, statement } from '#platform/database/database.ts';
 import type { ShopEvent } from '#platform/events/event.ts';
 import type { Command } from '#platform/http/on-request.ts';
 
-export interface Deposit {
+export interface StoredDeposit {
   id: string;
   amount: number;
   currency: string;
@@ -22,7 +22,7 @@ const account = statement<{ id: string; currency: string }>(
 /** The caller's account, if it is open. */
 export const findAccount = (userId: string) => maybeOne(account, [userId]);
 
-const find = statement<Deposit>(
+const find = statement<StoredDeposit>(
   'deposit-money.find',
   `
   select id, amount, currency, balance_after as balance, request_hash as "requestHash", created_at as "createdAt"
@@ -31,10 +31,10 @@ const find = statement<Deposit>(
      and idempotency_key = $2::text`,
 );
 
-/** The deposit that a key has led to. */
+/** The deposit that was made with this customer's key. */
 export const findDeposit = (userId: string, idempotencyKey: string) => maybeOne(find, [userId, idempotencyKey]);
 
-const insert = statement<Deposit>(
+const insert = statement<StoredDeposit>(
   'deposit-money.insert',
   `
   with account as (
@@ -65,7 +65,7 @@ const insert = statement<Deposit>(
     select d.id, 'deposit', '00000000-0000-0000-0000-000000000001', d.account_id,
            d.amount, d.currency, deposited.version, d.balance_after
       from decided d, deposited
-  ), kept as (
+  ), stored as (
     insert into events.outbox (id, event)
     select $7::text, $8::json
       from decided
@@ -74,7 +74,10 @@ const insert = statement<Deposit>(
     from decided`,
 );
 
-/** Brings money onto an account; nothing if the key was used, the account is another, or its limit is reached. */
+/**
+ * Credits a deposit, and inserts the outbox row of its event. Returns nothing if the key was used before, if the
+ * account has another currency, or if the deposit exceeds its lifetime limit.
+ */
 export const insertDeposit = (
   { caller, idempotencyKey, requestHash, body }: Command<{ amount: number; currency: string }>,
   event: ShopEvent,

@@ -20,7 +20,7 @@ beforeAll(async () => {
 const logIn = (email: string, password: string) =>
   call<{ token: string; tokenType: string; expiresIn: number; code: string }>(handle, { email, password });
 
-test('the right password gives a token that says who calls, for 15 minutes', async () => {
+test('signs a token that identifies the caller for 15 minutes when the password is right', async () => {
   const { status, body } = await logIn('Ann@Example.com', 'correct horse');
   expect({ status, tokenType: body.tokenType, expiresIn: body.expiresIn }).toEqual({
     status: 201,
@@ -33,7 +33,7 @@ test('the right password gives a token that says who calls, for 15 minutes', asy
 });
 
 // promise: password-right-however-letters
-test('a password is right however its letters are composed, and an e-mail however its domain is written', async () => {
+test('accepts a password in any Unicode form, and an e-mail whose domain is in Unicode or ASCII', async () => {
   const password = 'Grüße-aus-Köln';
   await rows(`insert into users.users (id, email, name, password_hash) values ($1, $2, 'Zoë', $3)`, [
     uuidv7(),
@@ -45,23 +45,23 @@ test('a password is right however its letters are composed, and an e-mail howeve
   }
 });
 
-test('a wrong password and an unknown e-mail get the same answer', async () => {
+test('returns the same response for a wrong password and an unknown e-mail', async () => {
   const [wrong, unknown] = [await logIn('ann@example.com', 'wrong'), await logIn('bob@example.com', 'wrong')];
   expect(wrong).toMatchObject({ status: 401, body: { code: 'invalid_credentials' } });
   expect(unknown).toEqual(wrong);
 });
 
 // promise: owasp-api2
-test('an unknown e-mail costs one password hash as a wrong password does, so that the time does not tell', async () => {
-  await logIn('ann@example.com', 'wrong'); // the first one ever prepares what an unknown e-mail is compared with
+test('hashes one password for an unknown e-mail, too, so that the time reveals nothing', async () => {
+  await logIn('ann@example.com', 'wrong'); // the hash that unknown e-mails are compared with is ready after this one
   const wrong = await countingHashes(() => logIn('ann@example.com', 'wrong'));
-  const unknown = await countingHashes(() => logIn('nobody@example.com', 'wrong'));
+  const unknown = await countingHashes(() => logIn('unknown@example.com', 'wrong'));
   expect({ wrong: wrong.begun, unknown: unknown.begun }).toEqual({ wrong: 1, unknown: 1 });
   expect(unknown.result).toEqual(wrong.result);
 });
 
 test.each([[{}], [{ email: 'ann@example.com' }], [{ email: 1, password: 2 }], ['text']])(
-  'credentials that are none are refused: %j',
+  'refuses malformed credentials: %j',
   async (body) => {
     expect(await call(handle, body)).toMatchObject({ status: 422, body: { code: 'invalid_body' } });
   },

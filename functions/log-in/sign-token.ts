@@ -28,7 +28,7 @@ const { TOKEN_PRIVATE_KEY } = settings({
 export const expiresInSeconds = 15 * 60;
 const key = importJWK(TOKEN_PRIVATE_KEY, 'EdDSA');
 
-/** A JSON Web Token (RFC 7519) that says who the caller is, for 15 minutes. */
+/** A JSON Web Token (RFC 7519) that identifies the caller for 15 minutes. */
 export async function signToken({ id, role }: Caller): Promise<string> {
   const issuedAt = Math.floor(now() / 1_000);
   return new SignJWT({ role })

@@ -7,6 +7,7 @@ import { hashPassword } from '#platform/values/password.ts';
 import { Problem } from '#platform/http/problem.ts';
 import { findOwn, insertUser } from './queries.ts';
 
+// runs next to the handler: publishes outbox rows that are due
 export { relay as background } from '#platform/events/outbox.ts';
 
 /** Registers a customer; `user.registered` then opens their billing account. */
@@ -14,7 +15,7 @@ export const handle = onRequest(newUser, async ({ body, requestId, traceparent }
   const passwordHash = await hashPassword(body.password);
   const event = beginChain(userRegistered.create({ userId: requestId }), traceparent);
   const added = await insertUser({ ...body, id: requestId, passwordHash }, event);
-  // no row: the address is taken, or this very request was carried out before and its answer got lost
+  // no row: the e-mail is taken, or this same request succeeded before and its response got lost
   const user = added ?? (await findOwn(requestId, body.email));
   if (added) await publish(event);
   if (!user) throw new Problem('email_taken', 'Log in, or register with another e-mail address.');

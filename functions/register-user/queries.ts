@@ -1,7 +1,7 @@
 import { maybeOne, statement } from '#platform/database/database.ts';
 import type { ShopEvent } from '#platform/events/event.ts';
 
-export interface User {
+export interface StoredUser {
   id: string;
   email: string;
   name: string;
@@ -15,7 +15,7 @@ interface NewUser {
   passwordHash: string;
 }
 
-const insert = statement<User>(
+const insert = statement<StoredUser>(
   'register-user.insert',
   `
   with added as (
@@ -23,7 +23,7 @@ const insert = statement<User>(
     values ($1::uuid, $2::text, $3::text, $4::text)
     on conflict do nothing
     returning id, email, name, created_at
-  ), kept as (
+  ), stored as (
     insert into events.outbox (id, event)
     select $5::text, $6::json
       from added
@@ -32,11 +32,11 @@ const insert = statement<User>(
     from added`,
 );
 
-/** Adds a user together with the outbox row of `event`; nothing if the e-mail or the id is there already. */
+/** Adds a user, and inserts the outbox row of `event`; returns nothing if the e-mail or the id exists already. */
 export const insertUser = ({ id, email, name, passwordHash }: NewUser, event: ShopEvent) =>
   maybeOne(insert, [id, email, name, passwordHash, event.id, event]);
 
-const find = statement<User>(
+const find = statement<StoredUser>(
   'register-user.find',
   `
   select id, email, name, created_at as "createdAt"
@@ -45,5 +45,5 @@ const find = statement<User>(
      and email = $2::text`,
 );
 
-/** The user that this request added before. */
+/** The user that the same request added before. */
 export const findOwn = (id: string, email: string) => maybeOne(find, [id, email]);

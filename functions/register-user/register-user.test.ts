@@ -11,7 +11,7 @@ const register = (body: unknown, requestId = uuidv7()) =>
   call<{ id: string; email: string; code: string }>(handle, body, { headers: { 'x-request-id': requestId } });
 const usersWith = (email: string) => rows('select id from users.users where email = $1', [email]);
 
-test('a new customer is kept with a hashed password, and announced', async () => {
+test('stores a new customer with a hashed password, and an event without personal data', async () => {
   const { status, body } = await register({ ...ann(), email: 'Ann.Miller@Example.com' });
   expect(status).toBe(201);
   expect(body).toEqual({ id: body.id, email: 'ann.miller@example.com', name: 'Ann', createdAt: expect.any(String) });
@@ -25,7 +25,7 @@ test('a new customer is kept with a hashed password, and announced', async () =>
   expect(JSON.stringify(event)).not.toContain('example.com');
 });
 
-test('an e-mail can be registered once, however it is written', async () => {
+test('registers an e-mail once, however it is written', async () => {
   const email = `${uuidv7()}@example.com`;
   expect((await register(ann(email))).status).toBe(201);
   const again = await register(ann(email.toUpperCase()));
@@ -34,7 +34,7 @@ test('an e-mail can be registered once, however it is written', async () => {
 });
 
 // promise: e-mail-may-have
-test('an e-mail may have every character of RFC 5322, and its domain letters of every script', async () => {
+test('accepts every character of RFC 5322 in an e-mail, and every script in its domain', async () => {
   const local = uuidv7();
   for (const email of [`r&d-${local}@example.com`, `unit/7!=${local}@example.com`]) {
     expect(await register(ann(email))).toMatchObject({ status: 201, body: { email } });
@@ -45,7 +45,7 @@ test('an e-mail may have every character of RFC 5322, and its domain letters of 
 });
 
 // promise: link-gets-into-mail
-test('a name that holds a link is refused with the reason', async () => {
+test('refuses a name that holds a link, with the reason', async () => {
   expect(await register({ ...ann(), name: 'Visit evil.com now' })).toMatchObject({
     status: 422,
     body: {
@@ -55,7 +55,7 @@ test('a name that holds a link is refused with the reason', async () => {
   });
 });
 
-test('the same request repeated after a lost answer gets the same answer', async () => {
+test('returns the same response when a request is repeated after its response got lost', async () => {
   const body = ann();
   const requestId = uuidv7();
   const first = await register(body, requestId);
@@ -64,7 +64,7 @@ test('the same request repeated after a lost answer gets the same answer', async
   expect(await usersWith(body.email)).toHaveLength(1);
 });
 
-test('of two that register one e-mail at once, the one that commits first has it', async () => {
+test('refuses an e-mail that another process is registering', async () => {
   const email = `${uuidv7()}@example.com`;
   const other = await connection();
   await other.query('begin');
@@ -72,14 +72,14 @@ test('of two that register one e-mail at once, the one that commits first has it
     uuidv7(),
     email,
   ]);
-  const answer = register(ann(email));
+  const response = register(ann(email));
   await waitingForLock();
   await other.query('commit');
-  expect(await answer).toMatchObject({ status: 409 });
+  expect(await response).toMatchObject({ status: 409 });
 });
 
 // promise: owasp-api3
-test('nobody registers as an administrator, or chooses their id', async () => {
+test('lets no customer register as an administrator or choose an id', async () => {
   const id = uuidv7();
   const { status, body } = await register({ ...ann(), role: 'admin', id, createdAt: '2020-01-01T00:00:00Z' });
   expect(status).toBe(201);
@@ -88,7 +88,7 @@ test('nobody registers as an administrator, or chooses their id', async () => {
   expect(JSON.stringify(body)).not.toContain('argon2');
 });
 
-test('a text that Postgres cannot keep is refused, not answered by 500', async () => {
+test('refuses text that Postgres cannot store, instead of failing with 500', async () => {
   expect(await register({ ...ann(), name: 'A\0nn' })).toMatchObject({
     status: 422,
     body: { code: 'invalid_body' },
@@ -98,12 +98,12 @@ test('a text that Postgres cannot keep is refused, not answered by 500', async (
 test.each([
   ['no body', undefined],
   ['a list', []],
-  ['no address', { password: 'correct horse', name: 'Ann' }],
-  ['an address that is none', { ...ann(), email: 'ann' }],
-  ['an address with letters beyond ASCII before the @', { ...ann(), email: 'grüße@example.com' }],
+  ['no e-mail', { password: 'correct horse', name: 'Ann' }],
+  ['a malformed e-mail', { ...ann(), email: 'ann' }],
+  ['an e-mail with non-ASCII characters before the @', { ...ann(), email: 'grüße@example.com' }],
   ['a short password', { ...ann(), password: '1234567' }],
   ['an empty name', { ...ann(), name: '  ' }],
-])('%s is refused and writes nothing', async (_what, body) => {
+])('refuses %s, and writes nothing', async (_what, body) => {
   const { count } = await row<{ count: number }>('select count(*) from users.users');
   expect(await register(body)).toMatchObject({ status: 422, body: { code: 'invalid_body' } });
   expect(await row('select count(*) from users.users')).toEqual({ count });
