@@ -7,21 +7,23 @@ import { settings, wholeNumber } from '#platform/runtime/settings.ts';
 import { isRefusal, isVerified } from '#platform/events/signature.ts';
 import { parkEvent } from './queries.ts';
 
-/** How many events from untrusted senders are stored; what comes after them is only counted. */
+/** How many events from untrusted senders are stored; the others are only counted. */
 const { UNVERIFIED_DEAD_LETTERS } = settings({ UNVERIFIED_DEAD_LETTERS: wholeNumber(1, 1_000_000).default(1_000) });
 
 // a rate needs a sample before the first one
 for (const counter of [retriesExhausted, unverifiedDropped]) counter.inc({ function: 'park-event' }, 0);
 
 /**
- * The dead letter sink: takes every event whose delivery has failed and judges it. A verified one is parked, and its chain
- * ends – a person decides – only if a function of the shop has refused it and signed the refusal: `knativeerrorcode` can be
- * made up by whoever has seen an event, and a function without a new key answers 400 to a good one. Any other verified
- * event is only counted: its outbox row is open and is published again, or closed because its chain has ended. An
- * unverified one is parked and ends nothing.
+ * The dead letter sink: receives every event whose delivery has failed, and judges it.
  *
- * A signed refusal that was seen can be posted again: at most it ends the chain of the same event once more while it is
- * being replayed. `sweep` opens that chain again.
+ * - A verified event is parked and its chain ends, for the administrator to decide, if a function of the shop refused
+ *   it and signed the refusal. `knativeerrorcode` is no proof: any sender that has seen the event can set it, and a
+ *   function that lacks a new key returns 400 for a valid event.
+ * - Any other verified event is only counted: its outbox row is published again, or is gone as its chain has ended.
+ * - An unverified event is parked and ends nothing.
+ *
+ * A sender that has seen a signed refusal can post it again. At most, that ends the chain of the same event while it is
+ * being replayed; `sweep` opens the chain again.
  */
 export const handle = onAnyEvent(async (event) => {
   const verified = isVerified(event);
@@ -39,13 +41,13 @@ export const handle = onAnyEvent(async (event) => {
   const detail = body.replace(/"refusal":"[^"]*",?/, '');
   if (!(await parkEvent({ event, verified, detail, maxUnverified: UNVERIFIED_DEAD_LETTERS }))) {
     unverifiedDropped.inc({ function: 'park-event' });
-    log.debug({ event: event.id, type: event.type }, 'an unverified event was not stored: there are too many');
+    log.debug({ event: event.id, type: event.type }, 'an unverified event was not stored: the limit is reached');
     return;
   }
-  log.error({ event: event.id, type: event.type, verified }, 'an event was parked');
+  log.error({ event: event.id, type: event.type, verified }, 'an event was dead-lettered');
 });
 
-/** The body of the response to the last delivery (base64, cut by the broker). */
+/** The body of the response to the last delivery, which the broker has truncated and encoded in base64. */
 function bodyOf(data: unknown): string {
   return typeof data === 'string' ? Buffer.from(data, 'base64').toString() : '';
 }

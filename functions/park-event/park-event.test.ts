@@ -15,7 +15,7 @@ import { handle } from './index.ts';
 useDatabase();
 
 const encode = (body: string) => Buffer.from(body).toString('base64');
-/** What a dead letter has of the response: by default the refusal that charge-account has signed. */
+/** The response body that comes with a dead letter: by default the refusal that charge-account has signed. */
 const refusedBy = (event: CloudEventV1<unknown>, { by = 'charge-account', signs = event } = {}) =>
   encode(
     JSON.stringify({ by, code: 'bad_event', detail: 'why', refusal: signRefusal(signs, { by, code: 'bad_event' }) }),
@@ -39,35 +39,43 @@ async function placed() {
   return { orderId, event: eventOf(orderPlaced, { orderId, userId }) };
 }
 
-test('an event of ours that was refused is parked with the reason, unsigned, and its chain ends', async () => {
+test('parks an event that a function refused, with the reason and unsigned, and ends its chain', async () => {
   const { orderId, event } = await placed();
   expect(await retriesExhausted(event, 400)).toEqual({ status: 204 });
-  const [letter] = await deadLettersOf(event.id);
-  expect(letter).toMatchObject({ verified: true, reason: 'refused', times: 1, detail: expect.stringContaining('why') });
-  expect(letter?.event).toMatchObject({ id: event.id, type: event.type, data: event.data });
-  expect(letter?.detail).not.toContain('refusal');
-  expect(Object.keys(letter?.event ?? {}).filter((name) => /^knative|^signature/.test(name))).toEqual([]);
+  const [deadLetter] = await deadLettersOf(event.id);
+  expect(deadLetter).toMatchObject({
+    verified: true,
+    reason: 'refused',
+    times: 1,
+    detail: expect.stringContaining('why'),
+  });
+  expect(deadLetter?.event).toMatchObject({ id: event.id, type: event.type, data: event.data });
+  expect(deadLetter?.detail).not.toContain('refusal');
+  expect(Object.keys(deadLetter?.event ?? {}).filter((name) => /^knative|^signature/.test(name))).toEqual([]);
   expect(await outboxOf(orderId)).toEqual([]);
 });
 
-test('delivered again it stays one letter, which counts', async () => {
+test('stores one dead letter for an event that is delivered again, and counts', async () => {
   const { event } = await placed();
   for (let times = 1; times <= 3; times += 1) await retriesExhausted(event, 400);
   expect(await deadLettersOf(event.id)).toMatchObject([{ times: 3 }]);
 });
 
-test.each([[503], [502], [500], [undefined]])('given up with code %s it is left to the outbox', async (code) => {
-  const { orderId, event } = await placed();
-  expect(await retriesExhausted(event, code, encode('{"code":"unavailable"}'))).toEqual({ status: 204 });
-  expect(await deadLettersOf(event.id)).toEqual([]);
-  expect(await outboxOf(orderId)).toHaveLength(1);
-});
+test.each([[503], [502], [500], [undefined]])(
+  'leaves an event to the outbox when retries are exhausted with code %s',
+  async (code) => {
+    const { orderId, event } = await placed();
+    expect(await retriesExhausted(event, code, encode('{"code":"unavailable"}'))).toEqual({ status: 204 });
+    expect(await deadLettersOf(event.id)).toEqual([]);
+    expect(await outboxOf(orderId)).toHaveLength(1);
+  },
+);
 
 // promise: only-refusal-function-has
-test('a refusal that no function has signed for this event ends no chain', async () => {
+test('ends no chain for a refusal that no function has signed for this event', async () => {
   const { orderId, event } = await placed();
   const other = await placed();
-  const made = [
+  const forgeries = [
     encode('{"code":"bad_event","detail":"why"}'),
     encode('no JSON'),
     encode('{"by":"charge-account","code":"bad_event","refusal":"test.AAAA"}'),
@@ -75,24 +83,24 @@ test('a refusal that no function has signed for this event ends no chain', async
     encode(Buffer.from(refusedBy(event), 'base64').toString().replace('charge-account', 'settle-order')),
     '',
   ];
-  for (const data of made) expect(await retriesExhausted(event, 400, data)).toEqual({ status: 204 });
+  for (const data of forgeries) expect(await retriesExhausted(event, 400, data)).toEqual({ status: 204 });
   expect(await deadLettersOf(event.id)).toEqual([]);
   expect(await outboxOf(orderId)).toHaveLength(1);
 });
 
 // promise: only-refusal-function-has
-test('what charge-account itself answers to bad data ends the chain; to an event that it cannot verify, it does not', async () => {
+test('ends a chain when a function refuses bad data, but not when it cannot verify the event', async () => {
   const { orderId, event } = await placed();
-  const room = onEvent(orderPlaced, async () => {
+  const chargeAccount = onEvent(orderPlaced, async () => {
     throw new Problem('bad_event', 'é'.repeat(2_000));
   });
-  const refused = await room.deliver(event, 'charge-account');
+  const refused = await chargeAccount.deliver(event, 'charge-account');
   expect(refused).toMatchObject({ status: 400 });
   const body = 'body' in refused ? refused.body : '';
   expect(Buffer.byteLength(body)).toBeLessThanOrEqual(768);
   // signed with a key that the function does not have yet
   const unknown = { ...event, signature: `new.${String(event['signature']).split('.')[1]}` };
-  const unverified = await room.deliver(unknown, 'charge-account');
+  const unverified = await chargeAccount.deliver(unknown, 'charge-account');
   expect(unverified).toMatchObject({ status: 400, body: expect.stringContaining('unverified_event') });
   await retriesExhausted(event, 400, encode('body' in unverified ? unverified.body : ''));
   expect(await outboxOf(orderId)).toHaveLength(1);
@@ -101,7 +109,7 @@ test('what charge-account itself answers to bad data ends the chain; to an event
   expect(await deadLettersOf(event.id)).toMatchObject([{ reason: 'refused', detail: expect.stringContaining('éé') }]);
 });
 
-test('a stranger’s event under one of our names is parked beside ours and ends no chain', async () => {
+test('parks a forged event alongside the shop’s own of the same id, and ends no chain', async () => {
   const { orderId, event } = await placed();
   const forged = { ...event, signature: 'test.forged' };
   await retriesExhausted(forged, 400);
@@ -113,7 +121,7 @@ test('a stranger’s event under one of our names is parked beside ours and ends
 });
 
 // promise: owasp-api10
-test('whatever a stranger’s event holds, it is parked', async () => {
+test('parks an event from an untrusted sender, whatever it holds', async () => {
   const id = uuidv7();
   const event = {
     specversion: '1.0',
@@ -132,10 +140,10 @@ test('whatever a stranger’s event holds, it is parked', async () => {
 
 describe('from an untrusted sender', () => {
   const post = (headers: Record<string, string>, body: Buffer) => {
-    const given = { 'ce-specversion': '1.0', 'ce-source': '/outside', 'ce-type': 'x', ...headers };
-    const request = { method: 'POST', url: '/', headers: given, rawHeaders: Object.entries(given).flat() };
+    const sent = { 'ce-specversion': '1.0', 'ce-source': '/outside', 'ce-type': 'x', ...headers };
+    const request = { method: 'POST', url: '/', headers: sent, rawHeaders: Object.entries(sent).flat() };
     hideEvent(request as unknown as IncomingMessage);
-    return handle({ method: 'POST', headers: given, body });
+    return handle({ method: 'POST', headers: sent, body });
   };
   const stored = (id: string) =>
     row<{ event: Record<string, unknown>; body: Buffer | null; detail: string; subject: string | null; times: number }>(
@@ -146,30 +154,30 @@ describe('from an untrusted sender', () => {
   // promise: event-from-outside-read
   test.each([
     ['bytes', 'image/png', Buffer.from([0, 255, 128, 65]), { data_base64: 'AP+AQQ==' }],
-    ['bytes of no type', undefined, Buffer.from([0, 255]), { data_base64: 'AP8=' }],
+    ['bytes without a type', undefined, Buffer.from([0, 255]), { data_base64: 'AP8=' }],
     ['text', 'text/plain', Buffer.from('Grüße'), { data: 'Grüße' }],
-    ['JSON, as it was written', 'application/json', Buffer.from('{ "a": 1.0 }'), { data: { a: 1 } }],
-    ['JSON that is none', 'application/json', Buffer.from('{'), { data: '{' }],
+    ['JSON as it was written', 'application/json', Buffer.from('{ "a": 1.0 }'), { data: { a: 1 } }],
+    ['malformed JSON', 'application/json', Buffer.from('{'), { data: '{' }],
     ['a byte order mark', 'application/json', Buffer.from('\ufeff{}'), { data: '\ufeff{}' }],
-    ['nothing', 'application/json', Buffer.alloc(0), {}],
-  ])('%s: stored byte for byte', async (_what, type, body, content) => {
+    ['an empty body', 'application/json', Buffer.alloc(0), {}],
+  ])('stores %s byte for byte', async (_what, type, body, content) => {
     const id = uuidv7();
     const subject = '注文-7';
     const headers = { 'ce-id': id, 'ce-subject': encodeURIComponent(subject), ...(type && { 'content-type': type }) };
     expect(await post(headers, body)).toMatchObject({ statusCode: 204 });
-    const letter = await stored(id);
-    expect(letter).toMatchObject({ body, subject, event: { id, subject, ...content } });
-    expect(letter.event['datacontenttype']).toBe(type);
-    expect(letter.event).not.toHaveProperty('time');
+    const deadLetter = await stored(id);
+    expect(deadLetter).toMatchObject({ body, subject, event: { id, subject, ...content } });
+    expect(deadLetter.event['datacontenttype']).toBe(type);
+    expect(deadLetter.event).not.toHaveProperty('time');
   });
 
-  test('an attribute in plain UTF-8, as Knative sends it, is read as such', async () => {
+  test('reads an attribute in plain UTF-8, as Knative sends it', async () => {
     const id = uuidv7();
     await post({ 'ce-id': id, 'ce-subject': Buffer.from('注文-7').toString('latin1') }, Buffer.from('x'));
     expect((await stored(id)).subject).toBe('注文-7');
   });
 
-  test('what is nested too deeply to be written again, with a signature, is stored as its bytes', async () => {
+  test('stores a signed event that is nested too deeply to be serialized as its bytes', async () => {
     const id = uuidv7();
     const body = Buffer.from('['.repeat(20_000) + ']'.repeat(20_000));
     const headers = { 'ce-id': id, 'ce-signature': 'test.AAAA', 'content-type': 'application/json' };
@@ -178,7 +186,7 @@ describe('from an untrusted sender', () => {
   });
 
   // promise: posted-unsigned-bounded-size
-  test('what is larger than 64 KB is not stored whole, and says so', async () => {
+  test('does not store data above 64 KB, and says so', async () => {
     const id = uuidv7();
     await post({ 'ce-id': id, 'content-type': 'text/plain' }, Buffer.alloc(100_000, 'x'));
     expect(await stored(id)).toMatchObject({ body: null, detail: 'Its data of 100000 bytes was not stored.' });
@@ -186,7 +194,7 @@ describe('from an untrusted sender', () => {
   });
 
   // promise: posted-unsigned-bounded-size
-  test('the first 1,000 are stored, the rest is counted, and a month later there is room again', async () => {
+  test('stores the first 1,000, counts the rest, and a month later replaces the oldest', async () => {
     await rows(`
       insert into events.dead_letters (id, verified, source, event_id, type, reason, detail, event)
       select gen_random_uuid(), false, '/flood', number, 'x', 'unverified', '', '{}'
@@ -199,7 +207,7 @@ describe('from an untrusted sender', () => {
     await post({ 'ce-id': known, 'ce-source': '/flood' }, Buffer.from('x'));
     expect(await count()).toBe(1_000);
     expect(await stored(known)).toMatchObject({ times: 2 });
-    // the shop's own are never held back
+    // the limit does not apply to the shop's own events
     const { event } = await placed();
     await retriesExhausted(event, 400);
     expect(await deadLettersOf(event.id)).toHaveLength(1);

@@ -2,15 +2,15 @@ import { uuidv7 } from 'uuidv7';
 import { maybeOne, statement } from '#platform/database/database.ts';
 import { encodeEvent, rawBody, type RawEvent } from '#platform/events/event-codec.ts';
 
-interface DeadLetter {
+interface NewDeadLetter {
   event: RawEvent;
   verified: boolean;
   detail: string;
-  /** How many unverified dead letters are stored at most. */
+  /** The limit of unverified dead letters. */
   maxUnverified: number;
 }
 
-/** What is stored of the data of an event from an untrusted sender. */
+/** How much data of an event from an untrusted sender is stored. */
 export const maxBodyBytes = 64 * 1024;
 
 const park = statement<{ id: string }>(
@@ -21,12 +21,12 @@ const park = statement<{ id: string }>(
      where $2::boolean
        and id = $7::text
   ), stored as materialized (
-    -- by the unique key, which begins with it: reads so many entries of the index at most
+    -- by the unique key, which begins with "verified": reads at most that many entries of the index
     select count(*) as unverified
       from (select from events.dead_letters where not verified limit $11::int) as counted
      where not $2::boolean
   ), outdated as (
-    -- only once there is no room: what nobody has asked for in a month
+    -- only when the limit is reached: what was not parked again for a month
     delete from events.dead_letters
      where id = any (array(
              select id
@@ -58,11 +58,16 @@ const park = statement<{ id: string }>(
 );
 
 /**
- * Parks an event; a verified one also ends its chain. Nothing is returned if there are too many from untrusted senders
- * already: the first ones are kept.
+ * Parks an event; a verified one also ends its chain. Returns nothing for an unverified one above the limit: the oldest
+ * ones stay.
  */
-export function parkEvent({ event, verified, detail, maxUnverified }: DeadLetter): Promise<{ id: string } | undefined> {
-  // what the broker added goes; so does the shop's own signature, which is made anew at each publication
+export function parkEvent({
+  event,
+  verified,
+  detail,
+  maxUnverified,
+}: NewDeadLetter): Promise<{ id: string } | undefined> {
+  // without what the broker added, and without the shop's own signature, which is made again at each publication
   const added = (name: string) => name.startsWith('knative') || (verified && name === 'signature');
   const { data, ...attributes } = event;
   const body = verified ? null : (event[rawBody] ?? Buffer.from(encodeEvent(event).body));
@@ -86,13 +91,13 @@ export function parkEvent({ event, verified, detail, maxUnverified }: DeadLetter
   ]);
 }
 
-/** Bytes as the JSON format has them: as a text where they are one (JSON format 1.0.2, section 3.1). */
+/** Bytes in the JSON format (1.0.2, section 3.1): as text if they are UTF-8, otherwise in base64. */
 function dataOf(data: Buffer): { data: string } | { data_base64: string } {
   const asText = data.toString();
   return Buffer.from(asText).equals(data) ? { data: asText } : { data_base64: data.toString('base64') };
 }
 
-/** What is nested too deeply to be written is stored without its data: its bytes are. */
+/** An event that is nested too deeply to be serialized is stored without its data; its bytes are stored anyway. */
 function asJson({ data, ...attributes }: Record<string, unknown>): string {
   try {
     return shortened(JSON.stringify({ ...attributes, data }));
@@ -101,10 +106,10 @@ function asJson({ data, ...attributes }: Record<string, unknown>): string {
   }
 }
 
-/** Attributes may be as large as headers are, 16 KB: what is much larger came in structured mode, and is cut to nothing. */
+/** Attributes from headers have at most 16 KB: a much larger event came in structured mode, and is stored empty. */
 const shortened = (event: string): string => (event.length > 4 * maxBodyBytes ? '{}' : event);
 
-/** An event from outside may hold anything; Postgres takes no NUL in a text. */
+/** An event from an untrusted sender may hold anything; Postgres cannot store NUL in text. */
 function text(value: unknown): string | null {
   return typeof value === 'string' ? value.replaceAll('\0', '').slice(0, 1_024) : null;
 }

@@ -11,16 +11,17 @@ import { Problem } from '#platform/http/problem.ts';
 import { uuid } from '#platform/values/uuid.ts';
 import { markUnsent, replayDeadLetter, replayDeadLetters, stopReplay } from './queries.ts';
 
+// runs next to the handler: publishes outbox rows that are due
 export { relay as background } from '#platform/events/outbox.ts';
 
-const wanted = z.discriminatedUnion('action', [
+const commands = z.discriminatedUnion('action', [
   z.strictObject({ action: z.literal('replay'), id: uuid }),
   newReplay.extend({ action: z.literal('replay-all') }),
   z.strictObject({ action: z.literal('stop') }),
 ]);
 
-/** Brings parked events back, for the administrator: one, all of a type at a rate, or no more of them. */
-export const handle = onAdminRequest(wanted, async ({ body }) => {
+/** Replays dead letters for the administrator: one of them, or all of a type at a rate, until stopped. */
+export const handle = onAdminRequest(commands, async ({ body }) => {
   switch (body.action) {
     case 'replay':
       await replayOne(body.id);
@@ -35,37 +36,37 @@ export const handle = onAdminRequest(wanted, async ({ body }) => {
 });
 
 async function replayOne(id: string): Promise<void> {
-  const letter = await replayDeadLetter(id);
-  if (!letter) throw new Problem('not_found', 'There is no such dead letter.');
-  if (letter.isOpened) await publish(letter.event);
-  if (!letter.verified) await sendAsItWas(id, letter.event, letter.body);
+  const deadLetter = await replayDeadLetter(id);
+  if (!deadLetter) throw new Problem('not_found', 'There is no such dead letter.');
+  if (deadLetter.isOpened) await publish(deadLetter.event);
+  if (!deadLetter.verified) await sendUnchanged(id, deadLetter.event, deadLetter.body);
 }
 
 /**
- * An event from an untrusted sender is not signed and gets no outbox row: it is sent once, byte for byte, and may be parked
- * again.
+ * Sends an event from an untrusted sender again, once and byte for byte, without a signature or an outbox row. It may
+ * be parked again.
  */
-async function sendAsItWas(id: string, stored: RawEvent, body: Buffer | null): Promise<void> {
+async function sendUnchanged(id: string, stored: RawEvent, body: Buffer | null): Promise<void> {
   const event: RawEvent = { ...stored, ...(body && { [rawBody]: body }) };
   if (body === null && event.data === undefined) {
     await markUnsent(id);
     throw new Problem('not_replayable', 'Its data was too large to be stored. It stays parked.');
   }
   try {
-    for (const [name, value] of Object.entries(writeEvent(event).headers)) validateHeaderValue(name, value);
-    // what a broker would refuse is not sent
-    readSent(event);
+    assertDeliverable(event);
   } catch (cause) {
     await markUnsent(id);
-    throw new Problem('not_replayable', 'It is not an event that a broker takes. It stays parked.', { cause });
+    throw new Problem('not_replayable', 'No broker accepts it as an event. It stays parked.', { cause });
   }
   await sendToBroker(event as ShopEvent).catch(async (cause: unknown) => {
     await markUnsent(id);
-    throw new Problem('unavailable', 'The broker did not take the event.', { retryAfterSeconds: 1, cause });
+    throw new Problem('unavailable', 'The broker did not accept the event.', { retryAfterSeconds: 1, cause });
   });
 }
 
-function readSent(event: RawEvent): void {
+/** Throws if a broker would reject the event. */
+function assertDeliverable(event: RawEvent): void {
   const { headers, body } = writeEvent(event);
+  for (const [name, value] of Object.entries(headers)) validateHeaderValue(name, value);
   decodeEvent(headers, Buffer.from(body), { versions: ['1.0', '0.3'], keepsBadJson: true });
 }

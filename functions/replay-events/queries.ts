@@ -2,7 +2,7 @@ import type { CloudEventV1 } from 'cloudevents';
 import { many, maybeOne, statement } from '#platform/database/database.ts';
 import type { ShopEvent } from '#platform/events/event.ts';
 
-/** A letter that is replayed: ours goes through the outbox, a stranger's is only sent. */
+/** A dead letter that is replayed: a verified one goes through the outbox, an unverified one is only sent. */
 export type Replayed =
   | { verified: true; event: ShopEvent; isOpened: boolean }
   | { verified: false; event: CloudEventV1<unknown>; body: Buffer | null; isOpened: false };
@@ -10,7 +10,7 @@ export type Replayed =
 const replay = statement<Replayed>(
   'replay-events.replay',
   `
-  with letter as (
+  with replayed as (
     update events.dead_letters
        set replayed_at = clock_timestamp(),
            bulk_at = null
@@ -19,17 +19,17 @@ const replay = statement<Replayed>(
   ), opened as (
     insert into events.outbox (id, event)
     select correlation_id, event
-      from letter
+      from replayed
      where verified
     on conflict (id) do update
-       -- a bulk replay has scheduled it for later: its turn is now
+       -- a bulk replay has scheduled it for later: it is due now
        set due_at = excluded.due_at
      where outbox.attempts = 0
        and outbox.due_at > excluded.due_at
     returning id
   )
   select verified, event, body, exists (select from opened) as "isOpened"
-    from letter`,
+    from replayed`,
 );
 
 /**
@@ -48,13 +48,13 @@ const unsent = statement<{ id: string }>(
   returning id`,
 );
 
-/** Takes the replay of a stranger's letter back: the broker did not take it. */
+/** Undoes the replay of an unverified dead letter that the broker did not accept. */
 export const markUnsent = (id: string) => maybeOne(unsent, [id]);
 
 const replayAll = statement<{ id: string }>(
   'replay-events.replay_all',
   `
-  with letters as materialized (
+  with chosen as materialized (
     select id, correlation_id, event, row_number() over (order by first_parked_at, id) - 1 as turn
       from (
         select *
@@ -64,12 +64,12 @@ const replayAll = statement<{ id: string }>(
            and not exists (select from events.outbox o where o.id = d.correlation_id)
            and ($1::text is null or type = $1::text)
          order by first_parked_at, id
-           -- what a statement does in its time
+           -- as many as a statement handles before its timeout
          limit 10000
            for update
       ) as parked
   ), running as (
-    -- who starts another one while one runs adds to it, at its end, so that the rate is kept
+    -- a replay that starts while one is running is appended to it, so that the rate holds
     select min(d.bulk_at) as bulk_at, max(o.due_at) + interval '1 second' / $2::int as free_from
       from events.dead_letters d
       join events.outbox o on o.id = d.correlation_id
@@ -77,10 +77,10 @@ const replayAll = statement<{ id: string }>(
        and o.attempts = 0
        and o.due_at > now()
   ), opened as (
-    -- the day after which a chain is parked begins when it is first published
+    -- the day after which a chain is parked begins with its first publication
     insert into events.outbox (id, event, due_at, created_at)
     select correlation_id, event, due_at, due_at
-      from letters
+      from chosen
      cross join running
      cross join lateral (
        select greatest(now(), free_from) + turn * interval '1 second' / $2::int as due_at
@@ -90,20 +90,20 @@ const replayAll = statement<{ id: string }>(
   update events.dead_letters d
      set replayed_at = clock_timestamp(),
          bulk_at = coalesce(running.bulk_at, now())
-    from letters
+    from chosen
    cross join running
-   where d.id = letters.id
+   where d.id = chosen.id
   returning d.id`,
 );
 
-/** Opens the chains of all parked letters of ours again, of one type if it is given: so many a second come due. */
+/** Reopens the chains of all verified dead letters that are parked, or of one type: `rate` chains come due a second. */
 export const replayDeadLetters = (type: string | null, rate: number) => many(replayAll, [type, rate]);
 
 const stop = statement<{ id: string }>(
   'replay-events.stop',
   `
-  with letters as materialized (
-    -- locked, and so seen as they are now: a replay of one of them takes it out of the bulk
+  with scheduled as materialized (
+    -- locked, and so seen as they are now: replaying one of them alone takes it out of the bulk
     select d.id, d.correlation_id
       from events.outbox o
       join events.dead_letters d on d.correlation_id = o.id
@@ -114,7 +114,7 @@ const stop = statement<{ id: string }>(
        for update of d
   ), closed as (
     delete from events.outbox
-     where id = any (array(select correlation_id from letters))
+     where id = any (array(select correlation_id from scheduled))
        and attempts = 0
        and due_at > clock_timestamp()
     returning id
@@ -122,11 +122,11 @@ const stop = statement<{ id: string }>(
   update events.dead_letters d
      set replayed_at = null,
          bulk_at = null
-    from letters
-    join closed on closed.id = letters.correlation_id
-   where d.id = letters.id
+    from scheduled
+    join closed on closed.id = scheduled.correlation_id
+   where d.id = scheduled.id
   returning d.id`,
 );
 
-/** Closes the chains that a bulk replay has opened and that are not due yet; gives their letters, parked as before. */
+/** Closes the chains that a bulk replay has scheduled and that are not due yet: their dead letters are parked again. */
 export const stopReplay = () => many(stop);
