@@ -4,13 +4,13 @@ import { batchSize, republishDue } from '#platform/events/outbox.ts';
 import { parkUndelivered, rowsPerStatement } from './queries.ts';
 import { reconcile } from './reconcile.ts';
 
-// the next ping comes after a minute, and goes on where this one has stopped
+// the next ping comes within a minute, and continues where this one stopped
 const timeoutMs = 20_000;
 
 /**
- * The backstop, called every minute: publishes what is due also when no publishing function runs, parks chains that have
- * not ended within a day, and opens chains again that have lost their outbox row. None of these waits for the success of
- * another one; the call fails if one of them has.
+ * The backstop, called every minute: publishes what is due even if no publishing function runs, parks chains that have
+ * not ended within a day, and reopens chains that have lost their outbox row. A part that fails does not stop the
+ * others, but the call fails.
  */
 export const handle = onAnyEvent(async () => {
   const failures: unknown[] = [];
@@ -29,7 +29,7 @@ async function park(): Promise<void> {
   const until = performance.now() + timeoutMs;
   for (let after: string | null = ''; after !== null && performance.now() < until;) {
     const { rows, last, parked } = await parkUndelivered(after);
-    for (const id of parked) log.error({ event: id }, 'a chain has not ended within a day and was parked');
+    for (const id of parked) log.error({ event: id }, 'a chain has not ended within a day and was dead-lettered');
     after = rows < rowsPerStatement ? null : last;
   }
 }

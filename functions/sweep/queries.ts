@@ -1,18 +1,18 @@
 import { many, one, statement } from '#platform/database/database.ts';
 import type { ShopEvent } from '#platform/events/event.ts';
 
-interface Parked {
+interface ParkedPage {
   rows: number;
-  /** The last id that was read; null if there was none. */
+  /** The last id of the page; null if it was empty. */
   last: string | null;
-  /** The chains that were parked. */
+  /** The ids of the events that were parked. */
   parked: string[];
 }
 
 /** How many rows of the outbox one statement reads at most. */
 export const rowsPerStatement = 2_000;
 
-const park = statement<Parked>(
+const park = statement<ParkedPage>(
   'sweep.park',
   `
   with page as materialized (
@@ -27,7 +27,7 @@ const park = statement<Parked>(
              select o.id
                from events.outbox o
               where o.id = any (array(select id from page where created_at < now() - interval '1 day'))
-                -- somebody has it in hand: it may end at this moment
+                -- a row that another process has locked may just be ending
                 for update skip locked))
     returning id, event, attempts
   ), parked as (
@@ -48,7 +48,7 @@ const park = statement<Parked>(
          array(select event_id from parked) as parked`,
 );
 
-/** Parks chains older than a day, of the next rows of the outbox after this id. */
+/** Parks the chains older than a day among the next rows of the outbox after this id. */
 export const parkUndelivered = (after: string) => one(park, [after]);
 
 const reopen = statement<{ id: string }>(
@@ -62,6 +62,6 @@ const reopen = statement<{ id: string }>(
   returning id`,
 );
 
-/** Gives chains an outbox row again, due at once; returns those that had none. */
+/** Inserts outbox rows of chains again, due at once; returns those that were missing. */
 export const reopenChains = (events: ShopEvent[]) =>
   many(reopen, [events.map(({ id }) => id), events.map((event) => JSON.stringify(event))]);

@@ -8,7 +8,7 @@ import { beginChain, type EventContract, type ShopEvent } from '#platform/events
 import { log } from '#platform/telemetry/log.ts';
 import { registry } from '#platform/telemetry/metrics.ts';
 import { reopenChains } from './queries.ts';
-import { rowsPerPage, scanCanceled, tables, type Stranded, type Table } from './stranded.ts';
+import { rowsPerPage, scanCanceled, tables, type ScannedTable, type Stranded } from './stranded.ts';
 
 const reopened = new Counter({
   name: 'shop_chains_reopened_total',
@@ -20,21 +20,21 @@ const reopened = new Counter({
 /** The events that begin chains. */
 const beginnings: EventContract[] = [orderPlaced, orderCancelRequested, userRegistered, depositSucceeded];
 const contracts = new Map(beginnings.map((contract) => [contract.type, contract]));
-// an alert needs a sample before the first one
+// an alert needs a sample before the first increment
 for (const { type } of beginnings) reopened.inc({ function: 'sweep', type }, 0);
 
 const first = '00000000-0000-0000-0000-000000000000';
 const last = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
 
-/** A shop of so many pages is scanned whole every minute, a larger one a sixtieth of it. */
-const leastPages = 5;
+/** A table of up to five pages is scanned whole every minute; of a larger one, at least a sixtieth. */
+const minPages = 5;
 const slices = 60;
 const recentMs = 5 * 60_000;
 
 /**
- * Gives chains that have not ended and have no outbox row for more than a minute their row back, due at once. Every call
- * scans what is some minutes old, and one of sixty slices of all there is, another one each minute; by primary keys,
- * whose UUIDv7 begin with their time, so that no index has to follow the status of an order.
+ * Reopens chains that have not ended, are older than a minute and have no outbox row: inserts the row again, due at
+ * once. Every call scans the newest rows, and one of sixty slices of all rows, the next one each minute. It scans by
+ * primary key, whose UUIDv7 begins with the time, so that no index has to follow the status of an order.
  */
 export async function reconcile(now = new Date(clockTime())): Promise<void> {
   await reopen((await scanCanceled()).stranded);
@@ -44,25 +44,25 @@ export async function reconcile(now = new Date(clockTime())): Promise<void> {
   }
 }
 
-/** Scans a slice, and beyond it, around the end and up to where it began, as long as `leastPages` allow. */
-async function scanSlice(table: Table, now: Date): Promise<void> {
+/** Scans a slice, and then on to the last row and from the first one, until `minPages` are read. */
+async function scanSlice(table: ScannedTable, now: Date): Promise<void> {
   const lowest = await table.lowest();
   if (lowest === undefined) return;
   const [from, to] = [timeOf(lowest), now.getTime()];
   const edge = (slice: number) => {
     if (slice === 0) return first;
-    // a clock may have been wrong: the last slice has what seems to come from the future
+    // a clock may have been wrong: the last slice includes ids from the future
     return slice === slices ? last : idAt(from + ((to - from) * slice) / slices);
   };
   const slice = now.getUTCMinutes();
   const start = edge(slice);
   let pages = await scan(table, start, edge(slice + 1));
-  if (pages < leastPages) pages += await scan(table, edge(slice + 1), last, leastPages - pages);
-  if (pages < leastPages) await scan(table, first, start, leastPages - pages);
+  if (pages < minPages) pages += await scan(table, edge(slice + 1), last, minPages - pages);
+  if (pages < minPages) await scan(table, first, start, minPages - pages);
 }
 
-/** Scans the ids of (`after`, `upTo`], at most so many pages; gives their number. */
-async function scan(table: Table, after: string, upTo: string, maxPages = Infinity): Promise<number> {
+/** Scans ids in (`after`, `upTo`], up to `maxPages`; returns how many pages it has read. */
+async function scan(table: ScannedTable, after: string, upTo: string, maxPages = Infinity): Promise<number> {
   let pages = 0;
   for (let from: string | null = after; from !== null && pages < maxPages;) {
     const page = await table.scan(from, upTo);
@@ -79,7 +79,7 @@ async function reopen(stranded: Stranded[]): Promise<void> {
   for (const { id } of events.length > 0 ? await reopenChains(events) : []) {
     const type = types.get(id) ?? '';
     reopened.inc({ function: 'sweep', type });
-    log.error({ event: id, type }, 'a chain had not ended and had no outbox row; it is opened again');
+    log.error({ event: id, type }, 'a chain that has not ended had no outbox row; it was reopened');
   }
 }
 

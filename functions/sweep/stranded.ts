@@ -1,38 +1,36 @@
 import { maybeOne, one, statement, type Statement } from '#platform/database/database.ts';
 
-/** What began a chain that has not ended and has no outbox row any more. */
+/** The first event of a chain that has not ended and has lost its outbox row. */
 export interface Stranded {
-  /** The type of its first event. */
   type: string;
-  /** The data of that event. */
   data: unknown;
   /** When it happened. */
   at: string;
 }
 
 /** What one statement of a scan has read. */
-export interface Page {
+export interface ScanPage {
   rows: number;
-  /** The last id; null if there was no row. */
+  /** The last id of the page; null if it is empty. */
   last: string | null;
   stranded: Stranded[];
 }
 
 /** A table whose rows begin chains. */
-export interface Table {
-  /** Reads rows with `after` < id <= `upTo`, at most `rowsPerPage`, in the order of their ids. */
-  scan(after: string, upTo: string): Promise<Page>;
-  /** The lowest id; nothing if there is no row. */
+export interface ScannedTable {
+  /** Reads up to `rowsPerPage` rows with `after` < id <= `upTo`, in the order of their ids. */
+  scan(after: string, upTo: string): Promise<ScanPage>;
+  /** The lowest id; undefined if the table is empty. */
   lowest(): Promise<string | undefined>;
 }
 
-/** How many rows one statement of a scan reads at most: some 50 ms, however large the table is. */
+/** The most rows that one statement of a scan reads: it takes some 50 ms, however large the table is. */
 export const rowsPerPage = 10_000;
 
 const byId = 'id > $1::uuid and id <= $2::uuid';
 
-/** Of a page of rows those with an open chain, by the type of the event that began it, whose outbox row is missing. */
-function scanOf(name: string, rows: string, open: string): Statement<Page> {
+/** A statement that reads a page of `rows`, and finds among their `open` chains those without an outbox row. */
+function scanOf(name: string, rows: string, open: string): Statement<ScanPage> {
   return statement(
     `sweep.${name}`,
     `
@@ -45,7 +43,7 @@ function scanOf(name: string, rows: string, open: string): Statement<Page> {
     select open.*
       from open
      where not exists (select from events.outbox o where o.id = open.chain)
-       -- what was refused, or has not ended within a day, is tried again, but less and less often
+       -- a chain that was dead-lettered is retried less and less often
        and not exists (
          select from events.dead_letters d
           where d.correlation_id = open.chain
@@ -60,12 +58,12 @@ function scanOf(name: string, rows: string, open: string): Statement<Page> {
   );
 }
 
-/** Settled, but nobody was notified: for more than a minute, and not for so long that it is of no use any more. */
+/** Settled more than a minute ago without a notification; after two days a notification would be of no use. */
 const isUnnotified = (settledAt: string, subject: string, happened: string) => `
            (${settledAt} between clock_timestamp() - interval '2 days' and clock_timestamp() - interval '1 minute'
             and not exists (select from notifying.notifications n where n.event_id = ${subject} || '.${happened}'))`;
 
-// a cancel that came before the charge has taken over: the order's own chain has ended
+// once an order is being canceled, the chain of the cancel takes over: its first chain has ended
 const openChainsOfOrders = `
     select 'shop.order.placed.v1' as type, id || '.placed' as chain, created_at as at,
            json_build_object('orderId', id, 'userId', user_id) as data
@@ -93,7 +91,7 @@ const canceled = scanOf(
   openChainsOfOrders,
 );
 
-/** Reads the orders that were canceled within the last five minutes, which may have been placed long ago. */
+/** Reads the orders that were canceled within five minutes: these may have been placed long ago. */
 export const scanCanceled = () => one(canceled);
 
 const registered = scanOf(
@@ -128,7 +126,7 @@ const deposited = scanOf(
      where ${isUnnotified('created_at', 'page.id', 'succeeded')}`,
 );
 
-function table(name: string, scan: Statement<Page>): Table {
+function table(name: string, scan: Statement<ScanPage>): ScannedTable {
   const lowest = statement<{ id: string }>(
     `sweep.lowest_of_${name}`,
     `
@@ -144,7 +142,7 @@ function table(name: string, scan: Statement<Page>): Table {
 }
 
 /** The tables whose rows begin chains. */
-export const tables: Table[] = [
+export const tables: ScannedTable[] = [
   table('ordering.orders', placed),
   table('users.users', registered),
   table('billing.deposits', deposited),

@@ -9,7 +9,7 @@ import type { ShopEvent } from '#platform/events/event.ts';
 import { isVerified } from '#platform/events/signature.ts';
 import { handle } from './index.ts';
 import { reconcile } from './reconcile.ts';
-import { tables, type Page, type Table } from './stranded.ts';
+import { tables, type ScannedTable, type ScanPage } from './stranded.ts';
 
 useDatabase();
 
@@ -33,7 +33,7 @@ async function inOutbox(age: string, dueIn = '-1 second', attempts = 0): Promise
 }
 const sweep = () => deliver(handle, ping());
 
-test('what is due is published again, signed, and comes due later', async () => {
+test('publishes what is due again, signed, and schedules it for later', async () => {
   const id = await inOutbox('2 seconds');
   await inOutbox('0 seconds', '1 second');
   expect(await sweep()).toEqual({ status: 204 });
@@ -45,13 +45,13 @@ test('what is due is published again, signed, and comes due later', async () => 
   });
 });
 
-test('however many are due, all are published', async () => {
+test('publishes everything that is due, however much it is', async () => {
   for (let index = 0; index < 250; index += 1) await inOutbox('2 seconds');
   await sweep();
   expect(new Set(published.map(({ id }) => id)).size).toBe(250);
 });
 
-test('a row that another process has just taken is left to it', async () => {
+test('leaves a row that another process has locked to it', async () => {
   const id = await inOutbox('2 seconds');
   const other = await connection();
   await other.query('begin');
@@ -70,7 +70,7 @@ test.each([
   [30, 320],
   [40, 600],
   [1_000, 600],
-])('after %s attempts the next is due in %s s', async (attempts, seconds) => {
+])('schedules the next attempt after %s attempts in %s s', async (attempts, seconds) => {
   const id = await inOutbox('1 hour', '-1 second', attempts);
   await sweep();
   const { wait } = await row<{ wait: number }>(
@@ -81,7 +81,7 @@ test.each([
   expect(wait).toBeLessThanOrEqual(seconds);
 });
 
-test('a chain that has not ended within a day is parked as undelivered, once', async () => {
+test('dead-letters a chain that has not ended within a day as undelivered, once', async () => {
   const id = await inOutbox('25 hours', '1 second');
   await sweep();
   await sweep();
@@ -93,7 +93,7 @@ test('a chain that has not ended within a day is parked as undelivered, once', a
 });
 
 // promise: bulk-replay-any-length
-test('however many have not ended within a day, all are parked, and what is due is published first', async () => {
+test('dead-letters every chain older than a day, however many, after publishing what is due', async () => {
   const due = await inOutbox('2 seconds');
   await rows(`
     insert into events.outbox (id, event, created_at, due_at)
@@ -112,7 +112,7 @@ test('however many have not ended within a day, all are parked, and what is due 
 
 const undelivered = `select count(*) as parked from events.dead_letters where reason = 'undelivered'`;
 
-test('a scan reads no more rows in a statement than it may, however many orders there are', async () => {
+test('reads at most one page of rows in a statement, however many orders there are', async () => {
   const userId = uuidv7();
   await rows(
     `insert into ordering.orders (id, user_id, idempotency_key, request_hash, total, currency, status, paid_at, created_at)
@@ -120,8 +120,8 @@ test('a scan reads no more rows in a statement than it may, however many orders 
        from generate_series(1, 25000) as number`,
     [userId],
   );
-  const pages: Page[] = [];
-  const [orders] = tables as [Table];
+  const pages: ScanPage[] = [];
+  const [orders] = tables as [ScannedTable];
   for (let after: string | null = '00000000-0000-0000-0000-000000000000'; after !== null;) {
     const page = await orders.scan(after, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
     pages.push(page);
@@ -132,7 +132,7 @@ test('a scan reads no more rows in a statement than it may, however many orders 
 });
 
 // promise: order-registration-deposit-has
-test('every slice of the hour together is everything, also what a wrong clock has named', async () => {
+test('reopens every stranded chain in any minute of the hour, even if a wrong clock made its id', async () => {
   await rows('delete from ordering.orders');
   const ids = ['00000000-0000-7000-8000-000000000001', uuidv7(), 'f0000000-0000-7000-8000-000000000001'];
   for (const id of ids) {
