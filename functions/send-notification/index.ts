@@ -16,10 +16,10 @@ import { sendDue, sendSoon } from './outgoing.ts';
 import { findRecorded, recordNotifications, type NewNotification } from './queries.ts';
 import { subjectOf, type Template } from './mails.ts';
 
-/** What is due – left by a process that ended, or refused by the mail server – is looked for twice a second. */
-export const background = repeat(500, 'the look for due mails', poll(sendDue));
+/** Polls twice a second for mails that are due: left by a process that ended, or not accepted by the mail server. */
+export const background = repeat(500, 'the poll for due mails', poll(sendDue));
 
-/** Records one notification an event and ends its chain; the mail follows after the answer. */
+/** Records one notification an event and ends its chain; the mail is sent after the response. */
 const record = batch<NewNotification, void>({
   key: ({ eventId }) => eventId,
   run: async (notifications) => {
@@ -30,7 +30,7 @@ const record = batch<NewNotification, void>({
     const others = notifications.filter(({ eventId }) => !known.has(eventId));
     if (others.length > 0) for (const { eventId } of await findRecorded(others)) known.add(eventId);
     return notifications.map(({ eventId, userId }) =>
-      known.has(eventId) ? undefined : new Problem('bad_event', `There is no user ${userId} to be told of ${eventId}.`),
+      known.has(eventId) ? undefined : new Problem('bad_event', `There is no user ${userId} to notify of ${eventId}.`),
     );
   },
 });
@@ -39,7 +39,7 @@ const notify = <Data extends EventData & { orderId?: string }>(contract: EventCo
   when(contract, (data, event) =>
     record({
       id: uuidv7(),
-      // by its data, which was normalised: the id that came with it may be in capitals
+      // from the data, which is normalised: the id as it was delivered may be in capitals
       eventId: contract.create(data).id,
       userId: data.userId,
       orderId: data.orderId ?? null,
@@ -51,6 +51,7 @@ const notify = <Data extends EventData & { orderId?: string }>(contract: EventCo
     }),
   );
 
+/** Notifies the customer of each event that ends a chain, by one mail. */
 export const handle = onEvents(
   notify(accountOpened, 'welcome'),
   notify(depositSucceeded, 'deposit-received'),

@@ -16,7 +16,7 @@ const oldest = statement<{ seconds: number }>(
            limit 10000) as queued`,
 );
 
-/** By the database's clock; nothing while the database is away. */
+/** Measured by the database's clock; without a value during an outage of the database. */
 export const oldestMail = new Gauge({
   name: 'shop_mails_oldest_seconds',
   help: 'Age of the oldest mail that waits to be sent, in the whole shop; 0 if there is none',

@@ -37,8 +37,8 @@ const domain = /@([\w.-]+)/.exec(MAIL_FROM)?.[1] ?? 'localhost';
 export const attemptTimeoutMs = 20_000;
 
 /**
- * Sends one mail over a pooled connection. Never throws. An attempt that takes longer than `timeoutMs` is ended together
- * with its connection, so that the mail cannot be sent by it later: it is a transient failure.
+ * Sends one mail over a pooled connection. Never throws. An attempt that takes longer than `timeoutMs` is aborted with
+ * its connection, so that it cannot send the mail later, and counts as a transient failure.
  */
 export async function sendMail(
   { messageId, ...mail }: OutgoingMail,
@@ -47,14 +47,14 @@ export async function sendMail(
   const attempt = new AbortController();
   const timer = setTimeout(() => attempt.abort(), timeoutMs);
   try {
-    await transport.sendMail({ ...composed(mail, `<${messageId}@${domain}>`), signal: attempt.signal });
+    await transport.sendMail({ ...serialized(mail, `<${messageId}@${domain}>`), signal: attempt.signal });
     return { sent: true };
   } catch (error) {
     const { responseCode, code } = error as { responseCode?: number; code?: string };
-    // a server that turns the connection or the log-in away for good has not refused this mail
-    const isOfThisMail = code === 'EENVELOPE' || code === 'EMESSAGE';
-    const permanent = isOfThisMail && responseCode !== undefined && responseCode >= 500;
-    // words, the server's above all, may repeat the address: keep the code only
+    // a server that refuses the connection or the log-in for good has not refused this mail
+    const isAboutThisMail = code === 'EENVELOPE' || code === 'EMESSAGE';
+    const permanent = isAboutThisMail && responseCode !== undefined && responseCode >= 500;
+    // a message, above all the server's, may repeat the address: only the code is stored
     return { sent: false, permanent, error: responseCode ? `SMTP ${responseCode}` : (code ?? 'unknown') };
   } finally {
     clearTimeout(timer);
@@ -62,11 +62,11 @@ export async function sendMail(
 }
 
 /**
- * A mail as text, with the same as HTML for whoever can show it (RFC 2046, section 5.1.4). Put together in one go: the
- * library sends it through seven streams, which leave so much behind that, at 100 mails a second, the collector of old
- * objects takes its 40 ms every three seconds.
+ * A mail as text, with an HTML alternative (RFC 2046, section 5.1.4), serialized in one go. The library would pipe
+ * every part through streams of its own: measured with 5,000 mails over the pool, that takes 0.65 instead of 0.43 ms of
+ * CPU a mail and, at 100 mails a second, twice as many major garbage collections.
  */
-function composed({ to, subject, text, html }: Omit<OutgoingMail, 'messageId'>, messageId: string) {
+function serialized({ to, subject, text, html }: Omit<OutgoingMail, 'messageId'>, messageId: string) {
   const message = new MimeNode('multipart/alternative');
   // an object, because a text would be parsed as a list of names and addresses
   message.setHeader({ from: MAIL_FROM, to: { name: '', address: to }, subject, 'message-id': messageId });
