@@ -5,7 +5,7 @@ import { roleOf, roleUrl, setRolePasswords } from './roles.ts';
 import { withEmptyDatabase } from './scratch.ts';
 
 // A managed server, on which the shop gets a database and only the rights that it needs.
-test('a database owner that may create roles can install the shop; without that right, the error names it', async () => {
+test('a database owner that may create roles can install the shop; otherwise the error names that right', async () => {
   const ownServer = '';
   await withEmptyDatabase(async (superuser, url) => {
     const { database } = superuser;
