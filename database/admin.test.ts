@@ -20,7 +20,7 @@ beforeAll(async () => {
   await ensureAdmin(url, 'a@example.com', 'password of a');
 });
 
-test('a new password of the settings replaces the old one, and the same one changes nothing', async () => {
+test('replaces the password when the setting has changed, and changes nothing when it has not', async () => {
   const before = await hashOf('a@example.com');
   await ensureAdmin(url, 'a@example.com', 'password of a');
   expect(await hashOf('a@example.com')).toBe(before);
@@ -29,26 +29,26 @@ test('a new password of the settings replaces the old one, and the same one chan
 });
 
 // promise: administrator-settings-neither-orders
-test('the administrator of the settings is the only one: a former one becomes a customer', async () => {
+test('makes the administrator of the settings the only one, and a former administrator a customer', async () => {
   await ensureAdmin(url, 'b@example.com', 'password of b');
   expect(await roles()).toEqual([
     { email: 'a@example.com', role: 'customer' },
     { email: 'b@example.com', role: 'admin' },
     { email: 'c@example.com', role: 'customer' },
   ]);
-  // an installation of before, which has two
+  // an older installation may have two
   await rows(`update users.users set role = 'admin', was_admin = false where email = 'a@example.com'`);
   await ensureAdmin(url, 'b@example.com', 'password of b');
   expect(await row('select email from users.users where role = $1', ['admin'])).toEqual({ email: 'b@example.com' });
 });
 
-test('a former administrator can be made the administrator again', async () => {
+test('makes a former administrator the administrator again', async () => {
   await ensureAdmin(url, 'a@example.com', 'password of a');
   expect(await row('select email from users.users where role = $1', ['admin'])).toEqual({ email: 'a@example.com' });
   expect(await createPasswords().matches('password of a', await hashOf('a@example.com'))).toBe(true);
 });
 
-test('the e-mail of a customer is refused, whatever their name, and the administrator stays', async () => {
+test('rejects the e-mail of a customer, whatever the name, and leaves the administrator as it is', async () => {
   const before = await roles();
   await expect(ensureAdmin(url, 'c@example.com', 'password of c')).rejects.toThrow(
     'ADMIN_EMAIL c@example.com belongs to a customer',

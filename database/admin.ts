@@ -2,7 +2,7 @@ import pg from 'pg';
 import { uuidv7 } from 'uuidv7';
 import { createPasswords } from '#platform/values/password.ts';
 
-interface User {
+interface AdminCandidate {
   email: string;
   role: 'customer' | 'admin';
   was_admin: boolean;
@@ -10,15 +10,15 @@ interface User {
 }
 
 /**
- * Makes the user with this e-mail and password, both normalised, the one administrator. A former one becomes a customer;
- * their tokens say otherwise for up to 15 minutes. Refuses an e-mail that a customer has registered.
+ * Makes the user with this e-mail and password, both normalised, the only administrator. A former administrator becomes
+ * a customer; a token issued before keeps its role for up to 15 minutes. Throws if the e-mail belongs to a customer.
  */
 export async function ensureAdmin(databaseUrl: string, email: string, password: string): Promise<void> {
   const passwords = createPasswords();
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();
   try {
-    const { rows } = await client.query<User>(
+    const { rows } = await client.query<AdminCandidate>(
       `select email, role, was_admin, password_hash from users.users where email = $1 or role = 'admin'`,
       [email],
     );
@@ -56,7 +56,7 @@ async function changeAdmin(client: pg.Client, email: string, passwordHash: strin
         or users.was_admin`,
     [uuidv7(), email, passwordHash],
   );
-  // registered by a customer in this very moment; without a commit the former administrator stays
+  // a customer has registered it in the meantime; without a commit the former administrator stays
   if (rowCount === 0) throw new Error(`ADMIN_EMAIL ${email} belongs to a customer; choose another one.`);
   await client.query('commit');
 }

@@ -1,6 +1,5 @@
-// Brings the database of the settings to the newest schema and makes sure that the functions' roles and the
-// administrator can log in.
-// `knative/migrate/job.yaml` runs it before the functions of a new image are deployed.
+// Migrates the database of the settings to the newest schema, and sets the passwords of the functions' roles and of the
+// administrator. `knative/migrate/job.yaml` runs it before the functions of a new image are deployed.
 import { z } from 'zod';
 import { ensureAdmin } from '#database/admin.ts';
 import { migrate } from '#database/migrate.ts';

@@ -10,7 +10,7 @@ useDatabase();
 
 const url = process.env['TEST_DATABASE_URL'] ?? '';
 
-/** A folder with the migrations that there are, and one more. */
+/** A folder with a copy of all migrations and one more. */
 function withOneMore(name: string, text: string): string {
   const parent = mkdtempSync(path.join(tmpdir(), 'shop-migrations-'));
   writeFileSync(path.join(parent, 'package.json'), '{"type":"module"}');
@@ -24,7 +24,7 @@ function withOneMore(name: string, text: string): string {
 }
 
 // promise: migration-beside-backup-holds
-test('a migration under load, while a backup is open, holds up no order for longer than half a second', async () => {
+test('a migration under load, while a backup is open, blocks no order for longer than half a second', async () => {
   const backup = await connection();
   await backup.query('begin; lock table ordering.orders in access share mode');
   const dir = withOneMore('9998_strong.sql', 'alter table ordering.orders add column note text;');
@@ -43,7 +43,7 @@ test('a migration under load, while a backup is open, holds up no order for long
     slowestMs = Math.max(slowestMs, performance.now() - before);
   }
   expect(isDone).toBe(false);
-  expect(slowestMs).toBeGreaterThan(100); // it did wait behind the migration
+  expect(slowestMs).toBeGreaterThan(100); // the insert did wait behind the migration
   expect(slowestMs).toBeLessThan(800);
   await backup.query('rollback');
   await migrating;
@@ -53,7 +53,7 @@ test('a migration under load, while a backup is open, holds up no order for long
   rmSync(path.dirname(dir), { recursive: true });
 }, 60_000);
 
-test('a migration that cannot get its lock gives up in the end, and leaves nothing', async () => {
+test('a migration that cannot get its lock fails after its timeout and leaves nothing behind', async () => {
   const backup = await connection();
   await backup.query('begin; lock table users.users in access share mode');
   const dir = withOneMore('9999_never.sql', 'alter table users.users add column never text;');
@@ -70,7 +70,7 @@ test('several processes that migrate at once wait for each other', async () => {
 const migrations = readdirSync('database/migrations').filter((file) => file > '0009');
 
 // promise: migration-beside-backup-holds
-test.each(migrations)('%s holds up no order: it neither rewrites nor scans a table under a strong lock', (file) => {
+test.each(migrations)('%s blocks no order: it neither rewrites nor scans a table under a strong lock', (file) => {
   const text = readFileSync(path.join('database/migrations', file), 'utf8').replaceAll(/--.*|\/\/.*/g, '');
   const made = [...text.matchAll(/create table ([\w.]+)/g)].map(([, name]) => name);
   for (const [, table] of text.matchAll(/create (?:unique )?index (?!concurrently)\w+ on ([\w.]+)/g)) {

@@ -5,27 +5,27 @@ import pg from 'pg';
 
 const folder = fileURLToPath(new URL('migrations', import.meta.url));
 
-// While a migration waits for its lock, every statement on that table waits behind it: it does not wait for long.
+// While a migration waits for its lock, every statement on that table queues behind it, so it waits only briefly.
 const lockTimeoutMs = 300;
 const reportEveryMs = 10_000;
 
-interface Options {
+interface MigrateOptions {
   dir?: string;
-  /** How long a migration is tried again while others hold what it needs. */
+  /** How long a migration is retried while other sessions hold its locks. */
   timeoutMs?: number;
-  /** Called now and then with one line that says what it waits for. */
+  /** Called every ten seconds with one line that says what the migration waits for. */
   report?: (line: string) => void;
 }
 
 /**
- * Brings a database to the newest schema, while the shop is open: each migration is a transaction of its own, which gives
- * up within 300 ms what it cannot lock and is tried again, for ten minutes. Safe to run again and by several processes at
- * once (an advisory lock lets one go first). The user of `databaseUrl` needs the right to create schemas in it, and roles;
- * throws one sentence that says so.
+ * Migrates a database to the newest schema while the shop is open: each migration is a transaction of its own, which
+ * fails after 300 ms without its lock and is retried for ten minutes. Safe to run again, and by several processes at
+ * once (an advisory lock lets one of them proceed). The user of `databaseUrl` needs the right to create schemas in it,
+ * and roles; otherwise the error says so in one sentence.
  */
 export async function migrate(
   databaseUrl: string,
-  { dir = folder, timeoutMs = 10 * 60_000, report = () => undefined }: Options = {},
+  { dir = folder, timeoutMs = 10 * 60_000, report = () => undefined }: MigrateOptions = {},
 ): Promise<void> {
   const began = performance.now();
   let reportedAt = began;
@@ -62,7 +62,7 @@ async function attempt(databaseUrl: string, dir: string): Promise<void> {
       log: () => {},
     });
   } finally {
-    await client.end(); // and with it a transaction that was broken off
+    await client.end(); // also rolls an unfinished migration back
   }
 }
 
@@ -76,7 +76,7 @@ function explained(error: unknown): unknown {
   return new Error(`${wanted}: ${(error as Error).message}.`, { cause: error });
 }
 
-/** The transaction that has been open for the longest: most often a backup or a report. */
+/** Describes the oldest open transaction: most often a backup or a report. */
 async function holder(databaseUrl: string): Promise<string> {
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();

@@ -4,8 +4,8 @@ import { migrate } from './migrate.ts';
 import { roleOf, roleUrl, setRolePasswords } from './roles.ts';
 import { withEmptyDatabase } from './scratch.ts';
 
-// A server of somebody else's, on which the shop is given a database and no more than it needs.
-test('who owns the database and may create roles can install the shop; who may not is told so', async () => {
+// A managed server, on which the shop gets a database and only the rights that it needs.
+test('a database owner that may create roles can install the shop; otherwise the error names that right', async () => {
   const ownServer = '';
   await withEmptyDatabase(async (superuser, url) => {
     const { database } = superuser;

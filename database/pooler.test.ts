@@ -57,7 +57,7 @@ withPgBouncer.each(['session', 'transaction', 'statement'])('behind a pooler in 
   });
 
   test(
-    mode === 'session' ? 'it is accepted, and statements have their settings' : 'it is refused in one sentence',
+    mode === 'session' ? 'is accepted, and statements have their settings' : 'is rejected in one sentence',
     async () => {
       if (mode !== 'session') {
         await expect(refuseSharedSessions(url.href)).rejects.toThrow(
@@ -66,13 +66,13 @@ withPgBouncer.each(['session', 'transaction', 'statement'])('behind a pooler in 
         return;
       }
       await expect(refuseSharedSessions(url.href)).resolves.toBeUndefined();
-      // a function, as it connects
-      const asked = `
+      // connects as a function does
+      const script = `
         import { closeDatabase, one } from '#platform/database/database.ts';
         const text = "select current_setting('lock_timeout') as lock, current_setting('plan_cache_mode') as plans";
         process.stdout.write(JSON.stringify(await one({ name: 'pooler.settings', text })));
         await closeDatabase();`;
-      const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', asked], {
+      const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
         env: { ...process.env, NODE_OPTIONS: '', DATABASE_URL: url.href },
         encoding: 'utf8',
       });

@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 
 /**
- * Refuses a connection pooler that gives each transaction another session, as PgBouncer in transaction or statement mode
- * does: prepared statements, the settings of a session and advisory locks would be those of somebody else. A pooler in
+ * Rejects a connection pooler that may run each transaction in another session, as PgBouncer does in transaction or
+ * statement mode: prepared statements, session settings and advisory locks would belong to another client. A pooler in
  * session mode is as good as the server itself. Throws one sentence.
  */
 export async function refuseSharedSessions(databaseUrl: string): Promise<void> {
@@ -16,7 +16,7 @@ export async function refuseSharedSessions(databaseUrl: string): Promise<void> {
     await first.connect();
     await first.query(`select set_config('shop.session', $1, false)`, [mark]);
     await second.connect();
-    // an open transaction keeps its session: the other client's, if the two share one
+    // an open transaction pins its session: the first client's, if the two share one
     await second.query('begin');
     const isShared = (await marked(second)) === mark || (await marked(first)) !== mark;
     await second.query('rollback');

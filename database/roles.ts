@@ -1,15 +1,15 @@
 import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
 import pg from 'pg';
 
-/** The role of all functions in one process: the rights of each of them, and none beside. */
+/** The role of a process that runs all functions: the rights of every function, and no others. */
 export const roleOfAll = 'shop_functions';
 
 /** The database role of a function. Its rights are in the migrations. */
 export const roleOf = (functionName: string): string => `shop_${functionName.replaceAll('-', '_')}`;
 
 /**
- * The address by which a role connects: the owner's, with the role's own name and password. All passwords are derived
- * from one key, made at installation, so that a function that is added needs nothing but the key to get its own.
+ * The URL by which a role connects: the owner's, with the role's own name and password. All passwords are derived from
+ * one key, made at installation, so that a new function needs nothing else to get its own.
  */
 export function roleUrl(ownerUrl: string, rolesKey: string, role: string): string {
   const url = new URL(ownerUrl);
@@ -20,15 +20,15 @@ export function roleUrl(ownerUrl: string, rolesKey: string, role: string): strin
 }
 
 /**
- * Lets every role that the migrations made log in with its password. Safe to run again. `ownerUrl` is the user who ran
- * the migrations. The server gets no password to see, only what it verifies one with.
+ * Sets the password of every role that the migrations made. Safe to run again. `ownerUrl` is the URL of the user that
+ * ran the migrations. The server never sees a password, only its SCRAM verifier.
  */
 export async function setRolePasswords(ownerUrl: string, rolesKey: string): Promise<void> {
   const client = new pg.Client({ connectionString: ownerUrl });
   await client.connect();
   try {
     await client.query('begin');
-    // two at once would change the same rows of the catalogue
+    // two runs at once would update the same rows of the catalogue
     await client.query(`select pg_advisory_xact_lock(hashtext('shop roles'))`);
     const { rows } = await client.query<{ role: string }>(
       `
@@ -53,7 +53,7 @@ export async function setRolePasswords(ownerUrl: string, rolesKey: string): Prom
 const passwordOf = (rolesKey: string, role: string): string =>
   createHmac('sha256', rolesKey).update(role).digest('base64url');
 
-/** What Postgres keeps of a password (RFC 5803, with the 4096 rounds of Postgres' own). */
+/** What Postgres stores of a password (RFC 5803, with the 4096 rounds that Postgres uses itself). */
 function scramVerifier(password: string): string {
   const salt = randomBytes(16);
   const salted = pbkdf2Sync(password, salt, 4_096, 32, 'sha256');

@@ -8,14 +8,14 @@ useDatabase();
 
 const server = process.env['TEST_POSTGRES_URL'];
 
-/** The dump of what these statements make in an empty database. */
+/** The dump of an empty database after these statements. */
 const dumpOf = (sql: string): Promise<string> =>
   withEmptyDatabase(async (client) => {
     await client.query(sql);
     return dumpSchema(client);
   }, server);
 
-test('schema.sql is what the migrations make', async () => {
+test('schema.sql is the schema that the migrations make', async () => {
   expect(await readFile(schemaFile, 'utf8')).toBe(await dumpSchema(await connection()));
 });
 
@@ -24,7 +24,7 @@ test('schema.sql, restored into an empty database, makes the same schema', async
   expect(await dumpOf(committed)).toBe(committed);
 });
 
-test('what the migrations do not use yet is dumped too and comes back the same', async () => {
+test('features that the migrations do not use yet are dumped and restored, too', async () => {
   const dump = await dumpOf(`
     create schema "Odd Names";
     create domain "Odd Names".code as text collate "C" default 'it''s' not null check (value <> 'DROP "x"');
@@ -64,6 +64,6 @@ test.each([
   ['policy p on table s.t', 'create table s.t (); create policy p on s.t'],
   ['table s.t', 'create table s.t (a int) partition by list (a)'],
   ['table public.t', 'create table t ()'],
-])('the dump refuses a %s rather than to leave it out', async (what, sql) => {
+])('the dump rejects a %s instead of leaving it out', async (what, sql) => {
   await expect(dumpOf(`create schema s; ${sql}`)).rejects.toThrow(`cannot write yet: ${what}`);
 });

@@ -7,8 +7,8 @@ import { startPostgres } from '#local/postgres.ts';
 import { migrate } from './migrate.ts';
 
 /**
- * Gives `use` a connection to a new, empty database, and drops the database afterwards. It is made on the server of
- * `DATABASE_URL`, whose own databases are not looked at, or on an embedded one in a temporary folder.
+ * Calls `use` with a connection to a new, empty database, and drops the database afterwards. It is created on the
+ * server of `DATABASE_URL`, whose own databases are not read, or on an embedded server in a temporary folder.
  */
 export async function withEmptyDatabase<Result>(
   use: (client: pg.Client, url: string) => Promise<Result>,
@@ -28,7 +28,7 @@ export async function withEmptyDatabase<Result>(
   }
 }
 
-/** The same with all migrations applied: the schema as it is meant to be, whatever a developer's database holds. */
+/** The same after all migrations: the schema as it is meant to be, whatever a developer's database holds. */
 export function withMigratedDatabase<Result>(use: (client: pg.Client) => Promise<Result>): Promise<Result> {
   return withEmptyDatabase(async (client, url) => {
     await migrate(url);

@@ -4,7 +4,7 @@ import { currency } from '#platform/values/money.ts';
 import { uuid } from '#platform/values/uuid.ts';
 
 export const accountOpened = defineEvent('shop.account.opened.v1', {
-  summary: 'A customer has a billing account, empty.',
+  summary: 'A billing account was opened for a customer, with a balance of zero.',
   producer: 'create-account',
   subject: ({ accountId }) => accountId,
   data: z.object({ accountId: uuid, userId: uuid, currency }),

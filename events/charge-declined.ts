@@ -4,7 +4,7 @@ import { currency, money } from '#platform/values/money.ts';
 import { uuid } from '#platform/values/uuid.ts';
 
 export const chargeDeclined = defineEvent('shop.charge.declined.v1', {
-  summary: 'Nothing was taken from the account, and never will be for this order.',
+  summary: 'The charge for an order was declined. Nothing was taken from the account, nor ever will be.',
   producer: 'charge-account',
   subject: ({ orderId }) => orderId,
   data: z.object({

@@ -4,7 +4,7 @@ import { currency, money } from '#platform/values/money.ts';
 import { uuid } from '#platform/values/uuid.ts';
 
 export const chargeRefunded = defineEvent('shop.charge.refunded.v1', {
-  summary: 'What was charged for a canceled order went back to the account.',
+  summary: 'The charge for a canceled order was returned to the account.',
   producer: 'refund-charge',
   subject: ({ orderId }) => orderId,
   data: z.object({ orderId: uuid, userId: uuid, accountId: uuid, amount: money, currency }),

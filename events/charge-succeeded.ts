@@ -4,7 +4,7 @@ import { currency, money } from '#platform/values/money.ts';
 import { uuid } from '#platform/values/uuid.ts';
 
 export const chargeSucceeded = defineEvent('shop.charge.succeeded.v1', {
-  summary: 'The total of an order was taken from the account.',
+  summary: 'The total of an order was charged to the account.',
   producer: 'charge-account',
   subject: ({ orderId }) => orderId,
   data: z.object({ orderId: uuid, userId: uuid, accountId: uuid, amount: money, currency }),

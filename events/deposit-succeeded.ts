@@ -4,7 +4,7 @@ import { currency, money } from '#platform/values/money.ts';
 import { uuid } from '#platform/values/uuid.ts';
 
 export const depositSucceeded = defineEvent('shop.deposit.succeeded.v1', {
-  summary: 'Money has arrived on an account.',
+  summary: 'A deposit was credited to an account.',
   producer: 'deposit-money',
   subject: ({ depositId }) => depositId,
   data: z.object({

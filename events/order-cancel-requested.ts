@@ -3,7 +3,7 @@ import { defineEvent } from '#platform/events/event.ts';
 import { uuid } from '#platform/values/uuid.ts';
 
 export const orderCancelRequested = defineEvent('shop.order.cancel_requested.v1', {
-  summary: 'A customer has canceled an order. Whether it was charged is decided by the charge, not by the event.',
+  summary: 'A customer asked to cancel an order. Whether it was charged is read from the charge, not from the event.',
   producer: 'cancel-order',
   subject: ({ orderId }) => orderId,
   data: z.object({ orderId: uuid, userId: uuid }),

@@ -4,7 +4,7 @@ import { currency, money } from '#platform/values/money.ts';
 import { uuid } from '#platform/values/uuid.ts';
 
 export const orderCanceled = defineEvent('shop.order.canceled.v1', {
-  summary: 'An order is canceled and was not charged.',
+  summary: 'An order was canceled and not charged.',
   producer: 'settle-order',
   subject: ({ orderId }) => orderId,
   data: z.object({ orderId: uuid, userId: uuid, total: money, currency }),

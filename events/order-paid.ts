@@ -4,7 +4,7 @@ import { currency, money } from '#platform/values/money.ts';
 import { uuid } from '#platform/values/uuid.ts';
 
 export const orderPaid = defineEvent('shop.order.paid.v1', {
-  summary: 'An order is confirmed and paid.',
+  summary: 'An order was paid and is confirmed.',
   producer: 'settle-order',
   subject: ({ orderId }) => orderId,
   data: z.object({ orderId: uuid, userId: uuid, total: money, currency }),

@@ -3,7 +3,7 @@ import { defineEvent } from '#platform/events/event.ts';
 import { uuid } from '#platform/values/uuid.ts';
 
 export const orderPlaced = defineEvent('shop.order.placed.v1', {
-  summary: 'An order was accepted. It names the order; what it costs is decided by the row.',
+  summary: 'An order was accepted. The event names the order; its total and state are read from the row.',
   producer: 'create-order',
   subject: ({ orderId }) => orderId,
   data: z.object({ orderId: uuid, userId: uuid }),

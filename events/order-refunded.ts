@@ -4,7 +4,7 @@ import { currency, money } from '#platform/values/money.ts';
 import { uuid } from '#platform/values/uuid.ts';
 
 export const orderRefunded = defineEvent('shop.order.refunded.v1', {
-  summary: 'An order is canceled and its money is back on the account.',
+  summary: 'An order was canceled, and its charge is back on the account.',
   producer: 'settle-order',
   subject: ({ orderId }) => orderId,
   data: z.object({ orderId: uuid, userId: uuid, total: money, currency }),

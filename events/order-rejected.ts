@@ -4,7 +4,7 @@ import { currency, money } from '#platform/values/money.ts';
 import { uuid } from '#platform/values/uuid.ts';
 
 export const orderRejected = defineEvent('shop.order.rejected.v1', {
-  summary: 'An order was not accepted and not charged.',
+  summary: 'An order was rejected and not charged.',
   producer: 'settle-order',
   subject: ({ orderId }) => orderId,
   data: z.object({ orderId: uuid, userId: uuid, total: money, currency, reason: z.string() }),

@@ -3,7 +3,7 @@ import { defineEvent } from '#platform/events/event.ts';
 import { uuid } from '#platform/values/uuid.ts';
 
 export const userRegistered = defineEvent('shop.user.registered.v1', {
-  summary: 'Somebody became a customer. Their address and name stay in the database.',
+  summary: 'A customer registered. Their e-mail address and name stay in the database.',
   producer: 'register-user',
   subject: ({ userId }) => userId,
   data: z.object({ userId: uuid }),

@@ -2,10 +2,10 @@ import { html, nothing } from './lib/lit-html.js';
 import { Refused, sendOnce } from './api.js';
 import { refresh } from './data.js';
 import { field, older, onSubmit, refusal, submit } from './forms.js';
-import { say, state } from './state.js';
+import { announce, state } from './state.js';
 import { dayAndTime, minorUnits, money, shortId } from './words.js';
 
-/** The balance, what moved it, and a deposit. */
+/** The balance, its entries, and a deposit. */
 export function account() {
   const { account: mine, entries } = state;
   if (!mine) {
@@ -27,7 +27,7 @@ export function account() {
         ? nothing
         : html`<table id="entries">
             <caption class="unseen">
-              What moved the balance, newest first
+              The entries of the account, newest first
             </caption>
             <thead>
               <tr>
@@ -60,11 +60,11 @@ export function account() {
 async function deposit({ amount = '' }, form, currency) {
   const minor = minorUnits(amount);
   if (Number.isNaN(minor)) {
-    const errors = [{ field: 'amount', message: 'Write an amount such as 1000 or 12.50.' }];
-    throw new Refused('This is no amount.', { code: 'invalid_body', status: 422, errors });
+    const errors = [{ field: 'amount', message: 'Please enter an amount, such as 1000 or 12.50.' }];
+    throw new Refused('This is not an amount.', { code: 'invalid_body', status: 422, errors });
   }
   const { balance } = await sendOnce('/accounts/me/deposits', { amount: minor, currency });
   form.reset();
-  say(`Deposited. The balance is ${money(balance, currency)}.`);
+  announce(`Your deposit has arrived. Your balance is ${money(balance, currency)}.`);
   await refresh('account');
 }

@@ -3,7 +3,7 @@ import { api, Refused } from './api.js';
 import { rows } from './data.js';
 import { button, field, older, onSubmit, refusal, submit } from './forms.js';
 import { isAdmin } from './session.js';
-import { changed, say, state, toggle } from './state.js';
+import { announce, changed, state, toggle } from './state.js';
 import { dayAndTime, shortType } from './words.js';
 
 /** @import { DeadLetter } from './state.js' */
@@ -11,56 +11,56 @@ import { dayAndTime, shortType } from './words.js';
 const everyMs = 2_000;
 
 /** Keeps what the administrator sees up to date. */
-export function watchTheShop() {
+export function pollShop() {
   setInterval(() => {
     if (state.user && isAdmin()) void readShop();
   }, everyMs);
 }
 
-/** Reads the figures, the dead letters, and how far a bulk replay is. */
+/** Reads the statistics, the dead letters, and the progress of a bulk replay. */
 export async function readShop() {
   try {
-    const [letters, bulk, figures] = await Promise.all([
-      rows('letters', '/admin/dead-letters'),
+    const [deadLetters, bulk, stats] = await Promise.all([
+      rows('deadLetters', '/admin/dead-letters'),
       api('GET', '/admin/dead-letters/replay'),
       api('GET', '/admin/figures'),
     ]);
-    const events = new Map(state.letters.map(({ id, event }) => [id, event]));
-    state.letters = letters.map((letter) => ({ ...letter, event: events.get(letter.id) }));
+    const events = new Map(state.deadLetters.map(({ id, event }) => [id, event]));
+    state.deadLetters = deadLetters.map((deadLetter) => ({ ...deadLetter, event: events.get(deadLetter.id) }));
     state.bulk = bulk;
-    state.figures = figures;
-    state.refused.delete('letters');
+    state.stats = stats;
+    state.refused.delete('deadLetters');
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    state.refused.set('letters', error);
+    state.refused.set('deadLetters', error);
   }
   changed();
 }
 
-/** What the administrator sees: whether the money is right, and what could not be delivered. */
+/** What the administrator sees: statistics, the check of the ledger, and the dead letters. */
 export const admin = () =>
   html`<div class="admin">
-    <section aria-labelledby="figures-title">
-      <h2 id="figures-title">The last minute</h2>
-      ${figures()}
+    <section aria-labelledby="stats-title">
+      <h2 id="stats-title">The last minute</h2>
+      ${statistics()}
     </section>
     <section aria-labelledby="ledger-title">
       <h2 id="ledger-title">Ledger</h2>
       <p class="line">${button('ledger', 'Check the ledger', checkLedger)} ${ledgerReport()}</p>
       ${refusal('ledger')}
     </section>
-    <section aria-labelledby="letters-title">
-      <h2 id="letters-title">Dead letters</h2>
-      ${refusal('letters')} ${bulkReplay()} ${letters()} ${older('letters', readShop)}
+    <section aria-labelledby="dead-letters-title">
+      <h2 id="dead-letters-title">Dead letters</h2>
+      ${refusal('deadLetters')} ${bulkReplay()} ${deadLetterList()} ${older('deadLetters', readShop, 'dead letters')}
     </section>
   </div>`;
 
-function figures() {
-  if (!state.figures) return nothing;
-  const { seconds, orders, decided, medianMs, p99Ms, openChains } = state.figures;
-  return html`<dl class="figures">
+function statistics() {
+  if (!state.stats) return nothing;
+  const { seconds, orders, decided, medianMs, p99Ms, openChains } = state.stats;
+  return html`<dl class="stats">
     <div>
-      <dt>Orders a second</dt>
+      <dt>Orders per second</dt>
       <dd>${(orders / seconds).toFixed(1)}</dd>
     </div>
     <div>
@@ -68,11 +68,11 @@ function figures() {
       <dd>${orders}, ${decided} decided</dd>
     </div>
     <div>
-      <dt>Until the decision</dt>
-      <dd>${medianMs === null ? '–' : `${medianMs} ms median, ${p99Ms} ms at most for 99 %`}</dd>
+      <dt>Time to decision</dt>
+      <dd>${medianMs === null ? '–' : `${medianMs} ms median, up to ${p99Ms} ms for 99 %`}</dd>
     </div>
     <div>
-      <dt>Chains under way</dt>
+      <dt>Chains in flight</dt>
       <dd>${openChains}</dd>
     </div>
   </dl>`;
@@ -80,7 +80,7 @@ function figures() {
 
 async function checkLedger() {
   state.ledger = await api('GET', '/admin/ledger/verify');
-  say(state.ledger?.balanced ? 'The ledger is balanced.' : 'The ledger is not balanced.');
+  announce(state.ledger?.balanced ? 'The ledger is balanced.' : 'The ledger is not balanced.');
 }
 
 function ledgerReport() {
@@ -105,8 +105,8 @@ function bulkReplay() {
     ${
       bulk && bulk.total > 0
         ? html`<p id="bulk">
-            The last bulk replay took ${bulk.total}: ${bulk.waiting} wait, ${bulk.replaying} are under way, ${bulk.done}
-            are done, ${bulk.parked} came back.
+            The last bulk replay took ${bulk.total}: ${bulk.waiting} waiting, ${bulk.replaying} in flight, ${bulk.done}
+            done, ${bulk.parked} parked again.
           </p>`
         : nothing
     }`;
@@ -123,16 +123,17 @@ async function stopReplay() {
   await readShop();
 }
 
-function letters() {
-  if (state.letters.length === 0) return html`<p id="no-letters">Everything was delivered.</p>`;
-  return html`<ul class="letters">
-    ${state.letters.map(deadLetterRow)}
+function deadLetterList() {
+  if (state.deadLetters.length === 0)
+    return html`<p id="no-dead-letters">There are none: everything was delivered.</p>`;
+  return html`<ul class="dead-letters">
+    ${state.deadLetters.map(deadLetterRow)}
   </ul>`;
 }
 
-/** @param {DeadLetter} letter */
-function deadLetterRow(letter) {
-  const { id, status, verified, reason, detail, type, eventId, source, times, firstParkedAt, event } = letter;
+/** @param {DeadLetter} deadLetter */
+function deadLetterRow(deadLetter) {
+  const { id, status, verified, reason, detail, type, eventId, source, times, firstParkedAt, event } = deadLetter;
   const open = state.open.has(id);
   const replay = `replay-${id}`;
   return html`<li data-letter=${eventId}>
@@ -153,7 +154,7 @@ function deadLetterRow(letter) {
         : nothing
     }
     <small>
-      ${dayAndTime(firstParkedAt)} · ${reason}${verified ? '' : ', not published by the shop'} ·
+      ${dayAndTime(firstParkedAt)} · ${reason}${verified ? '' : ', not signed by the shop'} ·
       ${times === 1 ? 'once' : `${times} times`} · ${detail}
     </small>
     ${refusal(replay)}
@@ -175,11 +176,11 @@ function deadLetterRow(letter) {
 /** @param {string} id */
 async function show(id) {
   toggle(id);
-  const letter = state.letters.find((one) => one.id === id);
-  if (!letter || letter.event !== undefined) return;
+  const deadLetter = state.deadLetters.find((one) => one.id === id);
+  if (!deadLetter || deadLetter.event !== undefined) return;
   const { event } = await api('GET', `/admin/dead-letters/${id}`);
-  // the list may have been read again meanwhile
-  const shown = state.letters.find((one) => one.id === id);
+  // the list may have been read again in the meantime
+  const shown = state.deadLetters.find((one) => one.id === id);
   if (shown) shown.event = event;
   changed();
 }

@@ -1,11 +1,11 @@
 import { token } from './session.js';
 
-/** What the shop did not do, and why, in words for people. */
+/** A request that failed, with a message for the user. */
 export class Refused extends Error {
   /**
    * @param {string} message
    * @param {{ code?: string, status?: number, errors?: { field: string, message: string }[] }} [problem] its status is
-   *   0 if no answer came
+   *   0 without a response
    */
   constructor(message, { code = 'unreachable', status = 0, errors = [] } = {}) {
     super(message);
@@ -17,22 +17,22 @@ export class Refused extends Error {
 
 let onLogOut = () => {};
 
-/** @param {() => void} ending is called when the token is no longer taken */
+/** @param {() => void} ending is called when the token is no longer accepted */
 export function onSessionEnd(ending) {
   onLogOut = ending;
 }
 
 /**
- * One request to the API. Throws `Refused` for everything that is no success.
+ * Sends a request to the API. Throws `Refused` unless it succeeds.
  *
  * @param {'GET' | 'POST' | 'DELETE'} method
  * @param {string} path below `/v1`
  * @param {{ body?: unknown, key?: string }} [more] `key` is sent as `Idempotency-Key`
- * @returns {Promise<any>} the body of the answer
+ * @returns {Promise<any>} the body of the response
  */
 export async function api(method, path, { body, key } = {}) {
   const carried = token();
-  const answer = await request(
+  const response = await request(
     method,
     path,
     {
@@ -41,19 +41,18 @@ export async function api(method, path, { body, key } = {}) {
     },
     body === undefined ? null : JSON.stringify(body),
   );
-  const content = await answer.json().catch(() => ({}));
-  // what was asked for somebody is not shown to whoever came after
+  const content = await response.json().catch(() => ({}));
+  // a response is not shown to the next user
   if (carried !== token()) throw new Refused('You have logged out.', { code: 'logged_out' });
-  if (answer.ok) return content;
-  if (answer.status === 401 && carried !== null) onLogOut();
-  throw new Refused([content.title, content.detail].filter(Boolean).join('. ') || `The answer was ${answer.status}.`, {
-    ...content,
-    status: answer.status,
-  });
+  if (response.ok) return content;
+  if (response.status === 401 && carried !== null) onLogOut();
+  const { status } = response;
+  const message = [content.title, content.detail].filter(Boolean).join('. ') || `The shop responded with ${status}.`;
+  throw new Refused(message, { ...content, status });
 }
 
 /**
- * A request with the token, if there is one.
+ * Sends a request with the token, if there is one.
  *
  * @param {string} method
  * @param {string} path
@@ -68,33 +67,33 @@ export async function request(method, path, headers, body = null, signal = Abort
     return await fetch(`/v1${path}`, { method, headers: { ...headers, ...authorization }, body, signal });
   } catch (error) {
     if (signal.aborted && signal.reason?.name !== 'TimeoutError') throw error;
-    throw new Refused('No answer came from the shop. Try again: it is done once, however often you try.');
+    throw new Refused('No answer came from the shop. Please try again: nothing is done twice.');
   }
 }
 
-/** The keys of what was sent and not answered for good: a repeat must carry the same. */
-const unanswered = new Map();
+/** The keys of requests without a final response: a repeat must carry the same key. */
+const pending = new Map();
 
 /**
- * Sends what moves money. If no answer comes, the same again carries the same key, so that it is done once.
+ * Sends a request that moves money. Without a response, a repeat carries the same key, so that it is done once.
  *
  * @param {string} path
  * @param {unknown} body
  */
 export async function sendOnce(path, body) {
   const what = `${path} ${JSON.stringify(body)}`;
-  const key = unanswered.get(what) ?? newKey();
-  unanswered.set(what, key);
+  const key = pending.get(what) ?? newKey();
+  pending.set(what, key);
   try {
-    const answer = await api('POST', path, { body, key });
-    unanswered.delete(what);
-    return answer;
+    const response = await api('POST', path, { body, key });
+    pending.delete(what);
+    return response;
   } catch (error) {
-    const answered = error instanceof Refused && error.status >= 400 && error.status < 500 && error.status !== 429;
-    if (answered) unanswered.delete(what);
+    const isFinal = error instanceof Refused && error.status >= 400 && error.status < 500 && error.status !== 429;
+    if (isFinal) pending.delete(what);
     throw error;
   }
 }
 
-// randomUUID is there only under https
+// randomUUID exists only under https
 const newKey = () => Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join('-');

@@ -2,12 +2,12 @@ import { html, nothing } from './lib/lit-html.js';
 import { Refused, sendOnce } from './api.js';
 import { refresh } from './data.js';
 import { onSubmit, refusal, submit } from './forms.js';
-import { changed, say, state } from './state.js';
+import { announce, changed, state } from './state.js';
 import { money, shortId } from './words.js';
 
 let total = 0;
 
-/** What there is to buy, and an order of it. */
+/** The products, and an order of them. */
 export function catalogue() {
   const { products } = state;
   const currency = products[0]?.currency ?? '';
@@ -56,7 +56,7 @@ async function order(fields, form) {
   const { id } = await sendOnce('/orders', { items });
   form.reset();
   total = 0;
-  say(`Order ${shortId(id)} is accepted.`);
+  announce(`Order ${shortId(id)} was accepted.`);
   location.hash = `#/orders/${id}`;
   await refresh('orders');
 }

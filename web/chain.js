@@ -2,8 +2,8 @@ import { shortType } from './words.js';
 
 /** @import { TimelineEntry } from './state.js' */
 
-/** Which function hears which event of an order. A test holds it against the Triggers. */
-export const hearers = /** @type {Record<string, string>} */ ({
+/** Which function consumes which event of an order. A test compares it with the Triggers. */
+const consumers = /** @type {Record<string, string>} */ ({
   'shop.order.placed.v1': 'charge-account',
   'shop.charge.succeeded.v1': 'settle-order',
   'shop.charge.declined.v1': 'settle-order',
@@ -15,6 +15,8 @@ export const hearers = /** @type {Record<string, string>} */ ({
   'shop.order.refunded.v1': 'send-notification',
   'shop.order.canceled.v1': 'send-notification',
 });
+
+export { consumers as hearers };
 
 const always = ['create-order', 'charge-account', 'settle-order', 'send-notification', 'mailbox'];
 const order = [
@@ -32,32 +34,32 @@ const good = new Set([
   'shop.order.refunded.v1',
 ]);
 
-/** Where a moment leads from and to, and how it is drawn. @param {TimelineEntry} moment @returns {Arrow} */
+/** From where to where an entry leads, and how it is drawn. @param {TimelineEntry} entry @returns {Arrow} */
 export function arrowOf({ type, function: by, detail }) {
   const event = typeof detail['event'] === 'string' ? detail['event'] : '';
   const of = shortType(event);
-  const hearer = hearers[event] ?? by;
+  const consumer = consumers[event] ?? by;
   switch (type) {
     case 'notification.queued':
       return { from: by, to: by, tone: 'plain', text: 'mail recorded' };
     case 'notification.sent':
       return { from: by, to: 'mailbox', tone: 'good', text: 'mail sent' };
     case 'event.parked':
-      return { from: hearer, to: by, tone: 'bad', text: `${of} parked` };
+      return { from: consumer, to: by, tone: 'bad', text: `${of} parked` };
     case 'event.replayed':
-      return { from: by, to: hearer, tone: 'plain', text: `${of} replayed` };
+      return { from: by, to: consumer, tone: 'plain', text: `${of} replayed` };
     case 'event.due': {
       const times = Number(detail['repeats']);
       return {
         from: by,
-        to: hearer,
+        to: consumer,
         tone: 'waiting',
         text: `${of} repeated ${times === 1 ? 'once' : `${times} times`}`,
       };
     }
     default: {
       const tone = bad.has(type) ? 'bad' : good.has(type) ? 'good' : 'plain';
-      return { from: by, to: hearers[type] ?? by, tone, text: shortType(type) };
+      return { from: by, to: consumers[type] ?? by, tone, text: shortType(type) };
     }
   }
 }

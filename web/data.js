@@ -1,5 +1,5 @@
 import { api, Refused } from './api.js';
-import { changed, say, state } from './state.js';
+import { announce, changed, state } from './state.js';
 import { shortId, why } from './words.js';
 
 /** @import { TimelineEntry, Order } from './state.js' */
@@ -13,8 +13,8 @@ const reading = new Set();
 const wantedAgain = new Set();
 
 /**
- * Reads parts of what is shown again; of each at most one reading is under way, and one waits. What the shop does not
- * answer is shown, and as old as it is until the next reading.
+ * Reads parts of the page again; of each part, one read is in flight at most, and one waits. If a read fails, the page
+ * shows the error and the old data until the next read.
  *
  * @param {...Part} parts
  */
@@ -48,7 +48,7 @@ async function read(part) {
 /**
  * The first pages of a list, until there are as many rows as are wanted.
  *
- * @param {'entries' | 'orders' | 'mails' | 'letters'} list
+ * @param {'entries' | 'orders' | 'mails' | 'deadLetters'} list
  * @param {string} path
  */
 export async function rows(list, path) {
@@ -81,7 +81,7 @@ async function readOrders() {
   const before = new Map(state.orders.map(({ id, status }) => [id, status]));
   state.orders = await rows('orders', '/orders');
   for (const order of state.orders) {
-    if (before.has(order.id) && before.get(order.id) !== order.status) say(describe(order));
+    if (before.has(order.id) && before.get(order.id) !== order.status) announce(describe(order));
   }
 }
 
@@ -89,7 +89,7 @@ async function readMails() {
   state.mails = await rows('mails', '/notifications');
 }
 
-/** What becomes of an order, in one sentence. @param {Order} order */
+/** The status of an order, in one sentence. @param {Order} order */
 export const describe = ({ id, status, reason }) =>
   `Order ${shortId(id)} is ${status}${reason ? `: ${why(reason)}` : ''}.`;
 
@@ -108,9 +108,9 @@ async function readTimeline() {
   if (view !== 'order') return;
   try {
     const { data } = await api('GET', `/orders/${encodeURIComponent(id)}/timeline`);
-    // what is no fact, such as when a repeat is due, is as the newest answer says
-    const known = (state.moments.get(id) ?? []).filter(({ type }) => !type.startsWith('event.'));
-    state.moments.set(id, merged(known, data));
+    // entries of deliveries, such as when a repeat is due, are only in the newest response
+    const known = (state.timelines.get(id) ?? []).filter(({ type }) => !type.startsWith('event.'));
+    state.timelines.set(id, merged(known, data));
     state.refused.delete('timeline');
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
@@ -120,23 +120,23 @@ async function readTimeline() {
 
 /** @param {TimelineEntry[]} known @param {TimelineEntry[]} more */
 function merged(known, more) {
-  const byKey = new Map([...known, ...more].map((moment) => [keyOf(moment), moment]));
+  const byKey = new Map([...known, ...more].map((entry) => [keyOf(entry), entry]));
   return [...byKey.values()].sort((a, b) => a.at.localeCompare(b.at));
 }
 
-/** What tells one moment from another. @param {TimelineEntry} moment */
+/** The key of an entry. @param {TimelineEntry} entry */
 export const keyOf = ({ type, id, at }) => `${type} ${id} ${at}`;
 
-/** Something has just happened: shows it at once, and reads what it has changed. @param {TimelineEntry} moment */
-export function happened(moment) {
-  const orderId = /^(.{36})\.(?:placed|cancel_requested)$/.exec(moment.correlationId)?.[1];
-  if (orderId) state.moments.set(orderId, merged(state.moments.get(orderId) ?? [], [moment]));
+/** Shows a new entry at once, and reads what it has changed. @param {TimelineEntry} entry */
+export function addEntry(entry) {
+  const orderId = /^(.{36})\.(?:placed|cancel_requested)$/.exec(entry.correlationId)?.[1];
+  if (orderId) state.timelines.set(orderId, merged(state.timelines.get(orderId) ?? [], [entry]));
   changed();
-  const [, object = ''] = moment.type.split('.');
-  if (moment.type.startsWith('notification.')) void refresh('mails');
+  const [, object = ''] = entry.type.split('.');
+  if (entry.type.startsWith('notification.')) void refresh('mails');
   else if (object === 'order') void refresh('orders', 'account');
   else void refresh('account');
 }
 
-/** Whether more will happen to an order without anybody's doing. @param {Order} order */
+/** Whether the status of an order will still change by itself. @param {Order} order */
 export const isInFlight = ({ status }) => status === 'pending' || status === 'canceling';

@@ -3,19 +3,19 @@ import { arrowOf, lanesOf } from './chain.js';
 import { describe, keyOf } from './data.js';
 import { button, refusal } from './forms.js';
 import { linkOf } from './link.js';
-import { changed, say, state, toggle } from './state.js';
+import { announce, changed, state, toggle } from './state.js';
 import { shortId, time } from './words.js';
 
 /** @import { TimelineEntry } from './state.js' */
 /** @import { Arrow } from './chain.js' */
 
-/** What happens to the chosen order, as it happens. */
+/** The events of the selected order, as they happen. */
 export function flow() {
   const { view, id } = state.place;
   if (view !== 'order') {
     return html`<section class="flow" aria-labelledby="flow-title">
       <h2 id="flow-title">Events</h2>
-      <p>Order something, or choose an order: its events are drawn here as they happen.</p>
+      <p>Place an order, or choose one, to watch its events here as they happen.</p>
     </section>`;
   }
   const order = state.orders.find((one) => one.id === id);
@@ -26,38 +26,38 @@ export function flow() {
       <span class="live ${state.live ? 'on' : 'off'}">${state.live ? 'live' : 'connecting …'}</span>
       ${button('link', 'Link with this timeline', () => share(id))}
     </p>
-    ${refusal('timeline')} ${sharedLink(id)} ${diagram(state.moments.get(id) ?? [])}
+    ${refusal('timeline')} ${sharedLink(id)} ${diagram(state.timelines.get(id) ?? [])}
   </section>`;
 }
 
-/** A timeline that came with a link, as it was when the link was made. */
+/** A timeline from a link, as it was when the link was made. */
 export function sharedFlow() {
   const { shared } = state;
   return html`<section class="flow" aria-labelledby="flow-title">
     <h2 id="flow-title">${shared ? html`Events of order <span class="id">${shortId(shared.id)}</span>` : 'Events'}</h2>
     ${
       shared
-        ? html`<p class="note">This is what the link says; it is not asked of the shop.</p>
-            ${diagram(shared.moments)}`
+        ? html`<p class="note">This timeline comes from the link, not from the shop.</p>
+            ${diagram(shared.entries)}`
         : html`<p class="refusal" role="alert">The link cannot be read: a part of it is missing.</p>`
     }
     <p><a href="#/">To the shop</a></p>
   </section>`;
 }
 
-/** The links that were asked for, by order. @type {Map<string, string>} */
+/** The links that were made, by order. @type {Map<string, string>} */
 const links = new Map();
 
 /** @param {string} id */
 async function share(id) {
   const url = new URL(location.href);
-  url.hash = await linkOf(id, state.moments.get(id) ?? []);
+  url.hash = await linkOf(id, state.timelines.get(id) ?? []);
   links.clear();
   links.set(id, url.href);
   changed();
-  // only there under https and on this machine
+  // exists only under https and on this machine
   await navigator.clipboard?.writeText(url.href).catch(() => undefined);
-  say('The link is shown below the title.');
+  announce('The link is shown below the heading.');
 }
 
 /** @param {string} id */
@@ -72,31 +72,31 @@ const sharedLink = (id) =>
 /** @param {FocusEvent} event */
 const selectAll = (event) => /** @type {HTMLInputElement} */ (event.currentTarget).select();
 
-/** Functions as lanes, each moment an arrow between them. @param {TimelineEntry[]} moments */
-function diagram(moments) {
-  const arrows = moments.map(arrowOf);
+/** Draws functions as lanes, and each entry as an arrow between them. @param {TimelineEntry[]} entries */
+function diagram(entries) {
+  const arrows = entries.map(arrowOf);
   const lanes = lanesOf(arrows);
-  const began = Date.parse(moments[0]?.at ?? '');
+  const began = Date.parse(entries[0]?.at ?? '');
   return html`<div class="diagram lanes-${lanes.length}">
     <ul class="lanes" aria-hidden="true">
       ${lanes.map((name) => html`<li>${name}</li>`)}
     </ul>
-    <ol class="arrows" aria-label="Events in the order of their times">
-      ${moments.map((moment, index) => arrow(moment, /** @type {Arrow} */ (arrows[index]), lanes, began))}
+    <ol class="arrows" aria-label="Events in chronological order">
+      ${entries.map((entry, index) => arrow(entry, /** @type {Arrow} */ (arrows[index]), lanes, began))}
     </ol>
   </div>`;
 }
 
-/** @param {TimelineEntry} moment @param {Arrow} arrow @param {string[]} lanes @param {number} began */
-function arrow(moment, { from, to, tone, text }, lanes, began) {
-  const key = keyOf(moment);
+/** @param {TimelineEntry} entry @param {Arrow} arrow @param {string[]} lanes @param {number} began */
+function arrow(entry, { from, to, tone, text }, lanes, began) {
+  const key = keyOf(entry);
   const open = state.open.has(key);
   const [start, end] = [lanes.indexOf(from) + 1, lanes.indexOf(to) + 1];
   const way = start === end ? 'here' : start < end ? 'right' : 'left';
   const place = `from-${Math.min(start, end)} to-${Math.max(start, end)}`;
   const details = `details-${key.replaceAll(/[^\w-]/g, '_')}`;
-  const afterMs = Date.parse(moment.at) - began;
-  return html`<li data-type=${moment.type}>
+  const afterMs = Date.parse(entry.at) - began;
+  return html`<li data-type=${entry.type}>
     <button
       type="button"
       class="arrow ${way} ${tone} ${place}"
@@ -106,13 +106,13 @@ function arrow(moment, { from, to, tone, text }, lanes, began) {
     >
       <span class="who">${way === 'here' ? from : `${from} → ${to}`}</span>
       <span class="what">${text}</span>
-      <time datetime=${moment.at}>${afterMs >= 10_000 ? time(moment.at) : `+${afterMs} ms`}</time>
+      <time datetime=${entry.at}>${afterMs >= 10_000 ? time(entry.at) : `+${afterMs} ms`}</time>
     </button>
-    ${open ? detailsOf(moment, details, from, to) : nothing}
+    ${open ? detailsOf(entry, details, from, to) : nothing}
   </li>`;
 }
 
-/** @param {TimelineEntry} moment @param {string} name @param {string} from @param {string} to */
+/** @param {TimelineEntry} entry @param {string} name @param {string} from @param {string} to */
 const detailsOf = ({ at, type, id, correlationId, detail }, name, from, to) =>
   html`<dl class="details" id=${name}>
     <dt>Type</dt>

@@ -1,11 +1,11 @@
 import { html, nothing } from './lib/lit-html.js';
 import { Refused } from './api.js';
-import { changed, say, state } from './state.js';
+import { announce, changed, state } from './state.js';
 
 /** @import { TemplateResult } from './lib/lit-html.js' */
 
 /**
- * Carries out what a form or button stands for, once at a time, and shows under its name what was refused.
+ * Carries out the action of a form or button, one at a time, and shows a refusal under its name.
  *
  * @param {string} name
  * @param {() => Promise<void>} act
@@ -27,7 +27,7 @@ export async function attempt(name, act) {
 }
 
 /**
- * A handler for `submit`: gives the fields as texts.
+ * A handler for `submit` that passes the fields as text.
  *
  * @param {string} name
  * @param {(fields: Record<string, string>, form: HTMLFormElement) => Promise<void>} act
@@ -39,11 +39,11 @@ export const onSubmit = (name, act) => (/** @type {SubmitEvent} */ event) => {
   return attempt(name, () => act(fields, form));
 };
 
-/** What was refused, under the form of this name. @param {string} name */
+/** The refusal of the form or button of this name, if there is one. @param {string} name */
 export function refusal(name) {
   const refused = state.refused.get(name);
   if (!refused) return nothing;
-  const others = refused.errors.filter(({ field }) => !shownBeside(name, field));
+  const others = refused.errors.filter(({ field }) => !isShownAtField(name, field));
   const marked = refused.errors.length > 0 && others.length === 0;
   return html`<div class="refusal" role="alert" data-code=${refused.code}>
     ${marked ? 'Please correct what is marked.' : refused.message}
@@ -51,11 +51,11 @@ export function refusal(name) {
   </div>`;
 }
 
-const shownBeside = (/** @type {string} */ name, /** @type {string} */ field) =>
+const isShownAtField = (/** @type {string} */ name, /** @type {string} */ field) =>
   document.getElementById(`${name}-${field}`) !== null;
 
 /**
- * A labelled field with what is wrong with it.
+ * A labelled field with its error.
  *
  * @param {string} form
  * @param {string} name as the API calls it
@@ -83,7 +83,7 @@ export function field(form, name, label, more = {}) {
 }
 
 /**
- * A button that shows that its work is under way. It is never disabled, because that would take the focus away.
+ * A button that shows that its request is in flight. It is never disabled, because that would take the focus away.
  *
  * @param {string} name
  * @param {string | TemplateResult} label
@@ -95,7 +95,7 @@ export const submit = (name, label) =>
  * @param {string} name
  * @param {string} label
  * @param {() => Promise<void>} act
- * @param {string} [about] what it is about, for whoever does not see where it stands
+ * @param {string} [about] what it is about, for screen readers
  */
 export const button = (name, label, act, about = '') =>
   html`<button
@@ -108,12 +108,13 @@ export const button = (name, label, act, about = '') =>
   </button>`;
 
 /**
- * Asks for older rows of a list.
+ * A button that shows older rows of a list, if there are any.
  *
- * @param {'entries' | 'orders' | 'mails' | 'letters'} list
+ * @param {'entries' | 'orders' | 'mails' | 'deadLetters'} list
  * @param {() => Promise<void>} refresh
+ * @param {string} [about] the list's name for screen readers
  */
-export const older = (list, refresh) =>
+export const older = (list, refresh, about = list) =>
   state.more[list]
     ? button(
         `older-${list}`,
@@ -121,8 +122,8 @@ export const older = (list, refresh) =>
         async () => {
           state.wanted[list] += 50;
           await refresh();
-          say('Older ones are shown.');
+          announce('Older rows are shown.');
         },
-        list,
+        about,
       )
     : nothing;

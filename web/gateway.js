@@ -1,11 +1,11 @@
 import { html } from './lib/lit-html.js';
 import { api } from './api.js';
 import { field, onSubmit, refusal, submit } from './forms.js';
-import { keepToken } from './session.js';
+import { storeToken } from './session.js';
 
-/** Register or log in. @param {() => Promise<void>} enter is called with a token at hand */
-export const door = (enter) =>
-  html`<div class="door">
+/** Registers or logs in. @param {() => Promise<void>} enter is called once there is a token */
+export const gateway = (enter) =>
+  html`<div class="gateway">
     <section aria-labelledby="register-title">
       <h2 id="register-title">Register</h2>
       <form method="post" @submit=${onSubmit('register', (fields) => register(fields, enter))}>
@@ -38,6 +38,6 @@ async function register(fields, enter) {
 
 /** @param {Record<string, string>} fields @param {() => Promise<void>} enter */
 async function logIn({ email, password }, enter) {
-  keepToken((await api('POST', '/sessions', { body: { email, password } })).token);
+  storeToken((await api('POST', '/sessions', { body: { email, password } })).token);
   await enter();
 }

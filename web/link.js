@@ -1,26 +1,26 @@
-/** @import { TimelineEntry } from './state.js' */
+/** @import { SharedTimeline, TimelineEntry } from './state.js' */
 
-const longest = 1_000_000;
+const maxCharacters = 1_000_000;
 
 /**
- * A place of this page that carries a timeline itself. What follows `#` is never sent to a server, and holds ids and
- * amounts, so it can be shown to whoever may not read the order.
+ * A link within this page that carries a timeline. What follows `#` is never sent to a server, and holds only ids and
+ * amounts, so that it can be shown to users without access to the order.
  *
  * @param {string} id
- * @param {TimelineEntry[]} moments
+ * @param {TimelineEntry[]} entries
  */
-export async function linkOf(id, moments) {
-  const packed = new Blob([JSON.stringify({ id, moments })]).stream().pipeThrough(new CompressionStream('deflate-raw'));
+export async function linkOf(id, entries) {
+  const packed = new Blob([JSON.stringify({ id, entries })]).stream().pipeThrough(new CompressionStream('deflate-raw'));
   const bytes = new Uint8Array(await new Response(packed).arrayBuffer());
   const text = btoa(String.fromCharCode(...bytes));
   return `#/shared/${text.replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')}`;
 }
 
 /**
- * The timeline that such a place carries, or null if it is none.
+ * The timeline that such a link carries, or null if it cannot be read.
  *
  * @param {string} carried what follows `#/shared/`
- * @returns {Promise<{ id: string, moments: TimelineEntry[] } | null>}
+ * @returns {Promise<SharedTimeline | null>}
  */
 export async function timelineOf(carried) {
   try {
@@ -33,16 +33,16 @@ export async function timelineOf(carried) {
     let text = '';
     for (let next = await reader.read(); !next.done; next = await reader.read()) {
       text += next.value;
-      if (text.length > longest) return null;
+      if (text.length > maxCharacters) return null;
     }
-    const { id, moments } = JSON.parse(text);
-    return typeof id === 'string' && Array.isArray(moments) && moments.every(isEntry) ? { id, moments } : null;
+    const { id, entries } = JSON.parse(text);
+    return typeof id === 'string' && Array.isArray(entries) && entries.every(isEntry) ? { id, entries } : null;
   } catch {
     return null;
   }
 }
 
-/** @param {Record<string, unknown>} moment */
+/** @param {Record<string, unknown>} value */
 const isEntry = ({ at, type, function: by, id, correlationId, detail }) =>
   [at, type, by, id, correlationId].every((text) => typeof text === 'string') &&
   typeof detail === 'object' &&

@@ -1,5 +1,5 @@
 import { request, Refused } from './api.js';
-import { happened, isInFlight, refresh } from './data.js';
+import { addEntry, isInFlight, refresh } from './data.js';
 import { changed, state } from './state.js';
 import { isAdmin } from './session.js';
 
@@ -7,7 +7,7 @@ import { isAdmin } from './session.js';
 let current;
 let lastEventId = '';
 
-/** Follows what happens to whoever is logged in, until `stopFollowing`; a stream that was cut goes on where it was. */
+/** Follows the events of the user until `stopFollowing`; a stream that was cut off is resumed where it ended. */
 export async function follow() {
   stopFollowing();
   const mine = new AbortController();
@@ -18,7 +18,7 @@ export async function follow() {
     state.live = false;
     changed();
     await pause(pauseMs);
-    // what is shown stays true without the stream, too, only later
+    // without the stream the page stays up to date, too, only later
     await refresh('account', 'orders', 'mails', 'timeline');
   }
 }
@@ -32,7 +32,7 @@ export function stopFollowing() {
 /** How long to wait after a stream was refused. @param {unknown} error */
 function afterRefusal(error) {
   const status = error instanceof Refused ? error.status : 0;
-  // what is not ours, or older than a day, cannot be gone on from
+  // a cursor of another shop, or one older than a day, cannot be resumed from
   if (status === 400) lastEventId = '';
   return status === 429 ? 5_000 : 1_000;
 }
@@ -42,22 +42,22 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** @param {AbortSignal} signal */
 async function listen(signal) {
-  // EventSource could not send the token, and a URL is no place for one
-  const answer = await request('GET', '/events', lastEventId ? { 'last-event-id': lastEventId } : {}, null, signal);
-  if (!answer.ok || !answer.body) throw new Refused('There is no stream.', { status: answer.status });
+  // EventSource cannot send the token in a header, and a URL is no place for one
+  const response = await request('GET', '/events', lastEventId ? { 'last-event-id': lastEventId } : {}, null, signal);
+  if (!response.ok || !response.body) throw new Refused('There is no stream.', { status: response.status });
   state.live = true;
   changed();
-  for await (const { id, event, data } of messages(answer.body)) {
+  for await (const { id, event, data } of messages(response.body)) {
     if (signal.aborted) return;
-    // more has happened than the stream shows
+    // the stream has left events out
     if (event === 'reset') void refresh('account', 'orders', 'mails', 'timeline');
-    else if (data) happened(JSON.parse(data));
+    else if (data) addEntry(JSON.parse(data));
     if (id) lastEventId = id;
   }
 }
 
 /**
- * The messages of a stream of Server-Sent Events (HTML, section 9.2.6), whose lines end as the shop ends them.
+ * The messages of a stream of Server-Sent Events (HTML, section 9.2.6), with the line ends that the shop sends.
  *
  * @param {ReadableStream<Uint8Array<ArrayBuffer>>} body
  */
@@ -79,15 +79,15 @@ async function* messages(body) {
 const timeoutMs = 2_000;
 
 /**
- * What the stream does not tell: that a chain is repeated or was parked. It is asked for while the chosen order is
- * under way and nothing has happened for a while; so is an account that is not open yet.
+ * Polls for what the stream does not carry: that a chain is repeated, or was dead-lettered. It does so while the
+ * selected order is in flight and has no new entry; and while the account is not open yet.
  */
-export function watchTheSilence() {
+export function pollWhileQuiet() {
   setInterval(() => {
     if (!state.user || isAdmin()) return;
     const { view, id } = state.place;
     const order = state.orders.find((one) => one.id === id);
-    const newest = state.moments.get(id)?.at(-1)?.at ?? '';
+    const newest = state.timelines.get(id)?.at(-1)?.at ?? '';
     const quiet = Date.now() - Date.parse(newest) > timeoutMs || newest === '';
     if (!state.account) void refresh('account');
     if (view === 'order' && order && isInFlight(order) && quiet) void refresh('timeline', 'orders', 'account');

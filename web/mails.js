@@ -4,7 +4,7 @@ import { older } from './forms.js';
 import { state } from './state.js';
 import { dayAndTime, shortId } from './words.js';
 
-/** The mails that were sent, or will be. */
+/** The mails that were sent or are queued. */
 export function mails() {
   return html`<section aria-labelledby="mails-title">
     <h2 id="mails-title">Mails</h2>

@@ -1,18 +1,18 @@
 import { html, nothing, render } from './lib/lit-html.js';
 import { account } from './account.js';
-import { admin, readShop, watchTheShop } from './admin.js';
+import { admin, pollShop, readShop } from './admin.js';
 import { onSessionEnd, Refused } from './api.js';
 import { catalogue } from './catalogue.js';
 import { readProducts, readUser, refresh } from './data.js';
-import { door } from './gateway.js';
+import { gateway } from './gateway.js';
 import { flow, sharedFlow } from './flow.js';
 import { refusal } from './forms.js';
 import { timelineOf } from './link.js';
-import { follow, stopFollowing, watchTheSilence } from './live.js';
+import { follow, pollWhileQuiet, stopFollowing } from './live.js';
 import { mails } from './mails.js';
 import { orders } from './orders.js';
 import { dropToken, isAdmin, token } from './session.js';
-import { changed, forget, onChange, say, state } from './state.js';
+import { announce, changed, forget, onChange, state } from './state.js';
 
 const page = /** @type {HTMLElement} */ (document.getElementById('page'));
 let notice = '';
@@ -35,8 +35,8 @@ const view = () =>
 
 function content() {
   if (state.place.view === 'shared') return sharedFlow();
-  if (token() === null) return door(enter);
-  if (!state.user) return html`<p>Opening …</p>`;
+  if (token() === null) return gateway(enter);
+  if (!state.user) return html`<p>Loading …</p>`;
   if (isAdmin()) return admin();
   return html`<div class="columns">
     <div class="shop">${account()} ${catalogue()} ${orders()} ${mails()}</div>
@@ -44,21 +44,21 @@ function content() {
   </div>`;
 }
 
-/** Shows what belongs to whoever has just logged in, and goes on showing it. */
+/** Shows what belongs to the user who has logged in, and keeps it up to date. */
 async function enter() {
   notice = '';
   try {
     await readUser();
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    // whoever's session has ended was told so
+    // the session has ended, and the page says so
     if (token() === null) return;
     notice = error.message;
     changed();
     setTimeout(() => void enter(), 2_000);
     return;
   }
-  say(`Logged in as ${state.user?.name ?? ''}.`);
+  announce(`Logged in as ${state.user?.name ?? ''}.`);
   if (isAdmin()) {
     await readShop();
     return;
@@ -89,9 +89,9 @@ async function readPlace() {
 
 page.replaceChildren();
 onChange(() => void render(view(), page));
-onSessionEnd(() => logOut('Your session has ended. Log in again: you come back to where you were.'));
+onSessionEnd(() => logOut('Your session has ended. Please log in again: you will come back to where you were.'));
 addEventListener('hashchange', () => void readPlace());
-watchTheSilence();
-watchTheShop();
+pollWhileQuiet();
+pollShop();
 await readPlace();
 if (token() !== null) await enter();

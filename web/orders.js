@@ -7,7 +7,7 @@ import { dayAndTime, money, shortId, why } from './words.js';
 
 /** @import { Order } from './state.js' */
 
-/** The orders, what became of them, and a cancel. */
+/** The orders with their status, and a cancel. */
 export function orders() {
   return html`<section aria-labelledby="orders-title">
     <h2 id="orders-title">Orders</h2>

@@ -1,16 +1,16 @@
-// In sessionStorage: it outlives a reload, but not the tab, and no other tab or later visitor finds it. A cookie would
-// be sent by itself, also with what another site makes the browser send.
-const place = 'token';
+// In sessionStorage: the token survives a reload, but not the tab, and no other tab or later visitor can read it. A
+// cookie would be sent automatically, even with requests that another site makes the browser send.
+const tokenKey = 'token';
 
-/** The token of whoever is logged in. */
-export const token = () => sessionStorage.getItem(place);
+/** The token of the user who is logged in. */
+export const token = () => sessionStorage.getItem(tokenKey);
 
 /** @param {string} given */
-export const keepToken = (given) => sessionStorage.setItem(place, given);
+export const storeToken = (given) => sessionStorage.setItem(tokenKey, given);
 
-export const dropToken = () => sessionStorage.removeItem(place);
+export const dropToken = () => sessionStorage.removeItem(tokenKey);
 
-/** Whether the token is an administrator's: what to show, for the server decides what is allowed. */
+/** Whether the token is the administrator's. Decides what is shown only: the server decides what is allowed. */
 export function isAdmin() {
   try {
     const [, claims = ''] = (token() ?? '').split('.');

@@ -21,10 +21,12 @@
  * @typedef {{ balanced: boolean, accounts: number, transfers: number, orders: number, differences: unknown[] }} Ledger
  * @typedef {{ seconds: number, orders: number, decided: number, medianMs: number | null, p99Ms: number | null,
  *   openChains: number }} Stats
+ * @typedef {{ id: string, entries: TimelineEntry[] }} SharedTimeline
  * @typedef {{ view: 'shop' | 'order' | 'shared', id: string }} Place
  */
 
-const nobody = () => ({
+/** The state without a session. */
+const loggedOut = () => ({
   user: /** @type {User | null} */ (null),
   /** Null until it is open. */
   account: /** @type {Account | null} */ (null),
@@ -32,36 +34,36 @@ const nobody = () => ({
   orders: /** @type {Order[]} */ ([]),
   mails: /** @type {Mail[]} */ ([]),
   /** How many rows of each list are wanted. */
-  wanted: { entries: 10, orders: 10, mails: 10, letters: 20 },
+  wanted: { entries: 10, orders: 10, mails: 10, deadLetters: 20 },
   /** Which of these lists have more rows than are shown. */
-  more: { entries: false, orders: false, mails: false, letters: false },
-  /** What is known to have happened, by order; the chosen one's is complete. */
-  moments: /** @type {Map<string, TimelineEntry[]>} */ (new Map()),
+  more: { entries: false, orders: false, mails: false, deadLetters: false },
+  /** The known timeline entries of each order; those of the selected order are complete. */
+  timelines: /** @type {Map<string, TimelineEntry[]>} */ (new Map()),
   live: false,
-  letters: /** @type {DeadLetter[]} */ ([]),
+  deadLetters: /** @type {DeadLetter[]} */ ([]),
   bulk: /** @type {BulkReplay | null} */ (null),
   ledger: /** @type {Ledger | null} */ (null),
-  figures: /** @type {Stats | null} */ (null),
+  stats: /** @type {Stats | null} */ (null),
 });
 
-/** What is shown. Whoever changes it says so with `changed`. */
+/** What the page shows. After a change, call `changed`. */
 export const state = {
-  ...nobody(),
+  ...loggedOut(),
   place: /** @type {Place} */ ({ view: 'shop', id: '' }),
   products: /** @type {Product[]} */ ([]),
   /** A timeline that came with a link; null if the link cannot be read. */
-  shared: /** @type {{ id: string, moments: TimelineEntry[] } | null} */ (null),
+  shared: /** @type {SharedTimeline | null} */ (null),
   /** Rows that show their details, by their key. */
   open: /** @type {Set<string>} */ (new Set()),
-  /** What is under way, by the name of its form. */
+  /** The names of the forms and buttons whose request is in flight. */
   busy: /** @type {Set<string>} */ (new Set()),
-  /** What was refused, by the name of its form. */
+  /** What the shop refused, by the name of the form or button. */
   refused: /** @type {Map<string, Refused>} */ (new Map()),
 };
 
-/** Forgets everything of whoever was logged in. */
+/** Forgets everything about the user who was logged in. */
 export function forget() {
-  Object.assign(state, nobody());
+  Object.assign(state, loggedOut());
   state.open.clear();
   state.busy.clear();
   state.refused.clear();
@@ -70,12 +72,12 @@ export function forget() {
 let draw = () => {};
 let due = false;
 
-/** @param {() => void} drawing is called after changes, once for all that were made together */
+/** @param {() => void} drawing is called once for all changes that were made together */
 export function onChange(drawing) {
   draw = drawing;
 }
 
-/** Has the page drawn again. */
+/** Draws the page again, soon. */
 export function changed() {
   if (due) return;
   due = true;
@@ -91,8 +93,8 @@ export function toggle(key) {
   changed();
 }
 
-/** Says something to whoever listens to the page. @param {string} text */
-export function say(text) {
-  const said = document.getElementById('said');
-  if (said) said.textContent = text;
+/** Has a screen reader say something. @param {string} text */
+export function announce(text) {
+  const element = document.getElementById('announcement');
+  if (element) element.textContent = text;
 }

@@ -8,7 +8,7 @@ const admitted = (cap: ReturnType<typeof capOf>, userId: string, count: number) 
   Array.from({ length: count }, () => cap.admits(userId)).filter(Boolean).length;
 
 // promise: mails-above-recipients-cap
-test('a recipient gets so many mails in an hour, and as many in the next one', () => {
+test('admits up to 30 mails to a recipient in an hour, and 30 more in the next one', () => {
   const cap = capOf(30);
   expect(admitted(cap, 'ann', 100)).toBe(30);
   at += hourMs - 1;
@@ -17,17 +17,17 @@ test('a recipient gets so many mails in an hour, and as many in the next one', (
   expect(admitted(cap, 'ann', 100)).toBe(30);
 });
 
-test('one recipient takes nothing from another', () => {
+test('counts every recipient separately', () => {
   const cap = capOf(2);
   admitted(cap, 'ann', 100);
   expect(admitted(cap, 'bob', 2)).toBe(2);
 });
 
-test('a cap of 0 is none', () => {
+test('admits every mail when the cap is 0', () => {
   expect(admitted(capOf(0), 'ann', 100)).toBe(100);
 });
 
-test('however many recipients there are, only so many are remembered, the newest', () => {
+test('remembers a limited number of recipients, the newest', () => {
   const cap = capOf(1, 2);
   for (const userId of ['ann', 'bob', 'eve']) cap.admits(userId);
   expect(['eve', 'bob', 'ann'].map((userId) => cap.admits(userId))).toEqual([false, false, true]);

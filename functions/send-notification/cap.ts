@@ -1,32 +1,32 @@
 interface Hour {
   beganAt: number;
   mails: number;
-  /** The digest that this process has begun for the recipient: what is gathered for the same one joins it. */
+  /** When the digest that this process has begun for the recipient is due: further mails join it. */
   digestAt: Date | undefined;
 }
 
 const hourMs = 60 * 60_000;
 
-/** How many mails a recipient gets in an hour, before the others are gathered into a digest. */
+/** The limit of mails that a recipient gets in an hour; those above it are gathered into a digest. */
 export interface Cap {
-  /** Whether one more mail may go out by itself; it then counts. */
+  /** Whether one more mail may be sent on its own. Counts it. */
   admits(userId: string): boolean;
-  /** The digest that was begun for a recipient, if it was. */
+  /** When the digest that was begun for a recipient is due, if there is one. */
   digestOf(userId: string): Date | undefined;
   begunDigest(userId: string, digestAt: Date): void;
 }
 
 /**
- * Counts mails in memory, in each instance of the function, as the rate limits do: nothing is read or written for a mail
- * that is not gathered. Recipients are forgotten, the oldest first, when there are too many of them: their hour begins
- * anew. `perHour` 0 is no cap.
+ * Counts mails in the memory of each instance of the function, as the rate limits do: a mail below the cap costs no
+ * statement. Above `maxRecipients`, the recipient whose hour began first is forgotten, and its hour begins again.
+ * `perHour` 0 means no cap.
  */
 export function createCap(perHour: number, { now = () => performance.now(), maxRecipients = 100_000 } = {}): Cap {
   const hours = new Map<string, Hour>();
   const hourOf = (userId: string): Hour => {
     const known = hours.get(userId);
     if (known && now() - known.beganAt < hourMs) return known;
-    hours.delete(userId); // in the order of their beginning
+    hours.delete(userId); // the map stays in the order in which hours began
     const oldest = hours.keys().next();
     if (hours.size >= maxRecipients && !oldest.done) hours.delete(oldest.value);
     const begun = { beganAt: now(), mails: 0, digestAt: known?.digestAt };

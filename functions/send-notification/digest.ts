@@ -1,12 +1,12 @@
 import { statement, type Database } from '#platform/database/database.ts';
-import type { Mail } from './mails.ts';
-import type { Outcome, QueuedMail } from './queries.ts';
+import type { MailContent } from './mails.ts';
+import type { AttemptOutcome, QueuedMail } from './queries.ts';
 
-/** A mail that is to be gathered. */
-export interface Gathered {
+/** A mail above the cap of its recipient. */
+export interface MailToGather {
   id: string;
   userId: string;
-  /** The digest that was begun for its recipient before. */
+  /** When the digest that was begun for its recipient before is due. */
   digestAt: Date | undefined;
 }
 
@@ -22,7 +22,7 @@ const gather = statement<{ userId: string; digestAt: Date }>(
   update notifying.notifications n
      set digest_at = hour.ends_at,
          due_at = case
-           -- brings the digest, half a minute late, so that no statement can still add to it
+           -- carries the digest, half a minute late, so that no statement can still add to it
            when is_first and gathered.digest_at is distinct from hour.ends_at then hour.ends_at + interval '30 seconds'
            else 'infinity'
          end
@@ -33,8 +33,8 @@ const gather = statement<{ userId: string; digestAt: Date }>(
   returning n.user_id as "userId", n.digest_at as "digestAt"`,
 );
 
-/** Keeps mails for the digest of their recipient at the end of the hour. */
-export const gatherMails = ({ many }: Database, mails: Gathered[]) =>
+/** Holds mails back for the digest of their recipient at the end of the hour. */
+export const gatherMails = ({ many }: Database, mails: MailToGather[]) =>
   many(gather, [
     mails.map(({ id }) => id),
     mails.map(({ userId }) => userId),
@@ -42,12 +42,12 @@ export const gatherMails = ({ many }: Database, mails: Gathered[]) =>
   ]);
 
 /** What a digest shows of one notification. */
-export type Entry = Pick<Mail, 'template' | 'subject' | 'detail'>;
+export type DigestEntry = Pick<MailContent, 'template' | 'subject' | 'detail'>;
 
-/** How many notifications a digest shows; it says how many more there are. */
+/** How many notifications a digest shows; it only counts the others. */
 export const maxEntries = 100;
 
-const entries = statement<Entry & { total: number }>(
+const entries = statement<DigestEntry & { total: number }>(
   'send-notification.entries',
   `
   select template, subject, detail, count(*) over () as total
@@ -63,7 +63,7 @@ const entries = statement<Entry & { total: number }>(
 export async function findEntries(
   { many }: Database,
   { userId, digestAt }: QueuedMail,
-): Promise<{ total: number; entries: Entry[] }> {
+): Promise<{ total: number; entries: DigestEntry[] }> {
   const found = await many(entries, [userId, digestAt]);
   return { total: found[0]?.total ?? 0, entries: found };
 }
@@ -86,7 +86,7 @@ const settle = statement<{ id: string }>(
               and digest_at = $2::timestamptz
               and status = 'queued'
               and id <> $3::uuid
-              -- given up after a day, as its first notification is
+              -- fails after a day, as its first notification does
               and ($4::text <> 'later'
                    or exists (select
                                 from notifying.notifications
@@ -96,11 +96,11 @@ const settle = statement<{ id: string }>(
   returning id`,
 );
 
-/** Writes down how a digest ended, for all of its notifications but the first, which is marked after them as any mail. */
+/** Stores the outcome of a digest for its notifications except the first, which is marked after them, as any mail. */
 export async function settleDigest(
   { many }: Database,
   { id, userId, digestAt }: QueuedMail,
-  { outcome, error, at }: Outcome,
+  { outcome, error, at }: AttemptOutcome,
 ): Promise<void> {
   for (let count = rowsPerStatement; count === rowsPerStatement;) {
     const age = performance.now() - at;

@@ -5,17 +5,17 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startMailCatcher, type MailCatcher } from '#local/mail-catcher.ts';
-import type * as Sender from '#functions/send-notification/mailer.ts';
+import type * as Mailer from './mailer.ts';
 
 let dataDir: string;
 let catcher: MailCatcher;
-let mail: typeof Sender;
+let mail: typeof Mailer;
 
 beforeAll(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'shop mail '));
   catcher = await startMailCatcher({ smtpPort: 0, webPort: 0, dataDir });
   Object.assign(process.env, { SMTP_URL: catcher.smtpUrl, MAIL_FROM: 'Zoë’s shop, Köln <shop@example.org>' });
-  mail = await import('#functions/send-notification/mailer.ts');
+  mail = await import('./mailer.ts');
 });
 afterAll(async () => {
   mail.closeMail();
@@ -23,11 +23,11 @@ afterAll(async () => {
   await rm(dataDir, { recursive: true, force: true });
 });
 
-// lines of more than 998 bytes, that begin with a dot, look like the end of the part, or end in blanks
-const text = `Grüße, Zoë – 1 = 1\n\n.\n..\n--\n${'long '.repeat(500)}\nblanks at the end  \n${'✓'.repeat(600)}\n`;
+// lines of more than 998 bytes, lines that begin with a dot, look like the end of a part, or end in spaces
+const text = `Grüße, Zoë – 1 = 1\n\n.\n..\n--\n${'long '.repeat(500)}\nspaces at the end  \n${'✓'.repeat(600)}\n`;
 const html = `<!doctype html><html lang="en"><body><p>Grüße &amp; ✓</p>\n<p>${'x'.repeat(2_000)}</p></body></html>`;
 
-test('a mail arrives as it was written, as text and as HTML, whatever is in it', async () => {
+test('delivers a mail as it was written, as text and as HTML, whatever it contains', async () => {
   const sent = await mail.sendMail({
     messageId: 'one',
     to: 'ann@example.org',
@@ -50,7 +50,7 @@ test('a mail arrives as it was written, as text and as HTML, whatever is in it',
 });
 
 // promise: e-mail-may-have
-test('a mail arrives whatever the characters of its address (RFC 5322, section 3.2.3)', async () => {
+test('delivers a mail whatever the characters of its address (RFC 5322, section 3.2.3)', async () => {
   const local = Array.from("!#$%&'*+/=?^_`{|}~-", (character) => `a${character}b`);
   const all = ['r&d', 'unit/7', '=?=', ...local, local.join('')];
   const addresses = all.map((each) => `${each}@example.org`);
@@ -65,7 +65,7 @@ test('a mail arrives whatever the characters of its address (RFC 5322, section 3
   }
 });
 
-test('every line that is sent fits into a mail (RFC 5322, section 2.1.1), and all of it is ASCII', async () => {
+test('sends lines of at most 78 characters (RFC 5322, section 2.1.1), all of them ASCII', async () => {
   await mail.sendMail({ messageId: 'two', to: 'bob@example.org', subject: 'ß'.repeat(300), text, html });
   const [{ id = '' } = {}] = await caughtBy('two');
   const source = await (await fetch(`${catcher.webUrl}/api/email/${id}/source`)).text();
@@ -74,7 +74,7 @@ test('every line that is sent fits into a mail (RFC 5322, section 2.1.1), and al
   expect(source).toMatch(/^Content-Type: multipart\/alternative;/m);
 });
 
-test('what is in a name begins no header of its own', async () => {
+test('lets no line break in a subject begin another header', async () => {
   const subject = 'Order\r\nBcc: eve@example.org';
   await mail.sendMail({ messageId: 'three', to: 'ann@example.org', subject, text, html });
   const [caught] = await caughtBy('three');
@@ -82,7 +82,7 @@ test('what is in a name begins no header of its own', async () => {
   expect(caught?.headers).not.toHaveProperty('bcc');
 });
 
-interface Caught {
+interface CaughtMail {
   id?: string;
   text?: string;
   html?: string;
@@ -91,13 +91,13 @@ interface Caught {
   headers: Record<string, unknown>;
 }
 
-async function caughtBy(id: string): Promise<Caught[]> {
+async function caughtBy(id: string): Promise<CaughtMail[]> {
   const which = `headers.message-id=${encodeURIComponent(`<${id}@example.org>`)}`;
-  return (await (await fetch(`${catcher.webUrl}/api/email?${which}`)).json()) as Caught[];
+  return (await (await fetch(`${catcher.webUrl}/api/email?${which}`)).json()) as CaughtMail[];
 }
 
 // promise: attempt-send-mail-has
-test('an attempt has one deadline, however many steps the server is slow in, and ends with its connection', async () => {
+test('ends an attempt and its connection at one deadline, however many steps the server is slow in', async () => {
   const slow = createServer((socket) => {
     socket.on('error', () => undefined).on('close', () => ended.push(performance.now()));
     const steps = ['220 slow\r\n', '250 slow\r\n', '250 ok\r\n', '250 ok\r\n', '354 go on\r\n', '250 taken\r\n'];
@@ -109,8 +109,8 @@ test('an attempt has one deadline, however many steps the server is slow in, and
   await once(slow, 'listening');
   const { SMTP_URL } = process.env;
   process.env['SMTP_URL'] = `smtp://127.0.0.1:${(slow.address() as AddressInfo).port}`;
-  const again: string = '#functions/send-notification/mailer.ts?slow';
-  const other = (await import(again)) as typeof Sender;
+  const again: string = './mailer.ts?slow';
+  const other = (await import(again)) as typeof Mailer;
   process.env['SMTP_URL'] = SMTP_URL;
   const began = performance.now();
   const message = { messageId: 'slow', to: 'ann@example.org', subject: 'x', text: 'x', html: 'x' };

@@ -50,7 +50,7 @@ export function createMailer(): Mailer {
     send: async ({ messageId, ...mail }, { timeoutMs = attemptTimeoutMs } = {}) => {
       const attempt = new AbortController();
       const timer = setTimeout(() => attempt.abort(), timeoutMs);
-      const message = composed({ ...mail, from: MAIL_FROM, messageId: `<${messageId}@${domain}>` });
+      const message = serialized({ ...mail, from: MAIL_FROM, messageId: `<${messageId}@${domain}>` });
       try {
         await transport.sendMail({ ...message, signal: attempt.signal });
         return { sent: true };
@@ -70,11 +70,11 @@ export function createMailer(): Mailer {
 }
 
 /**
- * A mail as text, with the same as HTML for whoever can show it (RFC 2046, section 5.1.4). Put together in one go: the
- * library sends it through seven streams, which leave so much behind that, at 100 mails a second, the collector of old
- * objects takes its 40 ms every three seconds.
+ * A mail as text, with an HTML alternative (RFC 2046, section 5.1.4), serialized in one go. The library would pipe every part
+ * through streams of its own: measured with 5,000 mails over the pool, that takes 0.65 instead of 0.43 ms of CPU per mail and,
+ * at 100 mails a second, twice as many major garbage collections.
  */
-function composed({ from, messageId, to, subject, text, html }: OutgoingMail & { from: string }) {
+function serialized({ from, messageId, to, subject, text, html }: OutgoingMail & { from: string }) {
   const message = new MimeNode('multipart/alternative');
   // an object, because a text would be parsed as a list of names and addresses
   message.setHeader({ from, to: { name: '', address: to }, subject, 'message-id': messageId });

@@ -5,7 +5,7 @@ export type Template =
   'welcome' | 'deposit-received' | 'order-paid' | 'order-rejected' | 'order-refunded' | 'order-canceled';
 
 /** What a mail is made of. */
-export interface Mail {
+export interface MailContent {
   id: string;
   template: Template;
   recipient: string;
@@ -36,7 +36,7 @@ export function subjectOf(template: Template, { orderId }: { orderId?: string })
 }
 
 /** The text of a mail, and the same as HTML. */
-export function renderMail(mail: Mail): { text: string; html: string } {
+export function renderMail(mail: MailContent): { text: string; html: string } {
   const paragraphs = [`Hello ${mail.name},`, ...body(mail), 'Your shop'];
   const table = lines(mail);
   const at = paragraphs.length - 1;
@@ -56,20 +56,19 @@ export function renderMail(mail: Mail): { text: string; html: string } {
 export function renderDigest(
   name: string,
   total: number,
-  entries: Pick<Mail, 'template' | 'subject' | 'detail'>[],
+  entries: Pick<MailContent, 'template' | 'subject' | 'detail'>[],
 ): { subject: string; text: string; html: string } {
-  const intro = 'So much has happened in the last hour that we put it into one mail:';
-  const more =
-    total > entries.length ? [`And ${total - entries.length} more: your history in the shop has them all.`] : [];
-  const items = entries.map((entry) => ({ title: entry.subject, says: body(entry).join(' ') }));
+  const intro = 'A lot has happened in the last hour, so here it is in one mail:';
+  const more = total > entries.length ? [`And ${total - entries.length} more. You find all of them in the shop.`] : [];
+  const items = entries.map((entry) => ({ title: entry.subject, summary: body(entry).join(' ') }));
   const text = [
     `Hello ${name},`,
     intro,
-    ...items.map(({ title, says }) => `- ${title}\n  ${says}`),
+    ...items.map(({ title, summary }) => `- ${title}\n  ${summary}`),
     ...more,
     'Your shop',
   ];
-  const list = items.map(({ title, says }) => `<li><b>${escape(title)}</b><br>${escape(says)}</li>`).join('');
+  const list = items.map(({ title, summary }) => `<li><b>${escape(title)}</b><br>${escape(summary)}</li>`).join('');
   const html = [
     `<p>${escape(`Hello ${name},`)}</p>`,
     `<p>${intro}</p>`,
@@ -84,12 +83,12 @@ export function renderDigest(
   };
 }
 
-function body({ template, detail }: Pick<Mail, 'template' | 'detail'>): string[] {
+function body({ template, detail }: Pick<MailContent, 'template' | 'detail'>): string[] {
   const { orderId, reason, currency = '' } = detail;
   const total = formatMoney(detail.total ?? 0, currency);
   switch (template) {
     case 'welcome':
-      return ['Welcome! Your billing account is open. Deposit money and place your first order.'];
+      return ['Welcome! Your account is open. Make a deposit, and place your first order.'];
     case 'deposit-received':
       return [`We have received your deposit of ${formatMoney(detail.amount ?? 0, currency)}. Thank you.`];
     case 'order-paid':
@@ -108,11 +107,11 @@ function body({ template, detail }: Pick<Mail, 'template' | 'detail'>): string[]
 function describe(reason: string | undefined): string {
   switch (reason) {
     case 'insufficient_funds':
-      return 'the balance of your account is too low. Deposit money and order again.';
+      return 'the balance of your account is too low. Please make a deposit, and order again.';
     case 'currency_mismatch':
-      return 'your account has another currency than the order.';
+      return 'your account has a different currency than the order.';
     case 'account_not_found':
-      return 'your billing account could not be opened. Please contact us.';
+      return 'your account could not be opened. Please contact us.';
     case 'order_canceled':
       return 'it was canceled.';
     default:
@@ -120,19 +119,19 @@ function describe(reason: string | undefined): string {
   }
 }
 
-type Row = readonly [what: string, price: string];
+type PriceRow = readonly [what: string, price: string];
 
-function lines({ lines: items, detail: { total, currency = '' } }: Mail): Row[] {
+function lines({ lines: items, detail: { total, currency = '' } }: MailContent): PriceRow[] {
   if (!items || total === undefined) return [];
-  const rows = items.map(({ name, quantity, unitPrice }): Row => [
+  const rows = items.map(({ name, quantity, unitPrice }): PriceRow => [
     `${quantity} × ${name} at ${formatMoney(unitPrice, currency)}`,
     formatMoney(quantity * unitPrice, currency),
   ]);
   return [...rows, ['Total', formatMoney(total, currency)]];
 }
 
-const textRow = ([what, price]: Row) => `${what.padEnd(40)} ${price.padStart(16)}`;
-const htmlRow = ([what, price]: Row) => `<tr><td>${escape(what)}</td><td align="right">${escape(price)}</td></tr>`;
+const textRow = ([what, price]: PriceRow) => `${what.padEnd(40)} ${price.padStart(16)}`;
+const htmlRow = ([what, price]: PriceRow) => `<tr><td>${escape(what)}</td><td align="right">${escape(price)}</td></tr>`;
 
 const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
 const escape = (text: string) => text.replace(/[&<>"']/g, (character) => entities[character] ?? '');

@@ -9,17 +9,17 @@ import { log } from '#platform/telemetry/log.ts';
 import { mails as attempts } from '#platform/telemetry/metrics.ts';
 import { beginSpan, endSpan } from '#platform/telemetry/trace.ts';
 import { createCap } from './cap.ts';
-import { findEntries, gatherMails, settleDigest, type Gathered } from './digest.ts';
+import { findEntries, gatherMails, settleDigest, type MailToGather } from './digest.ts';
 import type { Mailer, SendResult } from './mailer.ts';
 import { renderDigest, renderMail } from './mails.ts';
-import { markMails, takeDueMails, type Outcome, type QueuedMail } from './queries.ts';
+import { markMails, takeDueMails, type AttemptOutcome, type QueuedMail } from './queries.ts';
 
 const maxSenders = 5;
 // The queue in memory is bounded; the rest waits in the table until it is due.
 const maxWaiting = 5_000;
-// A mail may be taken over a minute after it was recorded or taken. One that has waited this long is left to that, since with
-// the time of an attempt added it could be sent twice. Measured by this process alone: clocks differ.
-const overtakenAfterMs = 25_000;
+// Any process may take a mail over a minute after it was recorded or taken. A mail that has waited here this long is left to
+// that, since with the time of an attempt added it could be sent twice. One process measures it: clocks differ.
+const maxWaitMs = 25_000;
 
 // One commit for many mails; the first after a pause is marked at once.
 const markEveryMs = 25;
@@ -53,16 +53,16 @@ export function createOutgoing({ database, tasks, mailer }: Parts): Outgoing {
   let measuredAt = 0;
   let isBusy = false;
 
-  const mark = batch<Outcome, void>({
+  const mark = batch<AttemptOutcome, void>({
     key: ({ id }) => id,
     run: async (outcomes) => {
       await markMails(database, outcomes);
-      await wait(markEveryMs); // meanwhile others end, which are then marked together
+      await wait(markEveryMs); // mails that are sent meanwhile are then marked together
       return outcomes.map(() => undefined);
     },
   });
 
-  const gather = batch<Gathered, void>({
+  const gather = batch<MailToGather, void>({
     key: ({ id }) => id,
     run: async (mails) => {
       const digests = mails.map((mail) => ({ ...mail, digestAt: cap.digestOf(mail.userId) }));
@@ -110,7 +110,7 @@ export function createOutgoing({ database, tasks, mailer }: Parts): Outgoing {
     while (active <= senders()) {
       const mail = waiting.shift();
       if (!mail) return;
-      if (performance.now() - mail.takenAt > overtakenAfterMs) continue;
+      if (performance.now() - mail.takenAt > maxWaitMs) continue;
       const span = beginSpan('send mail', {
         kind: 'CLIENT',
         parent: mail.traceparent,
@@ -125,9 +125,9 @@ export function createOutgoing({ database, tasks, mailer }: Parts): Outgoing {
       const outcome = outcomeOf(mail, result);
       const settled = mail.digestAt === null ? Promise.resolve() : settleDigest(database, mail, outcome);
       const marked = settled.then(() => mark(outcome));
-      // a clean stop waits for it, or the mail would be sent again
+      // a clean stop waits for it; otherwise the mail would be sent again
       tasks.run(marked, `marking mail ${mail.id}`);
-      // a mail costs as much as an order: while the process is busy, no more mails than marks
+      // a mail costs as much as an order: a busy process sends the next one after this one is marked
       if (isBusy) await marked.catch(() => undefined);
     }
   }
@@ -141,7 +141,7 @@ export function createOutgoing({ database, tasks, mailer }: Parts): Outgoing {
   return { sendSoon, sendDue };
 }
 
-function outcomeOf({ id }: QueuedMail, result: SendResult): Outcome {
+function outcomeOf({ id }: QueuedMail, result: SendResult): AttemptOutcome {
   const outcome = result.sent ? 'sent' : result.permanent ? 'refused' : 'later';
   const at = performance.now();
   attempts.inc({ function: 'send-notification', result: outcome });

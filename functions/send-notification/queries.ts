@@ -1,11 +1,11 @@
 import { statement, type Database } from '#platform/database/database.ts';
 import type { ScanInterval } from '#platform/events/poll.ts';
 import type { EventData } from '#platform/events/event.ts';
-import type { Mail, Template } from './mails.ts';
+import type { MailContent, Template } from './mails.ts';
 
 export interface NewNotification {
   id: string;
-  /** id of the event that the mail reports */
+  /** The id of the event that the mail reports. */
   eventId: string;
   userId: string;
   orderId: string | null;
@@ -17,26 +17,26 @@ export interface NewNotification {
 }
 
 /** A mail to be sent: its notification with the names and lines that it shows. */
-export interface QueuedMail extends Mail {
+export interface QueuedMail extends MailContent {
   eventId: string;
   userId: string;
   attempts: number;
-  /** When the digest is due that it brings; null if it is a mail by itself. */
+  /** When the digest that it carries is due; null for a mail on its own. */
   digestAt: Date | null;
-  /** When it was asked for, in ms of `performance.now()`: a minute later, or more, another process may take it over. */
+  /** When it was read, in ms of `performance.now()`: a minute later, or more, another process may take it over. */
   takenAt: number;
-  /** The trace that it belongs to; unknown of one that was taken over. */
+  /** The trace that it belongs to; undefined for a mail that was taken over. */
   traceparent?: string | undefined;
 }
 
-type Row = Omit<QueuedMail, 'takenAt'>;
+type MailRow = Omit<QueuedMail, 'takenAt'>;
 
-async function taken(rows: () => Promise<Row[]>): Promise<QueuedMail[]> {
+async function taken(rows: () => Promise<MailRow[]>): Promise<QueuedMail[]> {
   const takenAt = performance.now();
   return (await rows()).map((mail) => ({ ...mail, takenAt }));
 }
 
-const record = statement<Row>(
+const record = statement<MailRow>(
   'send-notification.record',
   `
   with wanted as (
@@ -48,8 +48,8 @@ const record = statement<Row>(
       from wanted
       join users.users u on u.id = wanted.user_id
   ), ended as (
-    -- the chain ends here, on every delivery: also when an earlier one has recorded the event
-    -- arrays, not joins: a planner that has seen the table empty may join by walking through it once a row
+    -- the chain ends here on every delivery, even if an earlier one has recorded the event
+    -- arrays, not joins: a plan that was made for an empty table may scan the whole table once a row
     delete from events.outbox
      where id = any (array(
              select id
@@ -76,8 +76,8 @@ const record = statement<Row>(
 );
 
 /**
- * Records notifications and ends their chains; gives the mails of those recorded now. One for a user who is not there is
- * left out, and its chain stays open.
+ * Records notifications and ends their chains; returns the mails of those that this statement recorded. A notification
+ * of an unknown user is left out, and its chain stays open.
  */
 export const recordNotifications = ({ many }: Database, notifications: NewNotification[]) =>
   taken(() =>
@@ -101,7 +101,7 @@ const find = statement<{ eventId: string }>(
       from unnest($1::text[], $2::text[]) as wanted (event_id, correlation_id)
      where exists (select from notifying.notifications n where n.event_id = wanted.event_id)
   ), ended as (
-    -- of a user who was deleted since: the statement before this one has not seen their chain
+    -- for a user who was deleted since: the statement that records does not end their chains
     delete from events.outbox
      where id = any (array(select correlation_id from known))
   )
@@ -109,11 +109,11 @@ const find = statement<{ eventId: string }>(
     from known`,
 );
 
-/** Which of these events were recorded before; their chains end. */
+/** Which of these events were recorded before. Ends their chains. */
 export const findRecorded = ({ many }: Database, notifications: NewNotification[]) =>
   many(find, [notifications.map(({ eventId }) => eventId), notifications.map(({ correlationId }) => correlationId)]);
 
-const takeDue = statement<Row>(
+const takeDue = statement<MailRow>(
   'send-notification.take_due',
   `
   with due as (
@@ -156,16 +156,16 @@ const takeDue = statement<Row>(
    where taken.status = 'queued'`,
 );
 
-/** Takes over mails that are due, at most so many, for a minute. Those of users who were deleted have failed. */
+/** Takes over up to `limit` due mails for a minute. Those of deleted users are marked as failed. */
 export const takeDueMails = ({ many }: Database, limit: number, interval: ScanInterval) =>
   taken(() => many(takeDue, [limit, interval]));
 
 /** How an attempt to send a mail ended. */
-export interface Outcome {
+export interface AttemptOutcome {
   id: string;
   outcome: 'sent' | 'refused' | 'later';
   error: string | null;
-  /** When it ended, in ms of `performance.now()`: it is written down a little later. */
+  /** When it ended, in ms of `performance.now()`: it is stored a little later. */
   at: number;
 }
 
@@ -190,8 +190,8 @@ const mark = statement<{ id: string }>(
      and n.status = 'queued'`,
 );
 
-/** Writes down how attempts ended: sent, refused for good, or to be tried again later (for a day). */
-export const markMails = ({ many }: Database, outcomes: Outcome[]) =>
+/** Stores how attempts ended: sent, refused for good, or to be retried later, for up to a day. */
+export const markMails = ({ many }: Database, outcomes: AttemptOutcome[]) =>
   many(mark, [
     outcomes.map(({ id }) => id),
     outcomes.map(({ outcome }) => outcome),
