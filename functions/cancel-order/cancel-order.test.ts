@@ -3,15 +3,14 @@ import { uuidv7 } from 'uuidv7';
 import { call } from '#test/support/calls.ts';
 import { connection, row, rows, useDatabase, waitingForLock } from '#test/support/database.ts';
 import { order } from '#test/support/fixtures.ts';
-import { backgroundDone } from '#platform/runtime/background.ts';
-import { connectBroker } from '#platform/events/broker-client.ts';
+import { context, useBroker } from '#test/support/context.ts';
 import { handle } from './index.ts';
 
 useDatabase();
 
 const published: string[] = [];
 beforeEach(() => {
-  connectBroker(async ({ id }) => void published.push(id));
+  useBroker(async ({ id }) => void published.push(id));
   published.length = 0;
 });
 
@@ -76,7 +75,7 @@ test.each([
       },
     },
   ]);
-  await backgroundDone(5_000);
+  await context.tasks.done(5_000);
   expect(published).toEqual([`${orderId}.cancel_requested`]);
 });
 
@@ -89,7 +88,7 @@ describe('repeats', () => {
     for (const response of responses) expect(response).toEqual(responses[0]);
     expect(await read(orderId)).toEqual(before);
     expect(await chainsOf(orderId)).toHaveLength(1);
-    await backgroundDone(5_000);
+    await context.tasks.done(5_000);
     expect(published).toHaveLength(1);
   });
 

@@ -3,8 +3,7 @@ import { uuidv7 } from 'uuidv7';
 import { call } from '#test/support/calls.ts';
 import { rows, useDatabase } from '#test/support/database.ts';
 import { countingHashes } from '#test/support/hashes.ts';
-import { hashPassword } from '#platform/values/password.ts';
-import { verifyToken } from '#platform/http/token.ts';
+import { context } from '#test/support/context.ts';
 import { handle } from './index.ts';
 
 useDatabase();
@@ -13,7 +12,7 @@ const id = uuidv7();
 beforeAll(async () => {
   await rows(`insert into users.users (id, email, name, password_hash) values ($1, 'ann@example.com', 'Ann', $2)`, [
     id,
-    await hashPassword('correct horse'),
+    await context.passwords.hash('correct horse'),
   ]);
 });
 
@@ -27,7 +26,7 @@ test('signs a token that identifies the caller for 15 minutes when the password 
     tokenType: 'Bearer',
     expiresIn: 900,
   });
-  expect(await verifyToken(`Bearer ${body.token}`)).toMatchObject({ id, role: 'customer' });
+  expect(await context.verifyToken(`Bearer ${body.token}`)).toMatchObject({ id, role: 'customer' });
   const claims = JSON.parse(Buffer.from(body.token.split('.')[1] ?? '', 'base64url').toString()) as object;
   expect(Object.keys(claims).toSorted()).toEqual(['aud', 'exp', 'iat', 'iss', 'jti', 'role', 'sub']);
 });
@@ -38,7 +37,7 @@ test('accepts a password in any Unicode form, and an e-mail whose domain is in U
   await rows(`insert into users.users (id, email, name, password_hash) values ($1, $2, 'Zoë', $3)`, [
     uuidv7(),
     'zoe@xn--mnchen-3ya.de',
-    await hashPassword(password.normalize('NFC')),
+    await context.passwords.hash(password.normalize('NFC')),
   ]);
   for (const form of ['NFC', 'NFD']) {
     expect(await logIn('zoe@münchen.de'.normalize(form), password.normalize(form))).toMatchObject({ status: 201 });

@@ -9,7 +9,7 @@ import { order } from '#test/support/fixtures.ts';
 import { hideEvent } from '#platform/events/event-http.ts';
 import { onEvent } from '#platform/events/on-event.ts';
 import { Problem } from '#platform/http/problem.ts';
-import { signRefusal } from '#platform/events/signature.ts';
+import { context, started } from '#test/support/context.ts';
 import { handle } from './index.ts';
 
 useDatabase();
@@ -18,7 +18,12 @@ const encode = (body: string) => Buffer.from(body).toString('base64');
 /** The response body that comes with a dead letter: by default the refusal that charge-account has signed. */
 const refusedBy = (event: CloudEventV1<unknown>, { by = 'charge-account', signs = event } = {}) =>
   encode(
-    JSON.stringify({ by, code: 'bad_event', detail: 'why', refusal: signRefusal(signs, { by, code: 'bad_event' }) }),
+    JSON.stringify({
+      by,
+      code: 'bad_event',
+      detail: 'why',
+      refusal: context.signer.signRefusal(signs, { by, code: 'bad_event' }),
+    }),
   );
 const retriesExhausted = (event: CloudEventV1<unknown>, code?: number, data = refusedBy(event)) =>
   deliver(handle, {
@@ -91,16 +96,16 @@ test('ends no chain for a refusal that no function has signed for this event', a
 // promise: only-refusal-function-has
 test('ends a chain when a function refuses bad data, but not when it cannot verify the event', async () => {
   const { orderId, event } = await placed();
-  const chargeAccount = onEvent(orderPlaced, async () => {
+  const chargeAccount = onEvent(orderPlaced, () => async () => {
     throw new Problem('bad_event', 'é'.repeat(2_000));
-  });
-  const refused = await chargeAccount.deliver(event, 'charge-account');
+  })(context.of('charge-account'));
+  const refused = await chargeAccount.deliver(event);
   expect(refused).toMatchObject({ status: 400 });
   const body = 'body' in refused ? refused.body : '';
   expect(Buffer.byteLength(body)).toBeLessThanOrEqual(768);
   // signed with a key that the function does not have yet
   const unknown = { ...event, signature: `new.${String(event['signature']).split('.')[1]}` };
-  const unverified = await chargeAccount.deliver(unknown, 'charge-account');
+  const unverified = await chargeAccount.deliver(unknown);
   expect(unverified).toMatchObject({ status: 400, body: expect.stringContaining('unverified_event') });
   await retriesExhausted(event, 400, encode('body' in unverified ? unverified.body : ''));
   expect(await outboxOf(orderId)).toHaveLength(1);
@@ -143,7 +148,7 @@ describe('from an untrusted sender', () => {
     const sent = { 'ce-specversion': '1.0', 'ce-source': '/outside', 'ce-type': 'x', ...headers };
     const request = { method: 'POST', url: '/', headers: sent, rawHeaders: Object.entries(sent).flat() };
     hideEvent(request as unknown as IncomingMessage);
-    return handle({ method: 'POST', headers: sent, body });
+    return started(handle)({ method: 'POST', headers: sent, body });
   };
   const stored = (id: string) =>
     row<{ event: Record<string, unknown>; body: Buffer | null; detail: string; subject: string | null; times: number }>(

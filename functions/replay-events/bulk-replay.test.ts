@@ -1,10 +1,20 @@
 import { expect, test } from '@jest/globals';
 import { orderPlaced } from '#events/order-placed.ts';
 import { connection, row, rows, waitingForLock } from '#test/support/database.ts';
-import { backgroundDone } from '#platform/runtime/background.ts';
-import { deadLetterOf, endChains, outbox, parkAgain, parked, replay, replayAll, stop, useBroker } from './fixtures.ts';
+import { context } from '#test/support/context.ts';
+import {
+  deadLetterOf,
+  endChains,
+  outbox,
+  parkAgain,
+  parked,
+  replay,
+  replayAll,
+  stop,
+  useRecordingBroker,
+} from '#test/support/parked-events.ts';
 
-const broker = useBroker();
+const broker = useRecordingBroker();
 
 /** The chains in the outbox, with the ms after the start of the bulk replay at which they come due. */
 const due = () =>
@@ -89,7 +99,7 @@ test('publishes a dead letter of a bulk replay at once when it is replayed alone
   await replayAll({ rate: 1 });
   await rows(`update events.outbox set due_at = due_at + interval '1 hour'`);
   expect(await replay({ id: deadLetter.id })).toMatchObject({ status: 202 });
-  await backgroundDone(1_000);
+  await context.tasks.done(1_000);
   expect(broker.published.map(({ id }) => id)).toEqual([deadLetter.event.id]);
   expect((await stop()).body).toEqual({ stopped: 1 });
   expect((await outbox()).map(({ id }) => id)).toEqual([deadLetter.event.correlationid]);

@@ -3,23 +3,30 @@ import { uuidv7 } from 'uuidv7';
 import { orderPlaced } from '#events/order-placed.ts';
 import { call } from '#test/support/calls.ts';
 import { row, rows } from '#test/support/database.ts';
-import { backgroundDone } from '#platform/runtime/background.ts';
+import { context } from '#test/support/context.ts';
 import type { ShopEvent } from '#platform/events/event.ts';
 import { writeEvent } from '#platform/events/event-http.ts';
-import { isVerified } from '#platform/events/signature.ts';
-import { deadLetterOf, endChains, outbox, parkAgain, parked, replay, useBroker } from './fixtures.ts';
+import {
+  deadLetterOf,
+  endChains,
+  outbox,
+  parkAgain,
+  parked,
+  replay,
+  useRecordingBroker,
+} from '#test/support/parked-events.ts';
 import { handle } from './index.ts';
 
-const broker = useBroker();
+const broker = useRecordingBroker();
 
 describe('a verified dead letter', () => {
   test('reopens its chain and is published at once, signed again', async () => {
     const deadLetter = await parked();
     expect(await replay({ id: deadLetter.id })).toMatchObject({ status: 202, body: { replayed: 1 } });
-    await backgroundDone(1_000);
+    await context.tasks.done(1_000);
     expect(await outbox()).toEqual([{ id: deadLetter.event.correlationid, event: deadLetter.event }]);
     expect(broker.published).toMatchObject([deadLetter.event]);
-    expect(broker.published.every(isVerified)).toBe(true);
+    expect(broker.published.every(context.signer.isVerified)).toBe(true);
     expect(await deadLetterOf(deadLetter)).toEqual({ replayed_at: expect.any(Date) });
   });
 
@@ -28,7 +35,7 @@ describe('a verified dead letter', () => {
     const deadLetter = await parked();
     await Promise.all([replay({ id: deadLetter.id }), replay({ id: deadLetter.id })]);
     await replay({ id: deadLetter.id });
-    await backgroundDone(1_000);
+    await context.tasks.done(1_000);
     expect(await outbox()).toHaveLength(1);
     expect(broker.published).toHaveLength(1);
   });
@@ -69,7 +76,7 @@ describe('an unverified dead letter', () => {
     const deadLetter = await parked({ verified: false });
     expect(await replay({ id: deadLetter.id })).toMatchObject({ status: 202 });
     expect(broker.published).toEqual([deadLetter.event]);
-    expect(broker.published.some(isVerified)).toBe(false);
+    expect(broker.published.some(context.signer.isVerified)).toBe(false);
     expect(await outbox()).toEqual([]);
     expect(await deadLetterOf(deadLetter)).toEqual({ replayed_at: expect.any(Date) });
   });

@@ -4,8 +4,8 @@ import { depositSucceeded } from '#events/deposit-succeeded.ts';
 import { eventOf } from '#test/support/calls.ts';
 import { row, rows } from '#test/support/database.ts';
 import { customer } from '#test/support/fixtures.ts';
-import { backgroundDone } from '#platform/runtime/background.ts';
-import { deleteUser, mailServer, notify, receivedMails, sendDue, useMailServer } from './fixtures.ts';
+import { context } from '#test/support/context.ts';
+import { deleteUser, mailServer, notify, receivedMails, sendDue, useMailServer } from '#test/support/mail-server.ts';
 
 useMailServer();
 
@@ -58,12 +58,12 @@ test('retries a digest after a temporary refusal, and fails it after a permanent
   mailServer.refusal = Object.assign(new Error('later'), { responseCode: 451 });
   await endHour();
   await sendDue();
-  await backgroundDone(5_000);
+  await context.tasks.done(5_000);
   expect(await countsOf(ann.userId)).toEqual({ sent: 30, queued: 3 });
   mailServer.refusal = Object.assign(new Error('no such mailbox'), { responseCode: 550 });
   await endHour();
   await sendDue();
-  await backgroundDone(5_000);
+  await context.tasks.done(5_000);
   expect(await countsOf(ann.userId)).toEqual({ sent: 30, failed: 3 });
 });
 
@@ -74,6 +74,6 @@ test('fails a digest as a whole when its recipient was deleted', async () => {
   await deleteUser(ann.userId);
   await endHour();
   await sendDue();
-  await backgroundDone(5_000);
+  await context.tasks.done(5_000);
   expect(await countsOf(ann.userId)).toEqual({ sent: 30, failed: 3 });
 });

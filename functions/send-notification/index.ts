@@ -10,19 +10,24 @@ import type { EventContract, EventData } from '#platform/events/event.ts';
 import { onEvents, when, type EventHandle } from '#platform/events/on-event.ts';
 import { createPoll } from '#platform/events/poll.ts';
 import { Problem } from '#platform/http/problem.ts';
+import type { FunctionContext } from '#platform/runtime/context.ts';
 import { measureMailAge } from './mail-age.ts';
-import { createMailer, type Mailer } from './mailer.ts';
+import { createMailer } from './mailer.ts';
 import { subjectOf, type Template } from './mails.ts';
-import { createOutgoing } from './outgoing.ts';
+import { createOutgoing, type Outgoing } from './outgoing.ts';
 import { findRecorded, recordNotifications, type NewNotification } from './queries.ts';
 
+const defaultOutgoing = ({ database, tasks }: FunctionContext): Outgoing =>
+  createOutgoing({ database, tasks, mailer: createMailer() });
+
 /**
- * Records one notification per event and ends its chain; the mail follows after the response. Mails that are due – left by a
- * process that ended, or refused by the mail server – are found by a poll twice a second.
+ * Records one notification per event and ends its chain; `outgoing` sends the mail after the response. Mails that are due –
+ * left by a process that ended, or not accepted by the mail server – are found by a poll twice a second.
  */
-export const sendNotifications = (makeMailer: () => Mailer = createMailer): EventHandle =>
-  onEvents(({ name, database, tasks }) => {
-    const { sendSoon, sendDue } = createOutgoing({ database, tasks, mailer: makeMailer() });
+export const notifyBy = (makeOutgoing: (context: FunctionContext) => Outgoing = defaultOutgoing): EventHandle =>
+  onEvents((context) => {
+    const { name, database, tasks } = context;
+    const { sendSoon, sendDue } = makeOutgoing(context);
     tasks.every(500, 'the poll for due mails', createPoll(sendDue));
     measureMailAge(database, name);
 
@@ -47,7 +52,7 @@ export const sendNotifications = (makeMailer: () => Mailer = createMailer): Even
       when(contract, (data, event) =>
         record({
           id: uuidv7(),
-          // by its data, which is normalised: the id of the event itself may be in capitals
+          // from the data, which is normalised: the id as it was delivered may be in capitals
           eventId: contract.create(data).id,
           userId: data.userId,
           orderId: data.orderId ?? null,
@@ -69,4 +74,5 @@ export const sendNotifications = (makeMailer: () => Mailer = createMailer): Even
     ];
   });
 
-export const handle = sendNotifications();
+/** Notifies the customer of each event that ends a chain, by one mail. */
+export const handle = notifyBy();

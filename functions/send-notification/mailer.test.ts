@@ -5,20 +5,20 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startMailCatcher, type MailCatcher } from '#local/mail-catcher.ts';
-import type * as Mailer from './mailer.ts';
+import { createMailer, type Mailer } from './mailer.ts';
 
 let dataDir: string;
 let catcher: MailCatcher;
-let mail: typeof Mailer;
+let mailer: Mailer;
 
 beforeAll(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'shop mail '));
   catcher = await startMailCatcher({ smtpPort: 0, webPort: 0, dataDir });
   Object.assign(process.env, { SMTP_URL: catcher.smtpUrl, MAIL_FROM: 'Zoë’s shop, Köln <shop@example.org>' });
-  mail = await import('./mailer.ts');
+  mailer = createMailer();
 });
 afterAll(async () => {
-  mail.closeMail();
+  mailer.close();
   await catcher.stop();
   await rm(dataDir, { recursive: true, force: true });
 });
@@ -28,7 +28,7 @@ const text = `Grüße, Zoë – 1 = 1\n\n.\n..\n--\n${'long '.repeat(500)}\nspac
 const html = `<!doctype html><html lang="en"><body><p>Grüße &amp; ✓</p>\n<p>${'x'.repeat(2_000)}</p></body></html>`;
 
 test('delivers a mail as it was written, as text and as HTML, whatever it contains', async () => {
-  const sent = await mail.sendMail({
+  const sent = await mailer.send({
     messageId: 'one',
     to: 'ann@example.org',
     subject: 'Größe – bestätigt',
@@ -55,7 +55,7 @@ test('delivers a mail whatever the characters of its address (RFC 5322, section 
   const all = ['r&d', 'unit/7', '=?=', ...local, local.join('')];
   const addresses = all.map((each) => `${each}@example.org`);
   const sent = addresses.map((to, index) =>
-    mail.sendMail({ messageId: `address-${index}`, to, subject: 'x', text: 'x', html: 'x' }),
+    mailer.send({ messageId: `address-${index}`, to, subject: 'x', text: 'x', html: 'x' }),
   );
   expect(await Promise.all(sent)).toEqual(addresses.map(() => ({ sent: true })));
   for (const [index, address] of addresses.entries()) {
@@ -66,7 +66,7 @@ test('delivers a mail whatever the characters of its address (RFC 5322, section 
 });
 
 test('sends lines of at most 78 characters (RFC 5322, section 2.1.1), all of them ASCII', async () => {
-  await mail.sendMail({ messageId: 'two', to: 'bob@example.org', subject: 'ß'.repeat(300), text, html });
+  await mailer.send({ messageId: 'two', to: 'bob@example.org', subject: 'ß'.repeat(300), text, html });
   const [{ id = '' } = {}] = await caughtBy('two');
   const source = await (await fetch(`${catcher.webUrl}/api/email/${id}/source`)).text();
   expect(Math.max(...source.split(/\r?\n/).map(({ length }) => length))).toBeLessThanOrEqual(78);
@@ -76,7 +76,7 @@ test('sends lines of at most 78 characters (RFC 5322, section 2.1.1), all of the
 
 test('lets no line break in a subject begin another header', async () => {
   const subject = 'Order\r\nBcc: eve@example.org';
-  await mail.sendMail({ messageId: 'three', to: 'ann@example.org', subject, text, html });
+  await mailer.send({ messageId: 'three', to: 'ann@example.org', subject, text, html });
   const [caught] = await caughtBy('three');
   expect(caught).toMatchObject({ envelope: { to: [{ address: 'ann@example.org' }] } });
   expect(caught?.headers).not.toHaveProperty('bcc');
@@ -109,14 +109,13 @@ test('ends an attempt and its connection at one deadline, however many steps the
   await once(slow, 'listening');
   const { SMTP_URL } = process.env;
   process.env['SMTP_URL'] = `smtp://127.0.0.1:${(slow.address() as AddressInfo).port}`;
-  const again: string = './mailer.ts?slow';
-  const other = (await import(again)) as typeof Mailer;
+  const other = createMailer();
   process.env['SMTP_URL'] = SMTP_URL;
   const began = performance.now();
   const message = { messageId: 'slow', to: 'ann@example.org', subject: 'x', text: 'x', html: 'x' };
-  expect(await other.sendMail(message, { timeoutMs: 150 })).toEqual({ sent: false, permanent: false, error: 'EABORT' });
+  expect(await other.send(message, { timeoutMs: 150 })).toEqual({ sent: false, permanent: false, error: 'EABORT' });
   expect(performance.now() - began).toBeLessThan(300);
   while (ended.length === 0) await new Promise((resolve) => setImmediate(resolve));
-  other.closeMail();
+  other.close();
   slow.close();
 });

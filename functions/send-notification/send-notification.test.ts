@@ -9,8 +9,16 @@ import { orderRejected } from '#events/order-rejected.ts';
 import { eventOf } from '#test/support/calls.ts';
 import { connection, row, rows, waitingForLock } from '#test/support/database.ts';
 import { customer, order } from '#test/support/fixtures.ts';
-import { backgroundDone } from '#platform/runtime/background.ts';
-import { deleteUser, mailServer, notificationOf, notify, paidOrder, receivedMails, useMailServer } from './fixtures.ts';
+import { context } from '#test/support/context.ts';
+import {
+  deleteUser,
+  mailServer,
+  notificationOf,
+  notify,
+  paidOrder,
+  receivedMails,
+  useMailServer,
+} from '#test/support/mail-server.ts';
 
 useMailServer();
 
@@ -90,7 +98,7 @@ describe('one mail an event', () => {
   test('marks a mail as sent before a clean stop ends, so that it is not sent again', async () => {
     const { event } = await paidOrder();
     await notify(event);
-    await backgroundDone(5_000);
+    await context.tasks.done(5_000);
     expect(await row('select status, attempts from notifying.notifications where event_id = $1', [event.id])).toEqual({
       status: 'sent',
       attempts: 1,

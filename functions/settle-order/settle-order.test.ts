@@ -10,7 +10,7 @@ import { connection, row, rows, useDatabase, waitingForLock } from '#test/suppor
 import { order } from '#test/support/fixtures.ts';
 import { continueChain } from '#platform/events/event.ts';
 import { orderPlaced } from '#events/order-placed.ts';
-import { signed } from '#platform/events/signature.ts';
+import { signed } from '#test/support/context.ts';
 import { handle } from './index.ts';
 
 useDatabase();

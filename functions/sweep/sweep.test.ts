@@ -4,9 +4,8 @@ import { orderPlaced } from '#events/order-placed.ts';
 import { ping } from '#local/ping.ts';
 import { deliver, eventOf } from '#test/support/calls.ts';
 import { connection, row, rows, useDatabase } from '#test/support/database.ts';
-import { connectBroker } from '#platform/events/broker-client.ts';
+import { context, useBroker } from '#test/support/context.ts';
 import type { ShopEvent } from '#platform/events/event.ts';
-import { isVerified } from '#platform/events/signature.ts';
 import { handle } from './index.ts';
 import { reconcile } from './reconcile.ts';
 import { tables, type ScannedTable, type ScanPage } from './stranded.ts';
@@ -14,7 +13,7 @@ import { tables, type ScannedTable, type ScanPage } from './stranded.ts';
 useDatabase();
 
 const published: ShopEvent[] = [];
-beforeAll(() => connectBroker(async (event) => void published.push(event)));
+beforeAll(() => useBroker(async (event) => void published.push(event)));
 beforeEach(async () => {
   published.length = 0;
   await rows('delete from events.outbox');
@@ -38,7 +37,7 @@ test('publishes what is due again, signed, and schedules it for later', async ()
   await inOutbox('0 seconds', '1 second');
   expect(await sweep()).toEqual({ status: 204 });
   expect(published.map((event) => event.id)).toEqual([id]);
-  expect(published.every(isVerified)).toBe(true);
+  expect(published.every(context.signer.isVerified)).toBe(true);
   expect(await row('select attempts, due_at > now() as later from events.outbox where id = $1', [id])).toEqual({
     attempts: 1,
     later: true,
@@ -101,13 +100,13 @@ test('dead-letters every chain older than a day, however many, after publishing 
            now() - interval '25 hours', now() + interval '1 hour'
       from (select gen_random_uuid() || '.placed' as id from generate_series(1, 5000)) as chain`);
   const isFirst = jest.fn<(parked: number) => void>();
-  connectBroker(async () => isFirst((await row<{ parked: number }>(undelivered)).parked));
+  useBroker(async () => isFirst((await row<{ parked: number }>(undelivered)).parked));
   const { parked } = await row<{ parked: number }>(undelivered);
   expect(await sweep()).toEqual({ status: 204 });
   expect(isFirst).toHaveBeenCalledWith(parked);
   expect(await row(undelivered)).toEqual({ parked: parked + 5_000 });
   expect(await rows('select id from events.outbox')).toEqual([{ id: due }]);
-  connectBroker(async (event) => void published.push(event));
+  useBroker(async (event) => void published.push(event));
 });
 
 const undelivered = `select count(*) as parked from events.dead_letters where reason = 'undelivered'`;
@@ -123,7 +122,7 @@ test('reads at most one page of rows in a statement, however many orders there a
   const pages: ScanPage[] = [];
   const [orders] = tables as [ScannedTable];
   for (let after: string | null = '00000000-0000-0000-0000-000000000000'; after !== null;) {
-    const page = await orders.scan(after, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
+    const page = await orders.scan(context.database, after, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
     pages.push(page);
     after = page.last;
   }
@@ -144,7 +143,7 @@ test('reopens every stranded chain in any minute of the hour, even if a wrong cl
   }
   for (const minute of [0, 17, 59]) {
     await rows('delete from events.outbox');
-    await reconcile(new Date(Date.UTC(2026, 10, 27, 10, minute)));
+    await reconcile(context.database, new Date(Date.UTC(2026, 10, 27, 10, minute)));
     const chains = await rows<{ id: string }>('select id from events.outbox order by id');
     expect(chains.map(({ id }) => id)).toEqual(ids.map((id) => `${id}.placed`));
   }

@@ -1,7 +1,7 @@
 import { uuidv7 } from 'uuidv7';
 import { depositSucceeded } from '#events/deposit-succeeded.ts';
 import { userRegistered } from '#events/user-registered.ts';
-import { signToken } from '#functions/log-in/sign-token.ts';
+import { signToken } from '#test/support/context.ts';
 import { beginChain } from '#platform/events/event.ts';
 import { call, callUntilResponse, newKey, type Reply } from './api.ts';
 import type { Shop } from './shop.ts';

@@ -1,7 +1,7 @@
 import { CloudEvent, HTTP, type CloudEventV1 } from 'cloudevents';
 import { uuidv7 } from 'uuidv7';
 import { beginChain, type EventContract, type EventData, type ShopEvent } from '#platform/events/event.ts';
-import { signed } from '#platform/events/signature.ts';
+import { signed } from '#test/support/context.ts';
 import type { Customer, Page } from './customers.ts';
 import { call } from './api.ts';
 import type { Shop } from './shop.ts';

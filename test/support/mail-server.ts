@@ -6,12 +6,13 @@ import { orderPlaced } from '#events/order-placed.ts';
 import { deliver, eventOf } from '#test/support/calls.ts';
 import { row, rows, useDatabase } from '#test/support/database.ts';
 import { customer, order } from '#test/support/fixtures.ts';
-import { backgroundDone } from '#platform/runtime/background.ts';
 import { continueChain, type ShopEvent } from '#platform/events/event.ts';
-import type { EventHandle } from '#platform/events/on-event.ts';
-import { signed } from '#platform/events/signature.ts';
+import { notifyBy } from '#functions/send-notification/index.ts';
+import { createMailer, type Mailer } from '#functions/send-notification/mailer.ts';
+import { createOutgoing, type Outgoing } from '#functions/send-notification/outgoing.ts';
+import { context, signed, started } from '#test/support/context.ts';
 
-// What the tests of this folder share.
+// What the tests of send-notification share.
 
 /** A mail server, what it has received, and its refusal of recipients, if a test sets one. */
 export const mailServer = {
@@ -36,10 +37,15 @@ function storeMail(stream: SMTPServerDataStream, session: SMTPServerSession, don
     done();
   });
 }
-let handle: EventHandle;
-export let sendDue: () => Promise<boolean>;
+let mailer: Mailer;
+let outgoing: Outgoing;
+const handle = notifyBy(({ database, tasks }) => {
+  mailer = createMailer();
+  return (outgoing = createOutgoing({ database, tasks, mailer }));
+});
+export const sendDue = () => outgoing.sendDue();
 
-/** Starts the mail server, and then loads the function, which reads its settings. */
+/** Starts the mail server, and then the function, which reads its settings. */
 export function useMailServer(): void {
   useDatabase();
   beforeAll(async () => {
@@ -47,15 +53,14 @@ export function useMailServer(): void {
     await once(listening, 'listening');
     process.env['SMTP_URL'] = `smtp://127.0.0.1:${(listening.address() as { port: number }).port}`;
     process.env['MAILS_PER_HOUR'] = '30';
-    ({ handle } = await import('./index.ts'));
-    ({ sendDue } = await import('./outgoing.ts'));
+    started(handle);
   });
   afterAll(async () => {
-    (await import('./mailer.ts')).closeMail();
+    mailer.close();
     await new Promise<void>((resolve) => server.close(resolve));
   });
   beforeEach(async () => {
-    await backgroundDone(5_000);
+    await context.tasks.done(5_000);
     mailServer.mails.length = 0;
     mailServer.refusal = undefined;
     mailServer.onData = storeMail;
@@ -64,10 +69,10 @@ export function useMailServer(): void {
 
 export const notify = (event: ShopEvent) => deliver(handle, event);
 /** What the mail server has received once everything was sent. */
-export const receivedMails = () => backgroundDone(5_000).then(() => mailServer.mails);
+export const receivedMails = () => context.tasks.done(5_000).then(() => mailServer.mails);
 /** The notification of an event, once an attempt to send it was marked. */
 export const notificationOf = async (eventId: string) => {
-  await backgroundDone(5_000);
+  await context.tasks.done(5_000);
   for (;;) {
     const found = await row<Record<string, unknown>>('select * from notifying.notifications where event_id = $1', [
       eventId,

@@ -4,20 +4,20 @@ import { uuidv7 } from 'uuidv7';
 import { orderPlaced } from '#events/order-placed.ts';
 import { call, eventOf } from '#test/support/calls.ts';
 import { row, rows, useDatabase } from '#test/support/database.ts';
-import { connectBroker } from '#platform/events/broker-client.ts';
 import type { ShopEvent } from '#platform/events/event.ts';
-import { handle } from './index.ts';
+import { handle } from '#functions/replay-events/index.ts';
+import { useBroker } from '#test/support/context.ts';
 
-// What the tests of this folder share.
+// What the tests of replay-events share.
 
 /** A database without dead letters, and a broker that records what is published and can be down. */
-export function useBroker() {
+export function useRecordingBroker() {
   useDatabase();
   const broker = { published: [] as CloudEventV1<unknown>[], isDown: false };
   beforeEach(async () => {
     broker.published.length = 0;
     broker.isDown = false;
-    connectBroker(async (event) => {
+    useBroker(async (event) => {
       if (broker.isDown) throw new Error('the broker is down');
       broker.published.push(event);
     });
