@@ -32,6 +32,27 @@ export const order = named(
   }),
 );
 
+/** An order as the database returns it. */
+export type OrderRow = Omit<z.infer<typeof order>, 'createdAt' | 'settledAt'> & {
+  createdAt: Date;
+  settledAt: Date | null;
+};
+
+/** The lines of an order as JSON, of rows with the columns of `ordering.order_lines`. */
+export const orderItems = (rows: string, unitPrice = 'unit_price') => `
+         (select json_agg(json_build_object('sku', sku, 'name', name, 'quantity', quantity, 'unitPrice', ${unitPrice})
+                          order by line)
+            from ${rows})`;
+
+/** The columns of an `OrderRow`, of a row of `ordering.orders`: what a function or the storefront returns of an order. */
+export const orderColumns = (row: string, items = orderItems(`ordering.order_lines where order_id = ${row}.id`)) => `
+         ${row}.id, ${row}.status, ${row}.reason, ${row}.total, ${row}.currency, ${items} as items,
+         ${row}.created_at as "createdAt",
+         case
+           when ${row}.status <> 'canceling'
+           then coalesce(${row}.refunded_at, ${row}.canceled_at, ${row}.paid_at, ${row}.rejected_at)
+         end as "settledAt"`;
+
 /** The query of a list of orders. */
 export const ordersQuery = paging.extend({ status: orderStatus.optional() });
 

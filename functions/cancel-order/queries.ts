@@ -1,3 +1,4 @@
+import { orderColumns, type OrderRow } from '#api/orders.ts';
 import { statement, type Database } from '#platform/database/database.ts';
 import type { ShopEvent } from '#platform/events/event.ts';
 
@@ -9,16 +10,7 @@ export interface Cancellation {
   event: ShopEvent;
 }
 
-/** The order, as the API shows it. */
-export interface CancellationResult {
-  id: string;
-  status: 'pending' | 'paid' | 'rejected' | 'canceling' | 'canceled' | 'refunded';
-  reason: string | null;
-  total: number;
-  currency: string;
-  items: { sku: string; name: string; quantity: number; unitPrice: number }[];
-  createdAt: Date;
-  settledAt: Date | null;
+export interface CancellationResult extends OrderRow {
   /** Whether this statement began to cancel it, not an earlier one. */
   isFirst: boolean;
 }
@@ -49,12 +41,7 @@ const cancel = statement<CancellationResult>(
     select event_id, event
       from canceled
   )
-  select o.id, o.status, o.reason, o.total, o.currency,
-         (select json_agg(json_build_object('sku', sku, 'name', name, 'quantity', quantity, 'unitPrice', unit_price)
-                          order by line)
-            from ordering.order_lines
-           where order_id = o.id) as items,
-         o.created_at as "createdAt", null::timestamptz as "settledAt", true as "isFirst"
+  select ${orderColumns('o')}, true as "isFirst"
     from canceled o`,
 );
 
@@ -70,12 +57,7 @@ export const cancelOrders = ({ many }: Database, cancellations: Cancellation[]) 
 const find = statement<CancellationResult>(
   'cancel-order.find',
   `
-  select o.id, o.status, o.reason, o.total, o.currency,
-         (select json_agg(json_build_object('sku', sku, 'name', name, 'quantity', quantity, 'unitPrice', unit_price)
-                          order by line)
-            from ordering.order_lines
-           where order_id = o.id) as items,
-         o.created_at as "createdAt", coalesce(o.refunded_at, o.canceled_at) as "settledAt", false as "isFirst"
+  select ${orderColumns('o')}, false as "isFirst"
     from unnest($1::uuid[], $2::uuid[]) as wanted (order_id, user_id)
     join ordering.orders o on o.id = wanted.order_id and o.user_id = wanted.user_id`,
 );

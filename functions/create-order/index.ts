@@ -39,17 +39,10 @@ export const handle = onCommand(newOrder, ({ database, outbox, clock }) => {
   };
 });
 
-// a repeat gets the first response again, whatever the status of the order is by then
-const response = ({ id, total, currency, items, createdAt }: PlacedOrder) => ({
-  id,
-  status: 'pending',
-  reason: null,
-  total,
-  currency,
-  items,
-  createdAt,
-  settledAt: null,
-});
+// a repetition gets the first response, whatever the status of the order is by then
+function response({ userId: _user, idempotencyKey: _key, requestHash: _hash, ...order }: PlacedOrder) {
+  return { ...order, status: 'pending', reason: null, settledAt: null };
+}
 
 async function explainRejection(database: Database, { items }: Draft): Promise<Problem> {
   const known = new Set(

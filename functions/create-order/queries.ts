@@ -1,3 +1,4 @@
+import { orderColumns, orderItems, type OrderRow } from '#api/orders.ts';
 import { statement, type Database } from '#platform/database/database.ts';
 import type { ShopEvent } from '#platform/events/event.ts';
 
@@ -11,16 +12,14 @@ export interface Draft {
   event: ShopEvent;
 }
 
-export interface PlacedOrder {
-  id: string;
+export interface PlacedOrder extends OrderRow {
   userId: string;
   idempotencyKey: string;
   requestHash: Buffer;
-  total: number;
-  currency: string;
-  items: { sku: string; name: string; quantity: number; unitPrice: number }[];
-  createdAt: Date;
 }
+
+const keyColumns = (row: string) => `
+         ${row}.user_id as "userId", ${row}.idempotency_key as "idempotencyKey", ${row}.request_hash as "requestHash"`;
 
 const insert = statement<PlacedOrder>(
   'create-order.insert',
@@ -61,12 +60,7 @@ const insert = statement<PlacedOrder>(
       from placed
       join draft on draft.id = placed.id
   )
-  select placed.id, placed.user_id as "userId", placed.idempotency_key as "idempotencyKey",
-         placed.request_hash as "requestHash", placed.total, placed.currency, placed.created_at as "createdAt",
-         (select json_agg(json_build_object('sku', sku, 'name', name, 'quantity', quantity, 'unitPrice', price)
-                          order by line)
-            from priced
-           where priced.order_id = placed.id) as items
+  select ${orderColumns('placed', orderItems('priced where order_id = placed.id', 'price'))}, ${keyColumns('placed')}
     from placed`,
 );
 
@@ -92,12 +86,7 @@ export function insertOrders({ many }: Database, drafts: Draft[]): Promise<Place
 const find = statement<PlacedOrder>(
   'create-order.find',
   `
-  select o.id, o.user_id as "userId", o.idempotency_key as "idempotencyKey", o.request_hash as "requestHash",
-         o.total, o.currency, o.created_at as "createdAt",
-         (select json_agg(json_build_object('sku', sku, 'name', name, 'quantity', quantity, 'unitPrice', unit_price)
-                          order by line)
-            from ordering.order_lines
-           where order_id = o.id) as items
+  select ${orderColumns('o')}, ${keyColumns('o')}
     from unnest($1::uuid[], $2::text[]) as wanted (user_id, idempotency_key)
     join ordering.orders o on o.user_id = wanted.user_id and o.idempotency_key = wanted.idempotency_key`,
 );

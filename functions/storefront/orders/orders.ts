@@ -1,4 +1,4 @@
-import { sku, type orderRoutes } from '#api/orders.ts';
+import { orderColumns, sku, type orderRoutes, type OrderRow } from '#api/orders.ts';
 import { statement, type Database } from '#platform/database/database.ts';
 import { page, position, type Page, type PageRequest, type Position } from '#functions/storefront/http/paging.ts';
 import type { RouteHandlers } from '#functions/storefront/http/routes.ts';
@@ -15,28 +15,6 @@ const products = statement<{ sku: string; name: string; price: number; currency:
    order by sku
    limit $2::int`,
 );
-
-interface Order {
-  id: string;
-  status: string;
-  reason: string | null;
-  total: number;
-  currency: string;
-  items: { sku: string; name: string; quantity: number; unitPrice: number }[];
-  createdAt: Date;
-  settledAt: Date | null;
-}
-
-const orderColumns = `
-         o.id, o.status, o.reason, o.total, o.currency,
-         (select json_agg(json_build_object('sku', sku, 'name', name, 'quantity', quantity, 'unitPrice', unit_price)
-                          order by line)
-            from ordering.order_lines
-           where order_id = o.id) as items,
-         o.created_at as "createdAt",
-         case
-           when o.status <> 'canceling' then coalesce(o.refunded_at, o.canceled_at, o.paid_at, o.rejected_at)
-         end as "settledAt"`;
 
 interface ListedOrder {
   id: string;
@@ -58,18 +36,18 @@ const orderList = statement<ListedOrder>(
    limit $4::int`,
 );
 
-const ordersById = statement<Order>(
+const ordersById = statement<OrderRow>(
   'storefront.orders',
   `
-  select ${orderColumns}
+  select ${orderColumns('o')}
     from ordering.orders o
    where o.id = any ($1::uuid[])`,
 );
 
-const order = statement<Order>(
+const order = statement<OrderRow>(
   'storefront.order',
   `
-  select ${orderColumns}
+  select ${orderColumns('o')}
     from ordering.orders o
    where o.id = $2::uuid
      and o.user_id = $1::uuid`,
@@ -106,7 +84,7 @@ export async function findOrders(
   { many }: Database,
   { userId, status }: { userId: string; status: string | null },
   { after, limit, cursorOf }: PageRequest<Position>,
-): Promise<Page<Order>> {
+): Promise<Page<OrderRow>> {
   const maxRows = status === null ? limit + 1 : bounds.orders;
   const listed = await many(orderList, [userId, ...(after ?? [null, null]), maxRows]);
   const chosen: ListedOrder[] = [];
