@@ -2,7 +2,17 @@ import { expect, test } from '@jest/globals';
 import { orderPlaced } from '#events/order-placed.ts';
 import { connection, row, rows, waitingForLock } from '#test/support/database.ts';
 import { backgroundDone } from '#platform/runtime/background.ts';
-import { deadLetterOf, endChains, outbox, parkAgain, parked, replay, replayAll, stop, useBroker } from './fixtures.ts';
+import {
+  deadLetterOf,
+  endChains,
+  outbox,
+  parkAgain,
+  parked,
+  replay,
+  replayAll,
+  stop,
+  useBroker,
+} from '#test/support/replays.ts';
 
 const broker = useBroker();
 

@@ -7,7 +7,7 @@ import { backgroundDone } from '#platform/runtime/background.ts';
 import type { ShopEvent } from '#platform/events/event.ts';
 import { writeEvent } from '#platform/events/event-http.ts';
 import { isVerified } from '#platform/events/signature.ts';
-import { deadLetterOf, endChains, outbox, parkAgain, parked, replay, useBroker } from './fixtures.ts';
+import { deadLetterOf, endChains, outbox, parkAgain, parked, replay, useBroker } from '#test/support/replays.ts';
 import { handle } from './index.ts';
 
 const broker = useBroker();

@@ -5,7 +5,7 @@ import { eventOf } from '#test/support/calls.ts';
 import { row, rows } from '#test/support/database.ts';
 import { customer } from '#test/support/fixtures.ts';
 import { backgroundDone } from '#platform/runtime/background.ts';
-import { deleteUser, mailServer, notify, receivedMails, sendDue, useMailServer } from './fixtures.ts';
+import { deleteUser, mailServer, notify, receivedMails, sendDue, useMailServer } from '#test/support/notifications.ts';
 
 useMailServer();
 

@@ -9,7 +9,7 @@ import {
   receivedMails,
   sendDue,
   useMailServer,
-} from './fixtures.ts';
+} from '#test/support/notifications.ts';
 
 useMailServer();
 

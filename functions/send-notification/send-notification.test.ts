@@ -10,7 +10,15 @@ import { eventOf } from '#test/support/calls.ts';
 import { connection, row, rows, waitingForLock } from '#test/support/database.ts';
 import { customer, order } from '#test/support/fixtures.ts';
 import { backgroundDone } from '#platform/runtime/background.ts';
-import { deleteUser, mailServer, notificationOf, notify, paidOrder, receivedMails, useMailServer } from './fixtures.ts';
+import {
+  deleteUser,
+  mailServer,
+  notificationOf,
+  notify,
+  paidOrder,
+  receivedMails,
+  useMailServer,
+} from '#test/support/notifications.ts';
 
 useMailServer();
 

@@ -3,15 +3,15 @@ import { once } from 'node:events';
 import { SMTPServer, type SMTPServerDataStream, type SMTPServerSession } from 'smtp-server';
 import { orderPaid } from '#events/order-paid.ts';
 import { orderPlaced } from '#events/order-placed.ts';
-import { deliver, eventOf } from '#test/support/calls.ts';
-import { row, rows, useDatabase } from '#test/support/database.ts';
-import { customer, order } from '#test/support/fixtures.ts';
 import { backgroundDone } from '#platform/runtime/background.ts';
 import { continueChain, type ShopEvent } from '#platform/events/event.ts';
 import type { EventHandle } from '#platform/events/on-event.ts';
 import { signed } from '#platform/events/signature.ts';
+import { deliver, eventOf } from './calls.ts';
+import { row, rows, useDatabase } from './database.ts';
+import { customer, order } from './fixtures.ts';
 
-// What the tests of this folder share.
+// What the tests of send-notification share.
 
 /** A mail server, what it has received, and its refusal of recipients, if a test sets one. */
 export const mailServer = {
@@ -47,11 +47,11 @@ export function useMailServer(): void {
     await once(listening, 'listening');
     process.env['SMTP_URL'] = `smtp://127.0.0.1:${(listening.address() as { port: number }).port}`;
     process.env['MAILS_PER_HOUR'] = '30';
-    ({ handle } = await import('./index.ts'));
-    ({ sendDue } = await import('./outgoing.ts'));
+    ({ handle } = await import('#functions/send-notification/index.ts'));
+    ({ sendDue } = await import('#functions/send-notification/outgoing.ts'));
   });
   afterAll(async () => {
-    (await import('./mailer.ts')).closeMail();
+    (await import('#functions/send-notification/mailer.ts')).closeMail();
     await new Promise<void>((resolve) => server.close(resolve));
   });
   beforeEach(async () => {

@@ -2,13 +2,13 @@ import { beforeEach } from '@jest/globals';
 import type { CloudEventV1 } from 'cloudevents';
 import { uuidv7 } from 'uuidv7';
 import { orderPlaced } from '#events/order-placed.ts';
-import { call, eventOf } from '#test/support/calls.ts';
-import { row, rows, useDatabase } from '#test/support/database.ts';
+import { handle } from '#functions/replay-events/index.ts';
 import { connectBroker } from '#platform/events/broker-client.ts';
 import type { ShopEvent } from '#platform/events/event.ts';
-import { handle } from './index.ts';
+import { call, eventOf } from './calls.ts';
+import { row, rows, useDatabase } from './database.ts';
 
-// What the tests of this folder share.
+// What the tests of replay-events share.
 
 /** A database without dead letters, and a broker that records what is published and can be down. */
 export function useBroker() {
