@@ -4,6 +4,8 @@ export default {
   extensionsToTreatAsEsm: ['.ts'],
   testEnvironment: 'node',
   testMatch: ['**/*.test.ts'],
+  // tiers of their own: npm run test:system, npm run test:faults
+  testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/(system|faults)/'],
   globalSetup: './test/support/global-setup.ts',
   globalTeardown: './test/support/global-teardown.ts',
   // after the framework: it has to know whose test this is
