@@ -10,6 +10,8 @@ export default {
   globalTeardown: './test/support/global-teardown.ts',
   // after the framework: it has to know whose test this is
   setupFilesAfterEnv: ['./test/support/environment.ts'],
+  // most files wait for Postgres, timers or a child process rather than compute
+  maxWorkers: '100%',
   reporters: ['default', './test/support/count-reporter.ts'],
   testTimeout: 60_000,
   coverageProvider: 'v8',

@@ -1,4 +1,4 @@
-import { Ajv2020 } from 'ajv/dist/2020.js';
+import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { expect } from '@jest/globals';
 import { openApi } from '#api/documents/openapi.ts';
@@ -84,9 +84,18 @@ function closed<Value>(value: Value): Value {
   return { ...copy, ...(isObject && { additionalProperties: false }) } as Value;
 }
 
+const validators = new WeakMap<Schema, ValidateFunction>();
+
+function validatorOf(schema: Schema): ValidateFunction {
+  const validator =
+    validators.get(schema) ?? ajv.compile({ ...closed(schema), components: { schemas: closedSchemas } });
+  validators.set(schema, validator);
+  return validator;
+}
+
 /** What is wrong with a value by a schema of the document. */
 export function errorsOf(schema: Schema, value: unknown): string[] {
-  const validate = ajv.compile({ ...closed(schema), components: { schemas: closedSchemas } });
+  const validate = validatorOf(schema);
   validate(value);
   return (validate.errors ?? []).map(
     ({ instancePath, message, params }) => `${instancePath} ${message} ${JSON.stringify(params)}`,

@@ -141,9 +141,9 @@ export async function withoutDatabase<Result>(act: () => Promise<Result>): Promi
   await server.connect();
   try {
     await server.query(`alter database ${name} with allow_connections false`);
-    // those of the rooms have a name
+    // the connections of the functions have a name; each has ended before its pool is used again
     await server.query(
-      `select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and application_name <> ''`,
+      `select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = $1 and application_name <> ''`,
       [name],
     );
     return await act();

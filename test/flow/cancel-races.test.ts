@@ -10,6 +10,7 @@ import { handle as settleOrder } from '#functions/settle-order/index.ts';
 import { call, deliver, eventOf } from '#test/support/calls.ts';
 import { connection, row, rows, useDatabase, waitingForLock } from '#test/support/database.ts';
 import { customer, order, standing } from '#test/support/fixtures.ts';
+import { connectBroker } from '#platform/events/broker-client.ts';
 import type { ShopEvent } from '#platform/events/event.ts';
 import type { EventHandle } from '#platform/events/on-event.ts';
 import type { RequestHandle } from '#platform/http/on-request.ts';
@@ -25,6 +26,7 @@ useDatabase();
 const stops = { 'billing.transfers': 1, 'events.outbox': 2, 'ordering.orders': 3 };
 
 beforeAll(async () => {
+  connectBroker(async () => undefined); // each test delivers the events itself
   await rows(`
     create function wait_here() returns trigger language plpgsql as $$
     begin
