@@ -24,23 +24,23 @@ interface TimelineEntry {
   correlationId: string;
 }
 
-// A customer changes their mind.
+// What a cancel does at each stage of an order.
 
 const shop = useShop();
 
 const cancelResponse = (customer: Customer, orderId: string) =>
   call<Order & { code: string }>(shop(), 'POST', `/v1/orders/${orderId}/cancel`, { token: customer.token });
 const entriesOf = async (customer: Customer) => (await customer.get<Page<Entry>>('/v1/accounts/me/entries')).body.data;
-const storyOf = async (customer: Customer, orderId: string) =>
+const timelineOf = async (customer: Customer, orderId: string) =>
   (await customer.get<{ data: TimelineEntry[] }>(`/v1/orders/${orderId}/timeline`)).body.data;
 const templatesOf = async (customer: Customer, orderId: string, count: number) =>
   until(`${count} notifications of order ${orderId}`, async () => {
-    const told = await customer.told(orderId);
-    return told.length === count && told.map(({ template }) => template).toSorted();
+    const sent = await customer.told(orderId);
+    return sent.length === count && sent.map(({ template }) => template).toSorted();
   });
 
 // promise: cancel-paid-order-exactly
-test('an order that was paid is canceled: the money is back, both chains can be followed, and both mails arrive', async () => {
+test('a paid order is canceled: the money is refunded, the timeline shows both chains, and both mails arrive', async () => {
   const customer = await customerWith(shop(), 100_000);
   const { id } = await customer.order('desk');
   expect(await customer.decided(id)).toMatchObject({ status: 'paid' });
@@ -61,9 +61,9 @@ test('an order that was paid is canceled: the money is back, both chains can be 
   );
   expect(mail.subject).toContain(id);
   expect(mail.text).toContain('We have returned 800.00 USD');
-  const story = await storyOf(customer, id);
+  const timeline = await timelineOf(customer, id);
   const chain = (name: string) =>
-    story.filter(({ correlationId }) => correlationId === `${id}.${name}`).map(({ type }) => type);
+    timeline.filter(({ correlationId }) => correlationId === `${id}.${name}`).map(({ type }) => type);
   expect(chain('placed')).toEqual([
     'shop.order.placed.v1',
     'shop.charge.succeeded.v1',
@@ -78,11 +78,11 @@ test('an order that was paid is canceled: the money is back, both chains can be 
     'notification.queued',
     'notification.sent',
   ]);
-  expect(story).toHaveLength(10);
+  expect(timeline).toHaveLength(10);
 });
 
 // promise: id-capitals-same-id
-test('an order whose id arrives in capitals is the same order: canceled, refunded and notified once', async () => {
+test('an order whose id arrives in capitals is the same order, canceled, refunded and notified once', async () => {
   const customer = await customerWith(shop(), 100_000);
   const { id } = await customer.order('desk');
   await customer.decided(id);
@@ -93,18 +93,18 @@ test('an order whose id arrives in capitals is the same order: canceled, refunde
   expect(await customer.decided(capitals)).toMatchObject({ id, status: 'refunded' });
   expect(await customer.account()).toMatchObject({ balance: 100_000, version: 3 });
   expect(await templatesOf(customer, capitals, 2)).toEqual(['order-paid', 'order-refunded']);
-  expect(await storyOf(customer, capitals)).toEqual(await storyOf(customer, id));
-  expect(await storyOf(customer, capitals)).toHaveLength(10);
+  expect(await timelineOf(customer, capitals)).toEqual(await timelineOf(customer, id));
+  expect(await timelineOf(customer, capitals)).toHaveLength(10);
   expect(await shop().sql('select id from events.dead_letters where correlation_id ilike $1', [`${id}%`])).toEqual([]);
 });
 
-test('an order is canceled at once: whoever was first, the money is where it was, and the mails say so', async () => {
+test('an order canceled at once ends with the balance as before, and with mails that say so', async () => {
   const customer = await customerWith(shop(), 100_000);
   const { id } = await customer.order('desk');
   await customer.cancel(id);
   const { status } = await customer.decided(id);
   expect(await customer.account()).toMatchObject({ balance: 100_000 });
-  const types = (await storyOf(customer, id)).map(({ type }) => type);
+  const types = (await timelineOf(customer, id)).map(({ type }) => type);
   const wasPaid = types.includes('shop.order.paid.v1');
   const kinds = (await entriesOf(customer)).map(({ kind }) => kind);
   if (status === 'refunded') expect(kinds).toEqual(['refund', 'charge', 'deposit']);
@@ -115,9 +115,9 @@ test('an order is canceled at once: whoever was first, the money is where it was
 });
 
 // promise: cancel-came-before-charge
-test('an order that could not be charged yet is canceled and never charged, however late its event comes', async () => {
+test('an order canceled before it could be charged is never charged, however late its event arrives', async () => {
   const [customer] = (await newCustomers(shop(), 1)) as [Customer];
-  const { id } = await customer.order('desk'); // waits for its account
+  const { id } = await customer.order('desk'); // has no account to charge yet
   await customer.cancel(id);
   expect(await customer.decided(id)).toMatchObject({ status: 'canceled' });
   await openAccounts(shop(), [customer], 80_000);
@@ -133,14 +133,14 @@ test('an order that could not be charged yet is canceled and never charged, howe
 });
 
 // promise: cancel-repeated-cancel-rejected
-test('canceled again and again, while it is under way and afterwards, it is canceled once', async () => {
+test('an order that is canceled again and again, during the cancel and after it, is canceled once', async () => {
   const customer = await customerWith(shop(), 1_000);
   const { id } = await customer.order('pen');
   expect(await customer.decided(id)).toMatchObject({ status: 'paid' });
-  const answers = await Promise.all([1, 2, 3, 4, 5].map(() => cancelResponse(customer, id)));
-  for (const answer of answers) {
-    expect(answer).toMatchObject({ status: 202, body: { id, total: 100 } });
-    expect(['canceling', 'refunded']).toContain(answer.body.status);
+  const replies = await Promise.all([1, 2, 3, 4, 5].map(() => cancelResponse(customer, id)));
+  for (const reply of replies) {
+    expect(reply).toMatchObject({ status: 202, body: { id, total: 100 } });
+    expect(['canceling', 'refunded']).toContain(reply.body.status);
   }
   const done = await customer.decided(id);
   expect(await cancelResponse(customer, id)).toMatchObject({ status: 202, body: done });
@@ -148,7 +148,7 @@ test('canceled again and again, while it is under way and afterwards, it is canc
   expect(await templatesOf(customer, id, 2)).toEqual(['order-paid', 'order-refunded']);
 });
 
-test('50 orders are canceled while they are being charged: each ends where it began', async () => {
+test('50 orders canceled while they are being charged leave every balance as before', async () => {
   const customers = await customersWith(shop(), 5, 1_000);
   const orders = await placeAndCancel(customers, 10);
   const { canceled, refunded } = await until('every cancel has ended', async () => {
@@ -160,7 +160,7 @@ test('50 orders are canceled while they are being charged: each ends where it be
 });
 
 // promise: charges-event-again-after
-test('the events of a canceled order delivered again: one charge, one refund, one mail each', async () => {
+test('the events of a canceled order, delivered again, lead to one charge, one refund and one mail each', async () => {
   const customer = await customerWith(shop(), 1_000);
   const { id: orderId } = await customer.order('pen');
   await customer.decided(orderId);
@@ -179,7 +179,7 @@ test('the events of a canceled order delivered again: one charge, one refund, on
 });
 
 // promise: cancel-repeated-cancel-rejected, owasp-api1
-test('a rejected order cannot be canceled, and somebody else’s is not found', async () => {
+test('a rejected order cannot be canceled, and another customer’s is not found', async () => {
   const [ann, bob] = (await customersWith(shop(), 2, 100)) as [Customer, Customer];
   const rejected = await ann.order('desk');
   expect(await ann.decided(rejected.id)).toMatchObject({ status: 'rejected' });
@@ -191,7 +191,7 @@ test('a rejected order cannot be canceled, and somebody else’s is not found', 
   expect(await ann.decided(paid.id)).toMatchObject({ status: 'paid' });
   const foreign = await cancelResponse(bob, paid.id);
   expect(foreign).toMatchObject({ status: 404, body: { code: 'not_found' } });
-  for (const nothing of [bob.id, 'desk']) expect((await cancelResponse(bob, nothing)).body).toEqual(foreign.body);
+  for (const unknown of [bob.id, 'desk']) expect((await cancelResponse(bob, unknown)).body).toEqual(foreign.body);
   for (const { id, status } of [
     { ...rejected, status: 'rejected' },
     { ...paid, status: 'paid' },

@@ -9,14 +9,14 @@ import { deadLetters, eventOf, orderWithoutEvent, post, postRaw, resigned } from
 import { until } from '#test/support/until.ts';
 import { useShop } from '#test/support/use-shop.ts';
 
-// What comes through the broker: repeated, early, broken, forged.
+// Events that the broker delivers repeatedly, early, broken or forged.
 
 const shop = useShop();
 
 const parked = async (eventId: string) => {
   const token = await adminToken(shop());
   return until(`${eventId} is parked`, async () =>
-    (await deadLetters(shop(), token)).find((letter) => letter.eventId === eventId),
+    (await deadLetters(shop(), token)).find((deadLetter) => deadLetter.eventId === eventId),
   );
 };
 const statusOf = async (orderId: string) =>
@@ -31,7 +31,7 @@ const published = (orderId: string) =>
   });
 
 // promise: event-delivered-five-times
-test('the same order.placed delivered five times more is charged once and told once', async () => {
+test('an order is charged and notified once when its order.placed is delivered five times more', async () => {
   const customer = await customerWith(shop(), 1_000);
   const { id: orderId } = await customer.order('pen');
   const event = eventOf(orderPlaced, { orderId, userId: customer.id });
@@ -43,7 +43,7 @@ test('the same order.placed delivered five times more is charged once and told o
 });
 
 // promise: event-delivered-five-times
-test('user.registered again after a deposit leaves the account as it is', async () => {
+test('user.registered, delivered again after a deposit, leaves the account unchanged', async () => {
   const customer = await customerWith(shop(), 1_000);
   const before = await customer.account();
   expect(await post(shop(), eventOf(userRegistered, { userId: customer.id }))).toBe(202);
@@ -51,7 +51,7 @@ test('user.registered again after a deposit leaves the account as it is', async 
 });
 
 // promise: order-comes-before-account
-test('an order placed before its account is open waits, and is paid once it is', async () => {
+test('an order placed before its account is open waits for it and is then paid', async () => {
   const customer = await newCustomer();
   const { id } = await customer.order('desk');
   await published(id);
@@ -61,7 +61,7 @@ test('an order placed before its account is open waits, and is paid once it is',
 });
 
 // promise: order-comes-before-account
-test('an order whose account is not open after ten minutes is declined', async () => {
+test('an order whose account is not open after ten minutes is rejected', async () => {
   const customer = await newCustomer();
   const { id } = await customer.order('pen');
   await published(id);
@@ -71,7 +71,7 @@ test('an order whose account is not open after ten minutes is declined', async (
 });
 
 // promise: cannot-read-parked-once
-test('an event of ours with unreadable data is parked at once, with its error, and its chain ends', async () => {
+test('a signed event with unreadable data is parked at once, with its error, and its chain ends', async () => {
   const customer = await customerWith(shop(), 1_000);
   const orderId = await orderWithoutEvent(shop(), customer, 100);
   const event = eventOf(orderPlaced, { orderId, userId: customer.id });
@@ -88,7 +88,7 @@ test('an event of ours with unreadable data is parked at once, with its error, a
   expect((await parked(broken.id)).detail).toContain('orderId');
   expect(await shop().sql('select id from events.outbox where id = $1', [broken.id])).toEqual([]);
 
-  expect(await post(shop(), event)).toBe(202); // as it should have been
+  expect(await post(shop(), event)).toBe(202); // the same event, intact
   expect(await customer.decided(orderId)).toMatchObject({ status: 'paid' });
 });
 
@@ -116,8 +116,8 @@ test('an event from outside is stored and replayed byte for byte: %-encoded head
     data_base64: 'AP+AQQ==',
   };
   expect(await postRaw(shop(), { 'content-type': 'application/cloudevents+json' }, JSON.stringify(given))).toBe(202);
-  const letter = await parked(id);
-  expect(letter).toMatchObject({ verified: false, times: 1 });
+  const deadLetter = await parked(id);
+  expect(deadLetter).toMatchObject({ verified: false, times: 1 });
   const stored = () =>
     shop().sql<{ event: object; body: Buffer; times: number }>(
       'select event, body, times from events.dead_letters where event_id = $1',
@@ -126,14 +126,14 @@ test('an event from outside is stored and replayed byte for byte: %-encoded head
   expect(await stored()).toMatchObject([{ event: given, body: Buffer.from('AP+AQQ==', 'base64') }]);
   expect((await stored())[0]?.event).not.toHaveProperty('datacontenttype');
   const token = await adminToken(shop());
-  const replayed = await call(shop(), 'POST', `/v1/admin/dead-letters/${letter.id}/replay`, { token });
+  const replayed = await call(shop(), 'POST', `/v1/admin/dead-letters/${deadLetter.id}/replay`, { token });
   expect(replayed.status).toBe(202);
-  await until('it came back as it was', async () => (await stored())[0]?.times === 2);
+  await until('it came back unchanged', async () => (await stored())[0]?.times === 2);
   expect(await stored()).toMatchObject([{ event: given, body: Buffer.from('AP+AQQ==', 'base64') }]);
 });
 
 // promise: cannot-read-parked-once
-test('a type that nobody knows is ignored', async () => {
+test('an event of an unknown type is ignored', async () => {
   const event = eventOf(userRegistered, userRegistered.sample);
   const before = await shop().sql('select id from events.dead_letters');
   expect(await post(shop(), resigned(event, { type: 'shop.user.promoted.v1' }))).toBe(202);
@@ -142,7 +142,7 @@ test('a type that nobody knows is ignored', async () => {
 });
 
 // promise: cannot-read-parked-once
-test('fields and attributes that were added are accepted', async () => {
+test('additional fields and attributes are accepted', async () => {
   const customer = await newCustomer();
   const event = eventOf(userRegistered, { userId: customer.id });
   const added = resigned(event, { data: { userId: customer.id, channel: 'web' }, region: 'eu' });
@@ -151,34 +151,34 @@ test('fields and attributes that were added are accepted', async () => {
 });
 
 // promise: owasp-api10
-test('an order.placed that is unsigned, altered or signed by a stranger charges nobody and is parked', async () => {
-  const [customer, thief] = [await customerWith(shop(), 1_000), await customerWith(shop(), 1_000)];
+test('an order.placed that is unsigned, altered or signed with an unknown key is parked and charges no account', async () => {
+  const [customer, attacker] = [await customerWith(shop(), 1_000), await customerWith(shop(), 1_000)];
   const orderId = await orderWithoutEvent(shop(), customer, 100);
   const event = eventOf(orderPlaced, { orderId, userId: customer.id });
   const { signature: _, ...unsigned } = event as typeof event & { signature: string };
-  const altered = { ...eventOf(orderPlaced, { orderId, userId: thief.id }), data: event.data };
-  const forged = { ...event, signature: 'stranger.MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI' };
+  const altered = { ...eventOf(orderPlaced, { orderId, userId: attacker.id }), data: event.data };
+  const forged = { ...event, signature: 'unknown.MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI' };
   shop().story.broken.add(event.id);
   for (const bad of [unsigned, altered, forged]) expect(await post(shop(), bad)).toBe(202);
   expect(await parked(event.id)).toMatchObject({ verified: false, reason: 'unverified', times: 3 });
   expect(await statusOf(orderId)).toBe('pending');
   expect(await customer.account()).toMatchObject({ balance: 1_000, version: 1 });
 
-  expect(await post(shop(), event)).toBe(202); // the real one is not held up by it
+  expect(await post(shop(), event)).toBe(202); // the genuine event is not held up
   expect(await customer.decided(orderId)).toMatchObject({ status: 'paid' });
 });
 
 // promise: owasp-api10
-test('a forged charge.succeeded pays for nothing', async () => {
+test('a forged charge.succeeded does not pay for an order', async () => {
   const customer = await newCustomer();
   const { id: orderId } = await customer.order('desk');
   const account = { accountId: customer.id, amount: 80_000, currency: 'usd' };
   const event = eventOf(chargeSucceeded, { orderId, userId: customer.id, ...account });
-  const forged = { ...event, correlationid: `${orderId}.placed`, signature: 'stranger.none' };
+  const forged = { ...event, correlationid: `${orderId}.placed`, signature: 'unknown.none' };
   shop().story.broken.add(event.id);
   expect(await post(shop(), forged)).toBe(202);
   await parked(event.id);
-  await published(orderId); // its chain was not ended by it either
+  await published(orderId); // nor did it end the order's own chain
   expect(await statusOf(orderId)).toBe('pending');
   await openAccounts(shop(), [customer], 0);
   expect(await customer.decided(orderId)).toMatchObject({ status: 'rejected', reason: 'insufficient_funds' });

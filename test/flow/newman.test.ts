@@ -4,13 +4,13 @@ import { runCollection, type Answer } from '#local/newman.ts';
 import { expectDocumented, operationOf } from '#test/contracts/contract.ts';
 import { useShop } from '#test/support/use-shop.ts';
 
-// The scenario of the Postman collection. It parks events that the invariants know nothing of.
+// The scenario of the Postman collection. The invariants are not checked: it parks events of its own.
 
 const shop = useShop({ mailCatcher: true, checked: false });
-const answers: Answer[] = [];
+const responses: Answer[] = [];
 const run = () =>
   runCollection({
-    onAnswer: (answer) => answers.push(answer),
+    onAnswer: (response) => responses.push(response),
     target: {
       baseUrl: shop().url,
       mailUrl: shop().mailUrl,
@@ -19,10 +19,10 @@ const run = () =>
     },
   });
 
-test('holds, also twice at once', async () => {
+test('the scenario passes, also in two runs at once', async () => {
   for (const { failures, skipped, passed, requests } of await Promise.all([run(), run()])) {
     expect(failures).toEqual([]);
-    // it would send such a request again, which is for a process that was killed and not for one that is well
+    // the runner repeats a request whose connection was cut: only a killed process may cause that
     expect(requests.flatMap(({ cut }) => cut)).toEqual([]);
     expect(skipped).toBe(0);
     expect(passed).toBeGreaterThan(50);
@@ -30,7 +30,7 @@ test('holds, also twice at once', async () => {
 });
 
 // promise: administrator-can-verify-every
-test('leaves a shop in which nothing differs, as npm run verify says', async () => {
+test('npm run verify finds no difference afterwards, and names one that is made', async () => {
   const verify = (env: Record<string, string>) =>
     new Promise<{ code: unknown; output: string }>((resolve) => {
       const options = { env: { ...process.env, NODE_OPTIONS: '', ...env } };
@@ -48,12 +48,14 @@ test('leaves a shop in which nothing differs, as npm run verify says', async () 
   expect((await verify({ DATA_DIR: '/nowhere' })).code).toBe(2);
 });
 
-test('gets answers as the API documents them', () => {
-  const ours = answers.flatMap(({ method, url, ...answer }) => {
-    // neither the mail catcher's nor what the shop does not have
+test('every response is one that the API documents', () => {
+  const documented = responses.flatMap(({ method, url, ...response }) => {
+    // not the mail catcher's, nor those of unknown paths
     const operation = url.startsWith(shop().url) ? operationOf(method, new URL(url)) : undefined;
-    return operation ? [{ operation, answer }] : [];
+    return operation ? [{ operation, response }] : [];
   });
-  expect(ours.length).toBeGreaterThan(50);
-  for (const { operation, answer } of ours) expectDocumented(operation, { ...answer, body: JSON.parse(answer.body) });
+  expect(documented.length).toBeGreaterThan(50);
+  for (const { operation, response } of documented) {
+    expectDocumented(operation, { ...response, body: JSON.parse(response.body) });
+  }
 });

@@ -17,12 +17,12 @@ interface TimelineEntry {
   correlationId: string;
 }
 
-// What a customer does, from registration to the mail.
+// What a customer does, from the registration to the last mail.
 
 const shop = useShop();
 
 // promise: affordable-order-accepted-then
-test('an affordable order is paid and told, the next one cannot be paid, is rejected and told', async () => {
+test('an affordable order is paid and notified, and the next, unaffordable one is rejected and notified', async () => {
   const customer = await register(shop());
   expect(await customer.account()).toMatchObject({ balance: 0, version: 0 });
   await customer.deposit(100_000);
@@ -73,7 +73,7 @@ test('an order for exactly the balance is paid', async () => {
 });
 
 // promise: idempotency-key-order-another, owasp-api6
-test('the same key and body is one order, another body is refused, another key is another order', async () => {
+test('one key and body is one order, another body is refused, another key is another order', async () => {
   const customer = await customerWith(shop(), 1_000);
   const key = newKey();
   const same = await Promise.all(Array.from({ length: 5 }, () => customer.order('pen', 1, key)));
@@ -89,7 +89,7 @@ test('the same key and body is one order, another body is refused, another key i
 });
 
 // promise: orders-once-never-spend
-test('of two parallel orders that are affordable each alone, one is paid', async () => {
+test('of two parallel orders, each affordable alone, one is paid', async () => {
   const customer = await customerWith(shop(), 100_000);
   const orders = await Promise.all([customer.order('desk'), customer.order('desk')]);
   const decided = await Promise.all(orders.map(({ id }) => customer.decided(id)));

@@ -4,20 +4,20 @@ import { refusedPrefix } from '#test/support/mailbox.ts';
 import { report, secondsSince, until } from '#test/support/until.ts';
 import { inProcesses, useShop } from '#test/support/use-shop.ts';
 
-// What the shop does while something that it needs is away.
+// Outages of what the shop depends on.
 
 const shop = useShop();
-// in one process the broker cannot be away alone
+// in one process the broker cannot be killed alone
 const inProcessesOnly = inProcesses ? test : test.skip;
 
 // promise: while-mail-server-down
-test('while the mail server is down an order is paid all the same, and one mail follows', async () => {
+test('an order is paid while the mail server is down, and one mail follows when it is back', async () => {
   const customer = await customerWith(shop(), 1_000);
   await until('the receipt has arrived', async () => (await mailsTo(customer)).length === 2);
   await shop().mailbox.close();
   const { id } = await customer.order('pen').finally(() => undefined);
   expect(await customer.decided(id)).toMatchObject({ status: 'paid' });
-  await until('the mail was tried in vain', async () => {
+  await until('an attempt to send the mail has failed', async () => {
     const found = await shop().sql<{ attempts: number }>(
       `select attempts from notifying.notifications where order_id = $1 and status = 'queued'`,
       [id],
@@ -32,7 +32,7 @@ test('while the mail server is down an order is paid all the same, and one mail 
 });
 
 // promise: while-mail-server-down
-test('an address that the mail server refuses has failed at once, and the customer can see it', async () => {
+test('a notification to an address that the mail server refuses fails at once, and the customer can see it', async () => {
   const [customer] = (await newCustomers(shop(), 1, { prefix: refusedPrefix })) as [Customer];
   await openAccounts(shop(), [customer], 1_000);
   const { id } = await customer.order('pen');
@@ -44,14 +44,14 @@ test('an address that the mail server refuses has failed at once, and the custom
 const mailsTo = async ({ email }: Customer) => (await shop().mails()).filter(({ to }) => to === email);
 
 // promise: while-broker-down-orders
-inProcessesOnly('while the broker is down orders are accepted, and decided once it is back', async () => {
+inProcessesOnly('orders are accepted while the broker is down, and settled once it is back', async () => {
   const customer = await customerWith(shop(), 2_000);
-  await until('the deposit has been told', async () => (await mailsTo(customer)).length === 2);
+  await until('the receipt has arrived', async () => (await mailsTo(customer)).length === 2);
   shop().kill('broker');
   const began = Date.now();
   const orders = await Promise.all(Array.from({ length: 20 }, () => customer.order('pen')));
   report(`20 orders were accepted ${secondsSince(began)} after the broker was killed`);
   const decided = await Promise.all(orders.map(({ id }) => customer.decided(id)));
-  report(`and decided ${secondsSince(began)} after it`);
+  report(`and settled ${secondsSince(began)} after it`);
   expect(decided.every(({ status }) => status === 'paid')).toBe(true);
 });

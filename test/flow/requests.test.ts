@@ -8,12 +8,12 @@ import { customersWith, customerWith, type Customer, type Order, type Page } fro
 import { until } from '#test/support/until.ts';
 import { useShop } from '#test/support/use-shop.ts';
 
-// What the door lets in, and what it does not.
+// Which requests the public API serves, and which it refuses.
 
 const shop = useShop();
 
 // promise: somebody-elses-found-answer, owasp-api1
-test('what belongs to somebody else is not found', async () => {
+test('an object of another customer is not found', async () => {
   const [ann, bob] = (await customersWith(shop(), 2, 1_000)) as [Customer, Customer];
   const { id } = await ann.order('pen');
   await ann.told(id);
@@ -25,11 +25,11 @@ test('what belongs to somebody else is not found', async () => {
   expect((await bob.get('/v1/orders')).body).toMatchObject({ data: [] });
   const key = newKey();
   const [first, second] = [await ann.order('pen', 1, key), await bob.order('pen', 1, key)];
-  expect(second.id).not.toBe(first.id); // a key is the customer's own
+  expect(second.id).not.toBe(first.id); // keys are unique per customer
 });
 
 // promise: token-bad-none-administrator, owasp-api2
-test('without a token of ours nobody comes in, and only the administrator behind /admin', async () => {
+test('a request needs a token signed by the shop, and /admin needs the administrator’s', async () => {
   const customer = await customerWith(shop(), 0);
   const [header = '', payload = '', signature = ''] = customer.token.split('.');
   const withAlgNone = `${encode({ alg: 'none', typ: 'JWT' })}.${payload}.`;
@@ -39,16 +39,16 @@ test('without a token of ours nobody comes in, and only the administrator behind
     garbage: 'garbage',
     tampered: `${header}.${encode(promoted)}.${signature}`,
     expired: await token(customer.id, { expires: '-1s' }),
-    'not yet ours': await token(customer.id, { issuer: 'somebody' }),
-    'for others': await token(customer.id, { audience: 'somebody' }),
+    'of another issuer': await token(customer.id, { issuer: 'other' }),
+    'for another audience': await token(customer.id, { audience: 'other' }),
     'alg none': withAlgNone,
   };
-  for (const [name, given] of Object.entries(bad)) {
-    const read = await call(shop(), 'GET', '/v1/accounts/me', { token: given });
+  for (const [name, badToken] of Object.entries(bad)) {
+    const read = await call(shop(), 'GET', '/v1/accounts/me', { token: badToken });
     expect([name, read.status, read.body.code]).toEqual([name, 401, 'unauthenticated']);
     const body = { items: [{ sku: 'pen', quantity: 1 }] };
     const headers = { 'idempotency-key': newKey() };
-    const write = await call(shop(), 'POST', '/v1/orders', { token: given, body, headers });
+    const write = await call(shop(), 'POST', '/v1/orders', { token: badToken, body, headers });
     expect([name, write.status]).toEqual([name, 401]);
   }
   expect((await call(shop(), 'GET', '/v1/accounts/me', { token: await token(customer.id) })).status).toBe(200);
@@ -58,7 +58,7 @@ test('without a token of ours nobody comes in, and only the administrator behind
 });
 
 // promise: amounts-orders-make-sense
-test('amounts and orders that make no sense are refused, and nothing is written', async () => {
+test('invalid amounts and orders are refused, and nothing is written', async () => {
   const customer = await customerWith(shop(), 1_000);
   const before = await written();
   const deposits: unknown[] = [
@@ -68,8 +68,8 @@ test('amounts and orders that make no sense are refused, and nothing is written'
     null,
   ];
   for (const deposit of deposits) {
-    const answer = await customer.post<ProblemBody>('/v1/accounts/me/deposits', deposit);
-    expect([deposit, answer.status]).toEqual([deposit, 422]);
+    const { status } = await customer.post<ProblemBody>('/v1/accounts/me/deposits', deposit);
+    expect([deposit, status]).toEqual([deposit, 422]);
   }
   const lines: unknown[] = [
     { sku: 'unicorn', quantity: 1 },
@@ -85,8 +85,8 @@ test('amounts and orders that make no sense are refused, and nothing is written'
     'desk',
   ];
   for (const order of orders) {
-    const answer = await customer.post<ProblemBody>('/v1/orders', typeof order === 'string' ? `"${order}"` : order);
-    expect([order, answer.status]).toEqual([order, 422]);
+    const { status } = await customer.post<ProblemBody>('/v1/orders', typeof order === 'string' ? `"${order}"` : order);
+    expect([order, status]).toEqual([order, 422]);
   }
   const withoutKey = await call(shop(), 'POST', '/v1/orders', {
     token: customer.token,
@@ -97,7 +97,7 @@ test('amounts and orders that make no sense are refused, and nothing is written'
 });
 
 // promise: pages-stable-while-rows
-test('paging shows each order once, newest first, while others are added', async () => {
+test('pages show each order once, newest first, while others are placed', async () => {
   const customer = await customerWith(shop(), 10_000);
   const placed: string[] = [];
   for (let count = 0; count < 7; count += 1) placed.push((await customer.order('pen')).id);
@@ -106,13 +106,13 @@ test('paging shows each order once, newest first, while others are added', async
     const { body }: { body: Page<Order> } = await customer.get(`/v1/orders?limit=3${cursor && `&cursor=${cursor}`}`);
     seen.push(...body.data.map(({ id }) => id));
     cursor = body.nextCursor;
-    await customer.order('pen'); // comes before the first page, which was seen already
+    await customer.order('pen'); // belongs before the first page, which was read already
   }
   expect(seen).toEqual(placed.toReversed());
   const bad = [encode(1), encode('none'), encode(['a']), 'garbage', '%00'];
   for (const cursor of bad) {
-    const answer = await customer.get(`/v1/orders?cursor=${cursor}`);
-    expect([cursor, answer.status, answer.body]).toMatchObject([cursor, 400, { code: 'bad_cursor' }]);
+    const { status, body } = await customer.get(`/v1/orders?cursor=${cursor}`);
+    expect([cursor, status, body]).toMatchObject([cursor, 400, { code: 'bad_cursor' }]);
   }
   for (const limit of ['0', '101', '1.5', 'many']) {
     expect((await customer.get(`/v1/orders?limit=${limit}`)).status).toBe(400);
@@ -121,7 +121,7 @@ test('paging shows each order once, newest first, while others are added', async
 });
 
 // promise: too-large-413-another
-test('what is too large, of another type, nowhere or of another method is refused', async () => {
+test('a request that is too large, of another media type, for an unknown path or of another method is refused', async () => {
   const { token: own } = await customerWith(shop(), 0);
   const orders = (headers: Record<string, string>, body: unknown) =>
     call(shop(), 'POST', '/v1/orders', { token: own, headers: { 'idempotency-key': newKey(), ...headers }, body });
@@ -134,7 +134,7 @@ test('what is too large, of another type, nowhere or of another method is refuse
 });
 
 // promise: input-answered-5xx
-test('whatever is in a body, a path or a header, it is never answered by 5xx, and nothing is written', async () => {
+test('no content of a body, a path or a header leads to 5xx or writes anything', async () => {
   const { token: own } = await customerWith(shop(), 0);
   const before = await written();
   const odd = [
@@ -184,7 +184,7 @@ test('whatever is in a body, a path or a header, it is never answered by 5xx, an
 });
 
 // promise: owasp-api7
-test('no address that a caller gives is ever called', async () => {
+test('an address in a request is never called', async () => {
   let calls = 0;
   const bait = createServer(() => (calls += 1)).listen(0, '127.0.0.1');
   await once(bait, 'listening');
@@ -217,7 +217,7 @@ test('no address that a caller gives is ever called', async () => {
 });
 
 // promise: asks-too-often-gets
-test('who tries passwords is slowed down, and told for how long', async () => {
+test('guesses of a password are limited, and the response says for how long', async () => {
   const body = { email: `${uuidv7()}@example.com`, password: 'a guess' };
   const attempts: number[] = [];
   for (let count = 0; count < 10; count += 1) {
@@ -229,14 +229,14 @@ test('who tries passwords is slowed down, and told for how long', async () => {
   expect(Number(limited.headers.get('retry-after'))).toBeGreaterThan(0);
 });
 
-/** How many rows there are in what a request could write. */
+/** The number of rows in the tables that a request can write. */
 const written = () =>
   shop().sql(
     `select (select count(*) from ordering.orders) as orders, (select count(*) from billing.deposits) as deposits,
             (select count(*) from billing.transfers) as transfers`,
   );
 
-/** A token as log-in signs it, or nearly. */
+/** A token as log-in signs it, but for the options. */
 async function token(userId: string, { issuer = 'shop', audience = 'shop', expires = '60s' } = {}): Promise<string> {
   const { kid, ...key } = JSON.parse(shop().secrets.TOKEN_PRIVATE_KEY) as { kid: string };
   return new SignJWT({ role: 'customer' })

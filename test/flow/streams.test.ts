@@ -4,10 +4,10 @@ import { customersWith, customerWith, type Customer } from '#test/support/custom
 import { report, until } from '#test/support/until.ts';
 import { inProcesses, useShop } from '#test/support/use-shop.ts';
 
-// What customers see of their own facts while they watch.
+// The event stream of a customer.
 
 const shop = useShop();
-// in one process the storefront cannot be away alone
+// in one process the storefront cannot be killed alone
 const inProcessesOnly = inProcesses ? test : test.skip;
 
 const watch = ({ token }: Customer, lastEventId?: string) =>
@@ -18,25 +18,25 @@ const watch = ({ token }: Customer, lastEventId?: string) =>
 const ofOrder = ({ messages }: StreamReader, orderId: string) =>
   messages.filter(({ data }) => data.correlationId.startsWith(`${orderId}.`));
 const dataOf = (stream: StreamReader, orderId: string) => ofOrder(stream, orderId).map(({ data }) => data);
-// one look reads several tables, so that of two facts of the same moment either may be told first
-const asJson = (moment: unknown) => JSON.stringify(moment);
+// one scan reads several tables: two events of the same time may arrive in either order
+const asJson = (entry: unknown) => JSON.stringify(entry);
 const untilSent = (stream: StreamReader, orderId: string, mails = 1) =>
-  until(`${mails} mails of ${orderId} are told`, () => {
+  until(`${mails} mails of ${orderId} are in the stream`, () => {
     const sent = ofOrder(stream, orderId).filter(({ event }) => event === 'notification.sent');
     return sent.length === mails;
   });
 const timelineOf = async (customer: Customer, orderId: string) =>
   (await customer.get<{ data: unknown[] }>(`/v1/orders/${orderId}/timeline`)).body.data;
 
-test('a customer who watches is told each step of an order, and nobody else is', async () => {
+test('a stream shows a customer each step of their order, and no other customer’s stream does', async () => {
   const [ann, bob] = (await customersWith(shop(), 2, 1_000)) as [Customer, Customer];
   const [stream, other] = [await watch(ann), await watch(bob)];
   const { id } = await ann.order('pen');
   const began = Date.now();
-  await until('it is told that the order is paid', () =>
+  await until('the stream says that the order is paid', () =>
     stream.messages.some(({ event }) => event === 'shop.order.paid.v1'),
   );
-  report(`an order was told to be paid ${Date.now() - began} ms after it was accepted`);
+  report(`the stream said that an order is paid ${Date.now() - began} ms after it was accepted`);
   await untilSent(stream, id);
   expect((await ann.post(`/v1/orders/${id}/cancel`, {})).status).toBe(202);
   await untilSent(stream, id, 2);
@@ -46,7 +46,7 @@ test('a customer who watches is told each step of an order, and nobody else is',
   await Promise.all([stream.close(), other.close()]);
 });
 
-inProcessesOnly('a stream that was cut because the storefront died goes on where it was', async () => {
+inProcessesOnly('a stream cut by a kill of the storefront resumes where it was', async () => {
   const customer = await customerWith(shop(), 1_000);
   const stream = await watch(customer);
   const first = await customer.order('pen');
