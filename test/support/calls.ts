@@ -13,7 +13,7 @@ export function eventOf<Data extends EventData>(contract: EventContract<Data>, d
   return signed(beginChain(contract.create(data)));
 }
 
-/** Delivers an event as a broker does, past the function runtime. */
+/** Delivers an event as a broker does, without the function runtime. */
 export async function deliver(
   handle: (context: Context) => Promise<Answer>,
   event: CloudEventV1<unknown>,
@@ -21,10 +21,10 @@ export async function deliver(
   const { headers, body } = writeEvent(event);
   const request = { method: 'POST', url: '/', headers, rawHeaders: Object.entries(headers).flat() };
   hideEvent(request as unknown as IncomingMessage);
-  const answer = await handle({ method: 'POST', headers, body: Buffer.from(body ?? '') });
-  const status = answer.statusCode;
-  if (status === 200) return { status, event: eventIn(answer) };
-  return status === 204 ? { status } : { status, problem: asJson(answer.body) as never };
+  const response = await handle({ method: 'POST', headers, body: Buffer.from(body ?? '') });
+  const status = response.statusCode;
+  if (status === 200) return { status, event: eventIn(response) };
+  return status === 204 ? { status } : { status, problem: asJson(response.body) as never };
 }
 
 function eventIn({ headers, body }: Answer): ShopEvent {
@@ -34,7 +34,7 @@ function eventIn({ headers, body }: Answer): ShopEvent {
 
 type Role = 'customer' | 'admin';
 
-/** The header by which a caller shows who they are. */
+/** The header that identifies a caller. */
 export async function bearer(userId: string, role: Role = 'customer'): Promise<{ authorization: string }> {
   return { authorization: `Bearer ${await signToken({ id: userId, role })}` };
 }
@@ -46,17 +46,18 @@ interface Call {
   headers?: Record<string, string>;
 }
 
-/** Calls a function as the storefront does: with the caller's token and an Idempotency-Key, new unless given. */
+/** Calls a function as the storefront does: with the caller's token and an Idempotency-Key, a new one by default. */
 export async function call<Body>(
   handle: (context: Context) => Promise<Answer>,
   body: unknown,
   { userId, role = 'customer', key = uuidv7(), headers = {} }: Call = {},
 ): Promise<{ status: number; headers: Record<string, string>; body: Body }> {
-  const who = userId ? await bearer(userId, role) : {};
-  const given = { 'idempotency-key': key, 'x-request-id': uuidv7(), ...who, ...headers };
-  const answer = await handle({ method: 'POST', headers: given, body });
-  // what goes over the wire, so that a Date is a text
-  return { status: answer.statusCode, headers: answer.headers, body: JSON.parse(JSON.stringify(answer.body)) as Body };
+  const authorization = userId ? await bearer(userId, role) : {};
+  const all = { 'idempotency-key': key, 'x-request-id': uuidv7(), ...authorization, ...headers };
+  const response = await handle({ method: 'POST', headers: all, body });
+  // as it goes over the wire: a Date becomes a string
+  const sent = JSON.parse(JSON.stringify(response.body)) as Body;
+  return { status: response.statusCode, headers: response.headers, body: sent };
 }
 
 const asJson = (body: unknown): unknown => (typeof body === 'string' ? JSON.parse(body) : body);

@@ -15,14 +15,14 @@ interface Options extends ShopOptions {
   checked?: boolean;
 }
 
-/** Starts a shop for the tests of this file, in the mode of the run, and returns how to get it. */
+/** Starts a shop for the tests of this file, in the mode of the run; the function returned gets it. */
 export function useShop({ checked = true, ...options }: Options = {}): () => Shop {
   let shop: Shop | undefined;
   const running = () => {
     if (!shop) throw new Error('the shop is not running');
     return shop;
   };
-  // longer than anything in them waits, which reports what it waited for
+  // longer than the deadlines within the tests, which report what was awaited
   jest.setTimeout(120_000);
   beforeAll(async () => {
     shop = await startShop({ processes: inProcesses, ...options });
