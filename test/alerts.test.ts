@@ -8,40 +8,40 @@ import { parse, stringify } from 'yaml';
 import { readPodMonitors, readRuleGroups, scrapeConfigsOf } from './cluster/observe-config.ts';
 import { namedIn, readDashboard, readRules, ruleTests } from './support/observe.ts';
 
-// the shop's own, those of Knative's parts, and the kubelet's of a volume
+// metrics of the shop, of Node, of Knative's components, and of the kubelet for volumes
 const known = /^(shop_|nodejs_|process_|kn_(eventing|revision|serving)_|kubelet_volume_stats_)[a-z0-9_]+$/;
 
-test.each([...readRules(), ...readDashboard()])('$where asks in PromQL for metrics by name', ({ expr }) => {
+test.each([...readRules(), ...readDashboard()])('$where is valid PromQL and names known metrics', ({ expr }) => {
   const names = namedIn(expr);
   expect(names).not.toEqual([]);
   for (const name of names) expect(name).toMatch(known);
 });
 
 test.each(['rate(shop_orders_total[5m]', 'sum by function (shop_orders_total)', 'shop_orders_total >'])(
-  'what is not PromQL is found: %s',
+  'invalid PromQL is reported: %s',
   (expr) => {
     expect(() => namedIn(expr)).toThrow('not PromQL');
   },
 );
 
-test.each(readRules())('$where is explained to whom it wakes', ({ where }) => {
+test.each(readRules())('$where is explained in docs/observability.md', ({ where }) => {
   expect(readFileSync('docs/observability.md', 'utf8')).toContain(`\`${where}\``);
 });
 
-test.each(readRules())('$where has a test that makes it fire, and one in which it does not', ({ where }) => {
+test.each(readRules())('$where has a unit test in which it fires, and one in which it does not', ({ where }) => {
   const { tests } = parse(readFileSync(ruleTests, 'utf8')) as {
     tests: { alert_rule_test: { alertname: string; exp_alerts: unknown[] }[] }[];
   };
-  const its = tests.flatMap(({ alert_rule_test: of }) => of.filter(({ alertname }) => alertname === where));
-  expect(its.filter(({ exp_alerts: fired }) => fired.length > 0)).not.toEqual([]);
-  expect(its.filter(({ exp_alerts: fired }) => fired.length === 0)).not.toEqual([]);
+  const cases = tests.flatMap(({ alert_rule_test: of }) => of.filter(({ alertname }) => alertname === where));
+  expect(cases.filter(({ exp_alerts: fired }) => fired.length > 0)).not.toEqual([]);
+  expect(cases.filter(({ exp_alerts: fired }) => fired.length === 0)).not.toEqual([]);
 });
 
 const hasPromtool = spawnSync('promtool', ['--version']).status === 0;
 const promtool = hasPromtool ? test : test.skip;
-const note = hasPromtool ? '' : ' (skipped: no promtool here; apt-get install prometheus)';
+const note = hasPromtool ? '' : ' (skipped: no promtool; apt-get install prometheus)';
 
-promtool(`every alert fires when its cause is there, and not before${note}`, () => {
+promtool(`every alert fires when its cause occurs, and not before${note}`, () => {
   const dir = mkdtempSync(path.join(tmpdir(), 'shop-alerts-'));
   try {
     writeFileSync(path.join(dir, 'rules.yml'), stringify({ groups: readRuleGroups() }));
@@ -55,7 +55,7 @@ promtool(`every alert fires when its cause is there, and not before${note}`, () 
   }
 });
 
-/** Relabels as Prometheus does, as far as the PodMonitors need it: the labels of a target, or nothing if it is dropped. */
+/** Relabels as Prometheus does, as far as the PodMonitors need it; returns the labels, or undefined for a dropped target. */
 function relabel(
   configs: Record<string, unknown>[],
   given: Record<string, string>,
@@ -81,7 +81,7 @@ function relabel(
   return labels;
 }
 
-// what Kubernetes tells of the ports of a pod that Knative has made; the queue-proxy declares the others
+// the ports of a pod that Knative creates; all but the first belong to the queue-proxy
 const ports = {
   'user-port': 8080,
   'http-autometric': 9090,
@@ -93,7 +93,7 @@ const ports = {
 test.each([
   { name: 'storefront', address: '10.1.2.3:9464' },
   { name: 'charge-account', address: '10.1.2.3:8080' },
-])('an instance of $name is one target, and its metrics are at $address', ({ name, address }) => {
+])('an instance of $name is one target, with its metrics at $address', ({ name, address }) => {
   const found = readPodMonitors().flatMap((monitor) =>
     scrapeConfigsOf(monitor, '').flatMap(({ relabel_configs: configs }) =>
       Object.entries(ports).flatMap(([port, number]) => {
@@ -111,7 +111,7 @@ test.each([
   expect(found).toEqual([address]);
 });
 
-test('the port of the storefront’s metrics is the one that its service is given', () => {
+test('func.yaml of the storefront sets the port that the PodMonitor scrapes', () => {
   const { run } = funcYamlOf('storefront');
   expect(run.envs).toContainEqual({ name: 'METRICS_PORT', value: '9464' });
 });

@@ -16,13 +16,13 @@ test.each(lockFiles)('%s names no registry', (lockFile) => {
   expect(Object.keys(packages).filter((name) => packages[name]?.resolved !== undefined)).toEqual([]);
 });
 
-test.each(lockFiles)('%s holds the packages of every platform, without which "npm ci" refuses to run', (lockFile) => {
+test.each(lockFiles)('%s has the packages of every platform: "npm ci" fails without them', (lockFile) => {
   const packages = packagesOf(lockFile);
-  const wanted = Object.entries(packages).flatMap(([name, { optionalDependencies = {} }]) =>
+  const optional = Object.entries(packages).flatMap(([name, { optionalDependencies = {} }]) =>
     Object.keys(optionalDependencies).map((dependency) => [
       `${name}/node_modules/${dependency}`,
       `node_modules/${dependency}`,
     ]),
   );
-  expect(wanted.filter((places) => !places.some((place) => place in packages))).toEqual([]);
+  expect(optional.filter((places) => !places.some((place) => place in packages))).toEqual([]);
 });

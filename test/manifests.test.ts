@@ -19,7 +19,7 @@ interface Manifest {
   status?: object;
 }
 
-// those that are Kubernetes objects; the others are what kustomize reads
+// Kubernetes objects; the other files are read by kustomize
 const files = globSync('{broker,knative}/**/*.yaml').filter(
   (file) => !/kustomization\.yaml$|gitops\/namespace\.yaml$/.test(file),
 );
@@ -50,11 +50,11 @@ async function schemaOf({ apiVersion, kind }: Manifest) {
 
 test.each(manifests)('$file: $what is valid', async ({ manifest }) => {
   const Model = await schemaOf(manifest);
-  // the schema of this kind asks for what the cluster writes
+  // the schema of this kind requires the status, which the cluster writes
   new Model(manifest.kind === 'SinkBinding' ? { ...manifest, status: {} } : manifest).validate();
 });
 
-test('a manifest that is not valid is found', async () => {
+test('an invalid manifest is reported', async () => {
   const trigger = {
     apiVersion: 'eventing.knative.dev/v1',
     kind: 'Trigger',
@@ -73,15 +73,15 @@ test('everything lives in the namespace of the shop', () => {
   expect(elsewhere.map(({ file }) => file)).toEqual([]);
 });
 
-test('what is made from other files is what it is made from', () => {
+test('every generated manifest is up to date', () => {
   const { status, stderr } = spawnSync(process.execPath, ['knative/render.ts', '--check'], { encoding: 'utf8' });
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
 });
 
 // promise: owasp-api8
-test('no secret is in a file: they are made at install', () => {
+test('no manifest contains a secret: they are created by the install', () => {
   expect(manifests.filter(({ manifest }) => manifest.kind === 'Secret')).toEqual([]);
-  // a made secret has figures in it; a reference to one has not
+  // a generated secret contains digits; a reference to one does not
   const literal = /(password|secret|key|token)\w*:\s*['"]?(?=[\w-]*\d)[\w-]{16,}/i;
   for (const file of [...files, ...globSync('functions/*/func.yaml')]) {
     expect(readFileSync(file, 'utf8')).not.toMatch(literal);
@@ -89,7 +89,7 @@ test('no secret is in a file: they are made at install', () => {
 });
 
 describe('every container satisfies Pod Security "restricted"', () => {
-  // of a function, Knative and the component `hardened` say the rest
+  // for a function, Knative and the component `hardened` set the rest
   const own = manifests.filter(({ manifest }) => manifest.apiVersion !== 'serving.knative.dev/v1');
   const pods = own.flatMap(({ what, manifest }) => {
     const { template } = (manifest as { spec?: { template?: { spec?: PodSpec } } }).spec ?? {};
@@ -112,7 +112,7 @@ interface PodSpec {
   containers: { securityContext: object }[];
 }
 
-// func.yaml as func 0.50 reads it (specVersion 0.36.0), as far as the shop uses it; an unknown field is an error
+// func.yaml as func 0.50 reads it (specVersion 0.36.0), limited to what the shop uses; an unknown field is an error
 const scale = z.strictObject({
   min: z.int().min(0),
   max: z.int().min(1),
@@ -148,7 +148,7 @@ describe.each(functionNames)('functions/%s/func.yaml', (name) => {
   });
 
   // promise: owasp-api5, owasp-api9
-  test('is reached from inside the cluster only: the public comes by the domain', () => {
+  test('is reachable only inside the cluster, and publicly only by the domain', () => {
     expect(read().deploy.labels).toContainEqual({ key: 'networking.knative.dev/visibility', value: 'cluster-local' });
   });
 
@@ -168,14 +168,14 @@ describe.each(functionNames)('functions/%s/func.yaml', (name) => {
   });
 
   // promise: owasp-api8
-  test('holds only the secrets that it needs', () => {
+  test('gets only the secrets that it needs', () => {
     const secrets = read().run.envs.flatMap(({ value }) => /\{\{ secret:([\w-]+):/.exec(value)?.[1] ?? []);
     const needed = {
       'log-in': ['token-private-key'],
       storefront: ['cursor-key'],
       'send-notification': ['event-keys', 'mail'],
     }[name] ?? ['event-keys'];
-    // the database's under the function's own role
+    // the first is the database URL for the role of the function
     expect(secrets).toEqual([`database-${name}`, ...needed]);
   });
 });
@@ -187,8 +187,8 @@ const find = <Found extends object>(kind: string, name: string) =>
       file.startsWith('knative/base') && manifest.kind === kind && manifest.metadata.name === name,
   )?.manifest as Found | undefined;
 
-test('another instance starts before the calls that its callers make at a time are all in flight', () => {
-  // the least of: 64 connections of a storefront to a function, of a function to the broker
+test('another instance starts before a caller uses all of its connections', () => {
+  // the storefront opens up to 64 connections to a function, and a function up to 64 to the broker
   for (const { name, deploy } of functions.filter(({ deploy }) => deploy.options.scale.max > 1)) {
     const { target, utilization = 70 } = deploy.options.scale;
     expect({ name, scalesAt: (target * utilization) / 100 < 64 }).toEqual({ name, scalesAt: true });
@@ -207,12 +207,12 @@ describe('Postgres', () => {
     '';
 
   // promise: connections-every-function-largest
-  test('has connections for every function at its largest, twice while a new version takes over', () => {
+  test('has connections for every function at its largest scale, and twice as many during a rollout', () => {
     const pool = Number(find<{ data: Record<string, string> }>('ConfigMap', 'shop')?.data['DATABASE_POOL']);
     const instances = functions.reduce((sum, { deploy }) => sum + deploy.options.scale.max, 0);
-    const others = 20; // the job that migrates, the slots of superusers, a person who looks
+    const others = 20; // the migration job, the reserved slots of superusers, a session of an engineer
     expect(pool * instances * 2 + others).toBeLessThanOrEqual(Number(setting('max_connections')));
-    // and each function keeps to it
+    // every function reads its pool size from the ConfigMap
     for (const { name, run } of functions)
       expect({ name, envs: run.envs }).toMatchObject({
         name,
@@ -221,7 +221,7 @@ describe('Postgres', () => {
   });
 
   // promise: connections-every-function-largest
-  test('has a volume that its write-ahead log cannot fill', () => {
+  test('has a volume that the write-ahead log cannot fill', () => {
     const gigabytes = (size = '') => Number(/^(\d+)Gi?B?$/.exec(size)?.[1]);
     const volume = gigabytes(statefulSet?.volumeClaimTemplates[0].spec.resources.requests.storage);
     expect(gigabytes(setting('max_wal_size')) * 4).toBeLessThanOrEqual(volume);
@@ -246,7 +246,7 @@ describe('the image', () => {
     .flatMap((entry) => (entry.isFile() ? [relative('.', join(entry.parentPath, entry.name))] : []))
     .filter((file) => !file.endsWith('.test.ts'));
 
-  test('takes nothing but what is listed', () => {
+  test('is built from nothing but the listed files', () => {
     for (const file of ['.dockerignore', '.funcignore']) {
       const lines = linesOf(file);
       expect(lines[0]).toBe('*');
@@ -255,7 +255,7 @@ describe('the image', () => {
     }
   });
 
-  test('can be built: every function is loaded with nothing but what the build step sets', () => {
+  test('can be built: every function loads with no settings but those of the build step', () => {
     const cache = mkdtempSync(join(tmpdir(), 'shop-compile-cache-'));
     const env = { PATH: process.env['PATH'], NODE_COMPILE_CACHE: cache };
     const { status, stderr } = spawnSync(process.execPath, ['knative/fill-compile-cache.ts'], {
@@ -266,12 +266,12 @@ describe('the image', () => {
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   });
 
-  test('is made of exactly that', () => {
+  test('copies exactly the listed files', () => {
     const copied = linesOf('Dockerfile').flatMap((line) => /^COPY (.+) \S+$/.exec(line)?.[1]?.split(' ') ?? []);
     expect(copied.toSorted()).toEqual(allowed.toSorted());
   });
 
-  test('holds what runs, and no test, data, key or tool', () => {
+  test('contains what runs, and no test, data, key or tool', () => {
     expect(inside).toContain('functions/charge-account/index.ts');
     const unexpected = inside.filter(
       (file) =>

@@ -1,24 +1,20 @@
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { startShop, type Shop } from './support/shop.ts';
+import { expect, test } from '@jest/globals';
+import { useShop } from './support/use-shop.ts';
 
-let shop: Shop;
-beforeAll(async () => {
-  shop = await startShop({ mailCatcher: true });
-}, 120_000);
-afterAll(() => shop.stop(), 60_000);
+const shop = useShop({ mailCatcher: true });
 
-test('the curl lines of the README tell the whole story, copied as they are', async () => {
-  const [, story = ''] = /```sh\n(shop=[\s\S]*?)```/.exec(readFileSync('README.md', 'utf8')) ?? [];
-  expect(story).toContain('shop=http://127.0.0.1:8080/v1');
-  const { stdout } = await promisify(execFile)('bash', ['-c', story.replace('http://127.0.0.1:8080', shop.url)]);
-  const answers = stdout
+test('the curl commands of the README show two orders from start to end, copied unchanged', async () => {
+  const [, commands = ''] = /```sh\n(shop=[\s\S]*?)```/.exec(readFileSync('README.md', 'utf8')) ?? [];
+  expect(commands).toContain('shop=http://127.0.0.1:8080/v1');
+  const { stdout } = await promisify(execFile)('bash', ['-c', commands.replace('http://127.0.0.1:8080', shop().url)]);
+  const responses = stdout
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line) as { data?: Record<string, unknown>[] });
-  expect(answers).toMatchObject([
+  expect(responses).toMatchObject([
     { name: 'Ann' },
     { balance: 0 },
     { amount: 100_000, balance: 100_000 },

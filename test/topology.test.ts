@@ -7,6 +7,7 @@ import { beginChain, type EventContract } from '#platform/events/event.ts';
 import type { EventHandle } from '#platform/events/on-event.ts';
 
 // One name everywhere: folder = Knative service = Trigger = test.
+
 const files = (folder: string, ending: string) => readdirSync(folder).filter((file) => file.endsWith(ending));
 const { triggers } = readManifests('broker');
 const contracts = await Promise.all(
@@ -15,11 +16,11 @@ const contracts = await Promise.all(
     return { file, contract: exported[0] as EventContract };
   }),
 );
-const rooms = new Map(
+const handles = new Map(
   await Promise.all(
     functionNames.map(async (name) => {
-      const room = (await import(`#functions/${name}/index.ts`)) as { handle?: EventHandle };
-      return [name, room.handle] as const;
+      const { handle } = (await import(`#functions/${name}/index.ts`)) as { handle?: EventHandle };
+      return [name, handle] as const;
     }),
   ),
 );
@@ -33,14 +34,14 @@ test.each(contracts)(
   },
 );
 
-test.each(contracts)('$file has a producer that is a function and speaks of it', ({ file, contract }) => {
+test.each(contracts)('$file has a producer that is a function and imports it', ({ file, contract }) => {
   expect(functionNames).toContain(contract.producer);
   const source = readFileSync(`functions/${contract.producer}/index.ts`, 'utf8');
   expect(source).toContain(`#events/${file}`);
 });
 
-/** The types of the events that a Trigger lets pass, by their samples. */
-const heardBy = (trigger: Trigger) => {
+/** The types of the events whose samples pass the filter of a Trigger. */
+const consumedBy = (trigger: Trigger) => {
   const matches = compileFilter(trigger);
   return contracts.flatMap(({ contract }) =>
     matches(beginChain(contract.create(contract.sample))) ? contract.type : [],
@@ -48,35 +49,34 @@ const heardBy = (trigger: Trigger) => {
 };
 
 test.each(triggers)(
-  'Trigger $name is named after its file and its function, and brings all that it handles',
+  'Trigger $name is named after its file and its function, and delivers every event that it handles',
   (trigger) => {
     expect(trigger.name).toBe(trigger.subscriber);
     expect(files('broker', '.yaml')).toContain(`${trigger.subscriber}.yaml`);
-    expect(heardBy(trigger).toSorted()).toEqual(rooms.get(trigger.subscriber)?.consumes.toSorted());
+    expect(consumedBy(trigger).toSorted()).toEqual(handles.get(trigger.subscriber)?.consumes.toSorted());
     expect(trigger.delivery).toMatchObject({ retry: 3, deadLetterSink: 'park-event' });
   },
 );
 
 test('every function that handles events has one Trigger', () => {
-  const wanting = [...rooms].flatMap(([name, handle]) => ((handle?.consumes ?? []).length > 0 ? [name] : []));
-  expect(triggers.map(({ subscriber }) => subscriber).toSorted()).toEqual(wanting.toSorted());
+  const consumers = [...handles].flatMap(([name, handle]) => ((handle?.consumes ?? []).length > 0 ? [name] : []));
+  expect(triggers.map(({ subscriber }) => subscriber).toSorted()).toEqual(consumers.toSorted());
 });
 
-test('no Trigger asks for an event that there is not', () => {
+test('no Trigger filters for an unknown event', () => {
   const known = new Set(contracts.map(({ contract }) => contract.type));
-  const asked = files('broker', '.yaml').flatMap(
+  const filtered = files('broker', '.yaml').flatMap(
     (file) => readFileSync(`broker/${file}`, 'utf8').match(/shop\.[\w.]+\.v\d+/g) ?? [],
   );
-  expect(asked.filter((type) => !known.has(type))).toEqual([]);
+  expect(filtered.filter((type) => !known.has(type))).toEqual([]);
 });
 
 // promise: owasp-api9
-test('every event is handled by somebody', () => {
-  const handled = new Set([...rooms.values()].flatMap((handle) => handle?.consumes ?? []));
+test('every event is handled by a function', () => {
+  const handled = new Set([...handles.values()].flatMap((handle) => handle?.consumes ?? []));
   expect(contracts.map(({ contract }) => contract.type).filter((type) => !handled.has(type))).toEqual([]);
 });
 
-test.each(functionNames)('%s has its room, its statements and its test', (name) => {
-  const here = readdirSync(`functions/${name}`);
-  expect(here).toEqual(expect.arrayContaining(['index.ts', `${name}.test.ts`]));
+test.each(functionNames)('%s has a module and a test of its name', (name) => {
+  expect(readdirSync(`functions/${name}`)).toEqual(expect.arrayContaining(['index.ts', `${name}.test.ts`]));
 });

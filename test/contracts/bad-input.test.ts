@@ -4,9 +4,9 @@ import { routes } from '#api/routes.ts';
 import { row } from '#test/support/database.ts';
 import { customer } from '#test/support/fixtures.ts';
 import { expectDocumented, operations, type Operation } from './contract.ts';
-import { ask, settled, useShop, type Ask, type Reply } from './shop.ts';
+import { ask, settled, useInProcessShop, type Ask, type Reply } from './in-process-shop.ts';
 
-useShop();
+useInProcessShop();
 
 let userId: string;
 beforeAll(async () => {
@@ -16,9 +16,9 @@ beforeAll(async () => {
 const title = ({ method, path }: Operation) => `${method.toUpperCase()} ${path}`;
 const filled = (path: string, id = uuidv7()) => path.replace('{id}', id);
 const caller = ({ role }: Operation): Ask =>
-  role === 'anybody' ? {} : { as: role === 'admin' ? uuidv7() : userId, role };
+  role === 'public' ? {} : { as: role === 'admin' ? uuidv7() : userId, role };
 
-/** How much there is of everything that a request could write. */
+/** The number of rows in the tables that a request can write. */
 const written = () =>
   row(
     `select (select count(*) from users.users) as users, (select count(*) from ordering.orders) as orders,
@@ -26,7 +26,7 @@ const written = () =>
             (select count(*) from billing.transfers) as transfers, (select count(*) from events.outbox) as events`,
   );
 
-/** Each of these is refused as the document says, and writes nothing. */
+/** Expects each request to be refused with a documented response and to write nothing. */
 async function expectRefused(operation: Operation, requests: { what: string; send: () => Promise<Reply> }[]) {
   await settled();
   const before = await written();
@@ -44,22 +44,22 @@ const withBody = operations.filter(({ example }) => example !== undefined).map((
 
 const deep = `${'['.repeat(30_000)}${']'.repeat(30_000)}`;
 const texts: [what: string, text: string | Buffer][] = [
-  ['nothing', ''],
+  ['an empty body', ''],
   ['a blank', ' '],
   ['half of JSON', '{"a":'],
   ['two bodies', '{}{}'],
-  ['a number that is none', '{"amount": NaN}'],
+  ['NaN', '{"amount": NaN}'],
   ['a comment', '{} // now'],
   ['a list', '[]'],
-  ['a text', '"x"'],
+  ['a string', '"x"'],
   ['null', 'null'],
   ['a number', '1e999'],
   ['an empty object', '{}'],
   ['deep nesting', deep],
   ['a prototype', '{"__proto__": {"amount": 1, "currency": "usd"}, "constructor": 1}'],
   ['a NUL', '{"a\u0000": 1}'],
-  ['bytes that are no UTF-8', Buffer.from('{"email": "\xff\xfe", "name": "\xc3"}', 'latin1')],
-  ['bytes that are no text', Buffer.from([0, 1, 2, 255, 254])],
+  ['bytes that are not UTF-8', Buffer.from('{"email": "\xff\xfe", "name": "\xc3"}', 'latin1')],
+  ['bytes that are not text', Buffer.from([0, 1, 2, 255, 254])],
 ];
 
 const types = [
@@ -79,16 +79,16 @@ describe.each(withBody)('the body of $title', ({ one }) => {
   const send = (request: Ask) =>
     ask(one.method, filled(one.path), { ...caller(one), ...request, headers: { ...headers(), ...request.headers } });
 
-  test('is JSON of the right form', () =>
+  test('must be JSON that matches the schema', () =>
     expectRefused(
       one,
-      texts.filter(([, text]) => !isRight(one, text)).map(([what, body]) => ({ what, send: () => send({ body }) })),
+      texts.filter(([, text]) => !isValid(one, text)).map(([what, body]) => ({ what, send: () => send({ body }) })),
     ));
 
-  test('is said to be JSON, in UTF-8 and not packed', () =>
+  test('must be declared as JSON, in UTF-8, uncompressed and small enough', () =>
     expectRefused(one, [
       {
-        what: 'right, but for a field that is no UTF-8',
+        what: 'valid but for a field that is not UTF-8',
         send: () => send({ body: Buffer.from(JSON.stringify(one.example).replace(/}$/, ', "x": "\xff"}'), 'latin1') }),
       },
       ...types.map((type) => ({
@@ -99,24 +99,24 @@ describe.each(withBody)('the body of $title', ({ one }) => {
         what: encoding,
         send: () => send({ body: one.example, headers: { 'content-encoding': encoding } }),
       })),
-      { what: 'too much', send: () => send({ body: `"${'x'.repeat(66_000)}"` }) },
+      { what: 'a body that is too large', send: () => send({ body: `"${'x'.repeat(66_000)}"` }) },
     ]));
 
-  const spoiled = fieldsOf(one.example).flatMap((path) =>
+  const invalidFields = fieldsOf(one.example).flatMap((path) =>
     wrongFor(path)
-      // what may be left out
-      .filter((value) => value !== undefined || !isRight(one, JSON.stringify(replaced(one.example, path, value))))
+      // unless the field is optional
+      .filter((value) => value !== undefined || !isValid(one, JSON.stringify(replaced(one.example, path, value))))
       .map((value) => ({
         what: `${path.join('.')} = ${(JSON.stringify(value) ?? 'nothing').slice(0, 40)}`,
         send: () => send({ body: replaced(one.example, path, value) }),
       })),
   );
 
-  test('has the right types within their bounds', () => expectRefused(one, spoiled));
+  test('must have fields of the right types within their bounds', () => expectRefused(one, invalidFields));
 
   const key = one.parameters.some(({ name }) => name === 'Idempotency-Key');
   if (key) {
-    test('comes with a key that can be kept', () =>
+    test('must come with a valid Idempotency-Key', () =>
       expectRefused(
         one,
         ['', ' ', 'a b', 'x'.repeat(256), 'schlüssel'].map((value) => ({
@@ -127,8 +127,8 @@ describe.each(withBody)('the body of $title', ({ one }) => {
   }
 });
 
-/** Whether a text is a body that the route takes. */
-function isRight({ method, path }: Operation, text: string | Buffer): boolean {
+/** Whether the route accepts this text as its body. */
+function isValid({ method, path }: Operation, text: string | Buffer): boolean {
   const { body } = routes.find((route) => route.method === method && route.path === path) ?? {};
   try {
     return body?.safeParse(JSON.parse(text.toString() || '{}')).success ?? false;
@@ -137,7 +137,7 @@ function isRight({ method, path }: Operation, text: string | Buffer): boolean {
   }
 }
 
-/** Where the values of a body are: `items`, `items.0`, `items.0.sku`. */
+/** The paths of the values in a body: `items`, `items.0`, `items.0.sku`. */
 function fieldsOf(value: unknown, before: string[] = []): string[][] {
   if (typeof value !== 'object' || value === null) return [];
   return Object.entries(value).flatMap(([name, inner]) => {
@@ -152,11 +152,11 @@ function replaced(value: unknown, [name = '', ...rest]: string[], by: unknown): 
   return copy;
 }
 
-/** Values that no field takes; some texts are good passwords. */
+/** Values that no field accepts; in a password any text is valid. */
 function wrongFor(path: string[]): unknown[] {
   const anywhere = [null, undefined, true, [], {}, [[]], -1, 0, 1.5, 1e300, 2 ** 53, '', 'x'.repeat(20_000)];
-  const inTexts = ['\u0000', 'a\u0000b', '\ud800', 'a\nb'];
-  return path.at(-1) === 'password' ? anywhere : [...anywhere, ...inTexts];
+  const inStrings = ['\u0000', 'a\u0000b', '\ud800', 'a\nb'];
+  return path.at(-1) === 'password' ? anywhere : [...anywhere, ...inStrings];
 }
 
 const cursor = (text: string) => Buffer.from(text).toString('base64url');
@@ -172,7 +172,7 @@ const bad: Record<string, string[]> = {
   status: ['', 'lost', 'PAID', '%00', 'paid&status=pending', '%ff', 'x'.repeat(5_000)],
   orderId: ['', 'x', '1', '%00', uuidv7().slice(1), `${uuidv7()}&orderId=${uuidv7()}`, '%ff', 'x'.repeat(5_000)],
 };
-// a product may be called so, or this is the key of a page of products
+// valid keys of a page of products
 const keysOfProducts = new Set(['"x"', '""'].map(cursor));
 
 const withQuery = operations.flatMap((one) => {
@@ -181,10 +181,10 @@ const withQuery = operations.flatMap((one) => {
 });
 
 describe.each(withQuery)('the query of $title', ({ one, names }) => {
-  test('is read strictly', async () => {
+  test('must have valid values', async () => {
     const requests = names.flatMap((name) => {
       const values = bad[name];
-      if (!values) throw new Error(`Say in "bad" what is wrong for the parameter ${name}.`);
+      if (!values) throw new Error(`Add invalid values for the parameter ${name} to "bad".`);
       return values
         .filter((value) => !(one.path === '/v1/products' && keysOfProducts.has(value)))
         .map((value) => ({
@@ -195,8 +195,8 @@ describe.each(withQuery)('the query of $title', ({ one, names }) => {
     await expectRefused(one, requests);
   });
 
-  test('may hold what nobody knows', async () => {
-    for (const query of ['nobody=knows', '%00=%00', '__proto__=x&constructor=y', 'a[b]=c', '=', '&&&', '%ff=1']) {
+  test('may have unknown parameters', async () => {
+    for (const query of ['un=known', '%00=%00', '__proto__=x&constructor=y', 'a[b]=c', '=', '&&&', '%ff=1']) {
       const reply = await ask(one.method, `${filled(one.path)}?${query}`, caller(one));
       expect({ query, status: reply.status }).toEqual({ query, status: 200 });
       expectDocumented(one, reply);
@@ -206,7 +206,7 @@ describe.each(withQuery)('the query of $title', ({ one, names }) => {
 
 const withId = operations.filter(({ path }) => path.includes('{id}')).map((one) => ({ title: title(one), one }));
 
-test.each(withId)('the id in $title is found or not, whatever it is', async ({ one }) => {
+test.each(withId)('$title refuses an invalid id', async ({ one }) => {
   const ids = [
     'x',
     '1',
@@ -231,9 +231,9 @@ test.each(withId)('the id in $title is found or not, whatever it is', async ({ o
   );
 });
 
-const secured = operations.filter(({ role }) => role !== 'anybody').map((one) => ({ title: title(one), one }));
+const secured = operations.filter(({ role }) => role !== 'public').map((one) => ({ title: title(one), one }));
 
-test.each(secured)('$title is for nobody whose token is none', async ({ one }) => {
+test.each(secured)('$title refuses an invalid token', async ({ one }) => {
   const tokens = [
     'Bearer',
     'Bearer ',
@@ -268,7 +268,7 @@ const paths = [
   `/${'x'.repeat(9_000)}`,
 ];
 
-test.each(paths)('%s is nothing', async (path) => {
+test.each(paths)('GET %s is not found', async (path) => {
   const { status, headers } = await ask('get', path, { as: userId });
   expect([400, 404]).toContain(status);
   expect(headers.get('content-type')).toBe('application/problem+json');

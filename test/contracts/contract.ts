@@ -1,8 +1,8 @@
-import { Ajv2020 } from 'ajv/dist/2020.js';
+import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { expect } from '@jest/globals';
 import { openApi } from '#api/documents/openapi.ts';
-import type { Reply } from './shop.ts';
+import type { Reply } from './in-process-shop.ts';
 
 type Schema = Record<string, unknown>;
 
@@ -11,10 +11,10 @@ export interface Operation {
   method: string;
   path: string;
   parameters: { name: string; in: 'path' | 'query' | 'header' }[];
-  /** A body that is right. */
+  /** A valid body. */
   example: unknown;
   responses: Record<string, Response>;
-  role: 'anybody' | 'customer' | 'admin';
+  role: 'public' | 'customer' | 'admin';
 }
 
 interface Response {
@@ -40,12 +40,12 @@ const { schemas, headers } = document.components;
 export const operations: Operation[] = Object.entries(document.paths).flatMap(([path, methods]) =>
   Object.entries(methods).map(([method, { parameters, responses, security, requestBody }]) => {
     const example = requestBody?.content['application/json'].example;
-    const role = security.length === 0 ? 'anybody' : path.startsWith('/v1/admin/') ? 'admin' : 'customer';
+    const role = security.length === 0 ? 'public' : path.startsWith('/v1/admin/') ? 'admin' : 'customer';
     return { method, path, parameters, example, responses, role };
   }),
 );
 
-/** The route that a request is for. */
+/** The route of a request. */
 export function operationOf(method: string, { pathname }: URL): Operation | undefined {
   const matches = (path: string) => new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(pathname);
   const ofMethod = operations.filter((one) => one.method === method.toLowerCase());
@@ -57,11 +57,11 @@ export interface Documented {
   name: string;
   operation: Operation;
   status: string;
-  /** Of a problem. */
+  /** The problem code of an error. */
   code: string | undefined;
 }
 
-/** Every answer of the document, each problem code by itself. */
+/** Every response of the document; one for each problem code. */
 export const documented: Documented[] = operations.flatMap((operation): Documented[] =>
   Object.entries(operation.responses).flatMap(([status, { content }]): Documented[] => {
     const name = `${operation.method.toUpperCase()} ${operation.path} ${status}`;
@@ -75,7 +75,7 @@ const ajv = new Ajv2020({ strict: false, allErrors: true });
 addFormats.default(ajv);
 const closedSchemas = closed(schemas);
 
-// what the document does not name must not be answered either: a test may be stricter than a client
+// a response must not have fields that the document does not name: a test may be stricter than a client
 function closed<Value>(value: Value): Value {
   if (Array.isArray(value)) return value.map(closed) as Value;
   if (typeof value !== 'object' || value === null) return value;
@@ -84,24 +84,33 @@ function closed<Value>(value: Value): Value {
   return { ...copy, ...(isObject && { additionalProperties: false }) } as Value;
 }
 
-/** What is wrong with a value by a schema of the document. */
+const validators = new WeakMap<Schema, ValidateFunction>();
+
+function validatorOf(schema: Schema): ValidateFunction {
+  const validator =
+    validators.get(schema) ?? ajv.compile({ ...closed(schema), components: { schemas: closedSchemas } });
+  validators.set(schema, validator);
+  return validator;
+}
+
+/** How a value violates a schema of the document. */
 export function errorsOf(schema: Schema, value: unknown): string[] {
-  const validate = ajv.compile({ ...closed(schema), components: { schemas: closedSchemas } });
+  const validate = validatorOf(schema);
   validate(value);
   return (validate.errors ?? []).map(
     ({ instancePath, message, params }) => `${instancePath} ${message} ${JSON.stringify(params)}`,
   );
 }
 
-/** Proves that an answer is one that the document describes: status, media type, headers and body. */
-export function expectDocumented(operation: Operation, { status, headers: given, body }: Reply): void {
+/** Expects a response to be one that the document describes: status, media type, headers and body. */
+export function expectDocumented(operation: Operation, { status, headers: received, body }: Reply): void {
   const response = operation.responses[status];
-  const type = given.get('content-type')?.split(';')[0] ?? '';
+  const type = received.get('content-type')?.split(';')[0] ?? '';
   expect({ status, types: Object.keys(response?.content ?? {}) }).toEqual({ status, types: type ? [type] : [] });
   expect(errorsOf(response?.content?.[type]?.schema ?? {}, body)).toEqual([]);
   for (const [name, header] of Object.entries(response?.headers ?? {})) {
     const { required, schema = {} } = header.$ref ? (headers[name] ?? {}) : header;
-    const text = given.get(name);
+    const text = received.get(name);
     if (text === null) expect(required === true ? `${name} is missing` : '').toBe('');
     else expect(errorsOf(schema, schema['type'] === 'integer' ? Number(text) : text)).toEqual([]);
   }

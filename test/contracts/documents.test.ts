@@ -8,18 +8,18 @@ import { hopsOf, readContracts } from '#diagrams/hops.ts';
 import { asyncApi } from '#api/documents/asyncapi.ts';
 import { readManifests } from '#local/broker/manifests.ts';
 import { document, errorsOf, operations } from './contract.ts';
-import { ask, useShop } from './shop.ts';
+import { ask, useInProcessShop } from './in-process-shop.ts';
 
 interface Layer {
-  /** Where it is mounted. */
+  /** The path of a router. */
   rawPath: string;
   route?: { path: string | string[]; methods: Record<string, boolean> };
   handle: { stack?: Layer[] };
 }
 
-useShop();
+useInProcessShop();
 
-// a validator may work in the document that it is given
+// the validator may change the document
 const copy = () => structuredClone(document) as unknown as Record<string, unknown>;
 
 test('the API is described by valid OpenAPI 3.1', async () => {
@@ -29,12 +29,12 @@ test('the API is described by valid OpenAPI 3.1', async () => {
   expect((await ask('get', '/openapi.json')).body).toEqual(document);
 });
 
-test('the validator sees what is wrong', async () => {
+test('the validator rejects an invalid document', async () => {
   expect((await new Validator().validate({ ...copy(), paths: { orders: {} } })).valid).toBe(false);
 });
 
 // promise: owasp-api9
-test('the routes of the storefront and those of the document are the same', async () => {
+test('the storefront serves exactly the routes of the document', async () => {
   const { createStorefront } = await import('#functions/storefront/index.ts');
   const served = routesIn((createStorefront() as unknown as { router: { stack: Layer[] } }).router.stack);
   expect(served.toSorted()).toEqual(operations.map(({ method, path }) => `${method} ${path}`).toSorted());
@@ -44,7 +44,7 @@ function routesIn(stack: Layer[], prefix = ''): string[] {
   return stack.flatMap((layer) => {
     if (layer.route) {
       const { path, methods } = layer.route;
-      // `all` is how other methods are refused; a stream has no HEAD
+      // `all` refuses other methods; a stream has no HEAD
       const offered = Object.keys(methods).filter((method) => method !== '_all' && method !== 'head');
       const shown = (one: string) => `${prefix}${one.replaceAll(/:(\w+)/g, '{$1}')}`;
       return [path].flat().flatMap((one) => offered.map((method) => `${method} ${shown(one)}`));
@@ -63,7 +63,7 @@ test.each([...new Set(operations.map(({ path }) => path))])('%s refuses other me
   expect(headers.get('allow')?.split(', ').toSorted()).toEqual(methods.toSorted());
 });
 
-test('the events are described by valid AsyncAPI 3, and no reference leads nowhere', async () => {
+test('the events are described by valid AsyncAPI 3 without dangling references', async () => {
   const events = await asyncApi();
   const schema = createRequire(import.meta.url)('@asyncapi/specs/schemas/3.0.0-without-$id.json') as object;
   const ajv = new Ajv({ strict: false, logger: false });
@@ -72,39 +72,39 @@ test('the events are described by valid AsyncAPI 3, and no reference leads nowhe
   validate(events);
   expect(validate.errors).toBeNull();
   expect(validate({ ...events, channels: { broker: 'default' } })).toBe(false);
-  expect(referencesIn(events).filter((reference) => !leadsSomewhere(events, reference))).toEqual([]);
+  expect(referencesIn(events).filter((reference) => !isDefined(events, reference))).toEqual([]);
   expect((await ask('get', '/asyncapi.json')).body).toEqual(events);
 });
 
 const referencesIn = (document: object) =>
   [...JSON.stringify(document).matchAll(/"\$ref":"#\/([^"]+)"/g)].map(([, path = '']) => path);
 
-const leadsSomewhere = (document: object, reference: string) =>
+const isDefined = (document: object, reference: string) =>
   reference.split('/').reduce<unknown>((at, name) => (at as Record<string, unknown>)?.[name], document) !== undefined;
 
-test('no reference of the API leads nowhere', () => {
-  expect(referencesIn(document).filter((reference) => !leadsSomewhere(document, reference))).toEqual([]);
+test('OpenAPI has no dangling references', () => {
+  expect(referencesIn(document).filter((reference) => !isDefined(document, reference))).toEqual([]);
 });
 
-test('who sends and receives each event is what the contracts and the Triggers say', async () => {
-  const { operations: moves } = (await asyncApi()) as { operations: Record<string, { action: string }> };
+test('the producers and consumers in AsyncAPI are those of the contracts and the Triggers', async () => {
+  const { operations: actions } = (await asyncApi()) as { operations: Record<string, { action: string }> };
   const hops = hopsOf(await readContracts(new URL('../../events/', import.meta.url)), readManifests('broker').triggers);
-  const wanted = hops.flatMap(({ event, producer, subscribers }) => {
+  const expected = hops.flatMap(({ event, producer, subscribers }) => {
     const name = event.replaceAll(/[._ ]/g, '-');
     return [`${producer}.sends.${name}`, ...subscribers.map((subscriber) => `${subscriber}.receives.${name}`)];
   });
-  expect(Object.keys(moves).toSorted()).toEqual(wanted.toSorted());
+  expect(Object.keys(actions).toSorted()).toEqual(expected.toSorted());
   expect(hops).toHaveLength(readdirSync('events').length);
 });
 
-test('the sample of every event is what its message says', async () => {
+test('the example of every message matches its schema', async () => {
   type Example = { headers: unknown; payload: unknown };
   type Message = { headers: Record<string, unknown>; payload: Record<string, unknown>; examples: Example[] };
   const { components } = (await asyncApi()) as { components: { messages: Record<string, Message> } };
   for (const { headers, payload, examples } of Object.values(components.messages)) {
     expect(examples).toHaveLength(1);
     expect(errorsOf(payload, examples[0]?.payload)).toEqual([]);
-    // beside the attributes there is the content type
+    // the content type is not an attribute
     expect(errorsOf({ ...headers, additionalProperties: { const: 'application/json' } }, examples[0]?.headers)).toEqual(
       [],
     );
@@ -112,7 +112,7 @@ test('the sample of every event is what its message says', async () => {
   }
 });
 
-test('the page shows every route and event, without a script or anything of another host', async () => {
+test('the page shows every route and event, and loads no script and nothing from another host', async () => {
   const { body, headers } = await ask('get', '/docs');
   const page = String(body);
   for (const { method, path } of operations) expect(page).toContain(`<h3>${method.toUpperCase()} ${path}</h3>`);

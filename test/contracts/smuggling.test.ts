@@ -10,45 +10,46 @@ import { serveHttp, type HttpServer } from '#platform/http/http-server.ts';
 import type { FunctionModule } from '#platform/runtime/runtime.ts';
 import { record } from '#test/support/sizes.ts';
 
-// HTTP as no library sends it, over a bare socket. What two servers could read in two ways (RFC 9112, sections 6.3 and
-// 11.2) must not be read at all: no second request may hide in the body of the first.
+// HTTP as no library sends it, over a plain socket. A message that two servers could parse in two ways (RFC 9112, sections
+// 6.3 and 11.2) must be refused, so that the body of a request cannot smuggle in a second one.
 
 useDatabase();
 
-let door: HttpServer;
+let storefront: HttpServer;
 let port: number;
 let authorization: string;
 beforeAll(async () => {
   const { createStorefront } = await import('#functions/storefront/index.ts');
-  const rooms: Record<string, FunctionModule> = {
+  const functions: Record<string, FunctionModule> = {
     'create-order': await import('#functions/create-order/index.ts'),
     'deposit-money': await import('#functions/deposit-money/index.ts'),
   };
-  connectFunctions(async (name, request) => (rooms[name] as FunctionModule).handle({ method: 'POST', ...request }));
+  connectFunctions(async (name, request) => (functions[name] as FunctionModule).handle({ method: 'POST', ...request }));
   connectBroker(async () => undefined);
-  door = await serveHttp(createStorefront(), { port: 0, host: '127.0.0.1' });
-  ({ port } = door.server.address() as AddressInfo);
+  storefront = await serveHttp(createStorefront(), { port: 0, host: '127.0.0.1' });
+  ({ port } = storefront.server.address() as AddressInfo);
   ({ authorization } = await bearer((await customer({ balance: 1_000 })).userId));
 });
-afterAll(() => door.stop());
+afterAll(() => storefront.stop());
 
-/** Sends these bytes and gives everything that comes back until the server closes the connection. */
+/** Sends these bytes and returns everything received until the server closes the connection. */
 async function exchange(bytes: string, { hangUp = false } = {}): Promise<string> {
   const socket = connect(port, '127.0.0.1');
-  let answer = '';
-  socket.setEncoding('latin1').on('data', (text: string) => (answer += text));
+  let received = '';
+  socket.setEncoding('latin1').on('data', (text: string) => (received += text));
   socket.on('error', () => undefined);
   socket.setTimeout(5_000, () => socket.destroy());
   socket.write(bytes, 'latin1');
   if (hangUp) socket.end();
   await new Promise((resolve) => socket.once('close', resolve));
-  return answer;
+  return received;
 }
 
-const statuses = (answer: string) => [...answer.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status]) => Number(status));
+const statuses = (received: string) =>
+  [...received.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status]) => Number(status));
 
 const deposit = JSON.stringify({ amount: 100, currency: 'usd' });
-/** A whole request that would move money, to be hidden in another one. */
+/** A complete request that would move money, to be smuggled in another one. */
 const hidden = () => request([], deposit);
 
 function request(more: string[], body: string, { end = '\r\n', length = true } = {}): string {
@@ -69,7 +70,7 @@ const chunked = (body: string) => `${body.length.toString(16)}\r\n${body}\r\n0\r
 const moved = async () =>
   (await row<{ deposits: number }>('select count(*) as deposits from billing.deposits')).deposits;
 
-test('a request as it should be is carried out, also in chunks', async () => {
+test('a well-formed request is executed, also in chunks', async () => {
   const before = await moved();
   expect(statuses(await exchange(request([], deposit)))).toEqual([201]);
   const inChunks = request(['Transfer-Encoding: chunked'], chunked(deposit), { length: false });
@@ -87,17 +88,17 @@ const ambiguous: Record<string, () => string> = {
   'a negative length': () => request(['Content-Length: -1'], deposit, noLength),
   'a length with a sign': () => request([`Content-Length: +${deposit.length}`], deposit, noLength),
   'a hexadecimal length': () => request(['Content-Length: 0x1f'], deposit, noLength),
-  'a length beyond all numbers': () => request(['Content-Length: 99999999999999999999'], deposit, noLength),
+  'a length that overflows': () => request(['Content-Length: 99999999999999999999'], deposit, noLength),
   'chunks that are not the last encoding': () =>
     request(['Transfer-Encoding: chunked, gzip'], chunked(deposit), noLength),
   'an unknown encoding': () => request(['Transfer-Encoding: xchunked'], chunked(deposit), noLength),
-  'chunks by a name with a blank': () => request(['Transfer-Encoding : chunked'], chunked(deposit), noLength),
+  'a header name with a trailing blank': () => request(['Transfer-Encoding : chunked'], chunked(deposit), noLength),
   'chunks in a folded header': () => request(['X-Filler: a', ' Transfer-Encoding: chunked'], deposit),
   'two encodings': () =>
     request(['Transfer-Encoding: chunked', 'Transfer-Encoding: identity'], chunked(deposit), noLength),
   'a chunk that is longer than its size': () =>
     request(['Transfer-Encoding: chunked'], `3\r\n${deposit}\r\n0\r\n\r\n`, noLength),
-  'a chunk size beyond all numbers': () =>
+  'a chunk size that overflows': () =>
     request(['Transfer-Encoding: chunked'], `fffffffffffffffff\r\n${deposit}`, noLength),
   'a chunk size with a sign': () => request(['Transfer-Encoding: chunked'], `+1f\r\n${deposit}\r\n0\r\n\r\n`, noLength),
   'a chunk that ends with a line feed only': () =>
@@ -115,7 +116,7 @@ const ambiguous: Record<string, () => string> = {
   'a path with a blank': () => request([], deposit).replace('/me/', '/m e/'),
 };
 
-describe('refused, and nothing behind it is read', () => {
+describe('an ambiguous request is refused and nothing behind it is read', () => {
   test.each(Object.entries(ambiguous))('%s', async (_what, bytes) => {
     const before = await moved();
     const [status = 0, ...others] = statuses(await exchange(bytes()));
@@ -127,14 +128,14 @@ describe('refused, and nothing behind it is read', () => {
   });
 });
 
-test('more headers than anybody needs are refused, or not looked at', async () => {
+test('3,000 headers are refused', async () => {
   const before = await moved();
   const many = Array.from({ length: 3_000 }, (_, index) => `X${index}: a`);
   expect(statuses(await exchange(request(many, deposit)))).toEqual([431]);
   expect(await moved()).toBe(before);
 });
 
-test('half a request, and then nothing: it is not carried out', async () => {
+test('a request that is cut off is not executed', async () => {
   const before = await moved();
   expect(statuses(await exchange(request([], deposit).slice(0, -5), { hangUp: true }))).not.toContain(201);
   expect(await moved()).toBe(before);

@@ -10,41 +10,43 @@ import { handle as settleOrder } from '#functions/settle-order/index.ts';
 import { call, deliver, eventOf } from '#test/support/calls.ts';
 import { connection, row, rows, useDatabase, waitingForLock } from '#test/support/database.ts';
 import { customer, order, standing } from '#test/support/fixtures.ts';
+import { connectBroker } from '#platform/events/broker-client.ts';
 import type { ShopEvent } from '#platform/events/event.ts';
 import type { EventHandle } from '#platform/events/on-event.ts';
 import type { RequestHandle } from '#platform/http/on-request.ts';
 import { invariants, parameters, type Violation } from '#test/support/invariants.ts';
 import { looked, record } from '#test/support/sizes.ts';
 
-// The real steps of the order and the cancel chain against each other, each stopped in the middle of its statement
-// while the other one goes on: whoever comes first, the customer's money ends where it was.
+// The functions of the order chain and of the cancel chain, run against each other: one is held in the middle of its
+// statement while the other goes on. Whichever comes first, the customer's balance ends where it began.
 
 useDatabase();
 
-/** Where a step can be stopped: before this table gets its row, with all that the statement did so far uncommitted. */
-const stops = { 'billing.transfers': 1, 'events.outbox': 2, 'ordering.orders': 3 };
+/** Where a statement can be held: at its write to this table, with everything it did before uncommitted. */
+const holds = { 'billing.transfers': 1, 'events.outbox': 2, 'ordering.orders': 3 };
 
 beforeAll(async () => {
+  connectBroker(async () => undefined); // each test delivers the events itself
   await rows(`
-    create function wait_here() returns trigger language plpgsql as $$
+    create function hold_here() returns trigger language plpgsql as $$
     begin
       perform pg_advisory_xact_lock_shared(tg_argv[0]::int);
       return new;
     end $$`);
-  for (const [table, key] of Object.entries(stops)) {
+  for (const [table, key] of Object.entries(holds)) {
     const when = table === 'ordering.orders' ? 'after update' : 'before insert';
-    await rows(`create trigger wait_here ${when} on ${table} for each row execute function wait_here(${key})`);
+    await rows(`create trigger hold_here ${when} on ${table} for each row execute function hold_here(${key})`);
   }
 });
 
-/** From now on steps stop there; gives what lets them go on. */
-async function stopAt(table: keyof typeof stops): Promise<() => Promise<void>> {
+/** Holds every statement at its write to this table; returns what releases them. */
+async function holdAt(table: keyof typeof holds): Promise<() => Promise<void>> {
   const other = await connection();
-  await other.query('select pg_advisory_lock($1)', [stops[table]]);
-  return async () => void (await other.query('select pg_advisory_unlock($1)', [stops[table]]));
+  await other.query('select pg_advisory_lock($1)', [holds[table]]);
+  return async () => void (await other.query('select pg_advisory_unlock($1)', [holds[table]]));
 }
 
-/** A second process of a function: the same room, loaded again. */
+/** A second process of a function: its module, loaded again. */
 async function second<Handle extends EventHandle | RequestHandle>(name: string): Promise<Handle> {
   return ((await import(`#functions/${name}/index.ts?second`)) as { handle: Handle }).handle;
 }
@@ -58,8 +60,8 @@ async function placed() {
     charge: () => deliver(chargeAccount, eventOf(orderPlaced, { orderId, userId })),
     cancel: (by: RequestHandle = cancelOrder) => call<{ status: string }>(by, { orderId }, { userId }),
     reverse: (by: EventHandle = refundCharge) => deliver(by, event),
-    settle: async ({ event: fact }: { event?: ShopEvent }) =>
-      (await deliver(settleOrder, fact as ShopEvent)).event?.type,
+    settle: async ({ event: charge }: { event?: ShopEvent }) =>
+      (await deliver(settleOrder, charge as ShopEvent)).event?.type,
     status: async () =>
       (await row<{ status: string }>('select status from ordering.orders where id = $1', [orderId])).status,
     standing: () => standing(accountId),
@@ -69,7 +71,7 @@ async function placed() {
 const refunded = { balance: 1_000, version: 3, movements: 3 };
 const untouched = { balance: 1_000, version: 1, movements: 1 };
 
-/** What is wrong with money, orders and their times. The test's accounts and mails are not the shop's. */
+/** Violations of the invariants on money, orders and their timestamps; the accounts and mails here are fixtures. */
 async function violations(): Promise<Violation[]> {
   const found = await rows<Violation>(invariants, parameters({ accepted: [], canceled: [], broken: [], earlier: [] }));
   const wrong = found.filter(({ name }) => /^I(1|2|3|6|7|11) /.test(name));
@@ -86,13 +88,13 @@ let counted = 0;
 
 describe('charge-account and cancel-order', () => {
   // promise: cancel-while-charge-holds
-  test('a cancel while the charge is about to commit: refunded once', async () => {
+  test('an order canceled while its charge is about to commit is refunded once', async () => {
     const its = await placed();
-    const go = await stopAt('billing.transfers');
+    const release = await holdAt('billing.transfers');
     const charge = its.charge();
     await waitingForLock();
     expect(await its.cancel()).toMatchObject({ status: 202, body: { status: 'canceling' } });
-    await go();
+    await release();
     expect(await its.settle(await charge)).toBeUndefined();
     expect(await its.settle(await its.reverse())).toBe('shop.order.refunded.v1');
     expect(await its.standing()).toEqual(refunded);
@@ -100,13 +102,13 @@ describe('charge-account and cancel-order', () => {
   });
 
   // promise: cancel-while-charge-holds
-  test('a cancel before the charge has its account, which began on a pending order: charged and refunded once', async () => {
+  test('an order canceled while its charge waits for the account is charged and refunded once', async () => {
     const its = await placed();
-    const go = await holdAccount(its.orderId);
+    const release = await holdAccount(its.orderId);
     const charge = its.charge();
     await waitingForLock();
     expect(await its.cancel()).toMatchObject({ status: 202 });
-    await go();
+    await release();
     expect((await charge).event?.type).toBe('shop.charge.succeeded.v1');
     expect(await its.settle(await its.reverse())).toBe('shop.order.refunded.v1');
     expect(await its.settle(await charge)).toBeUndefined();
@@ -114,13 +116,13 @@ describe('charge-account and cancel-order', () => {
     expect(await violations()).toEqual([]);
   });
 
-  test('a cancel that is about to commit when the charge begins: refunded or never charged', async () => {
+  test('an order whose cancel is about to commit when the charge begins is charged and refunded', async () => {
     const its = await placed();
-    const go = await stopAt('events.outbox');
+    const release = await holdAt('events.outbox');
     const cancel = its.cancel();
     await waitingForLock();
-    const charge = await its.charge(); // does not wait for the order
-    await go();
+    const charge = await its.charge(); // does not wait for the lock on the order
+    await release();
     expect(await cancel).toMatchObject({ status: 202 });
     expect(await its.settle(charge)).toBeUndefined();
     expect(await its.settle(await its.reverse())).toBe('shop.order.refunded.v1');
@@ -129,7 +131,7 @@ describe('charge-account and cancel-order', () => {
   });
 
   // promise: cancel-came-before-charge
-  test('a cancel that has committed before the charge: never charged, however late that comes', async () => {
+  test('an order whose cancel has committed is never charged, however late the charge arrives', async () => {
     const its = await placed();
     await its.cancel();
     const declined = await its.charge();
@@ -143,15 +145,15 @@ describe('charge-account and cancel-order', () => {
 
 describe('charge-account and refund-charge', () => {
   // promise: cancel-while-charge-holds
-  test('the charge is about to commit: the reversal waits for it and refunds', async () => {
+  test('a reversal waits for a charge that is about to commit, and refunds it', async () => {
     const its = await placed();
-    const go = await stopAt('billing.transfers');
+    const release = await holdAt('billing.transfers');
     const charge = its.charge();
     await waitingForLock();
     await its.cancel();
     const reverse = its.reverse();
     await waitingForLock(2);
-    await go();
+    await release();
     expect((await reverse).event?.type).toBe('shop.charge.refunded.v1');
     expect(await its.settle(await reverse)).toBe('shop.order.refunded.v1');
     expect(await its.settle(await charge)).toBeUndefined();
@@ -159,14 +161,14 @@ describe('charge-account and refund-charge', () => {
     expect(await violations()).toEqual([]);
   });
 
-  test('the charge has begun on a pending order and is overtaken by the void: never charged', async () => {
+  test('a charge that is overtaken by the void never happens', async () => {
     const its = await placed();
-    const go = await holdAccount(its.orderId);
+    const release = await holdAccount(its.orderId);
     const charge = its.charge();
     await waitingForLock();
     await its.cancel();
     expect((await its.reverse()).event?.type).toBe('shop.charge.voided.v1');
-    await go();
+    await release();
     expect((await charge).event?.data).toMatchObject({ reason: 'order_canceled' });
     expect(await its.settle(await charge)).toBeUndefined();
     expect(await its.settle(await its.reverse())).toBe('shop.order.canceled.v1');
@@ -174,7 +176,7 @@ describe('charge-account and refund-charge', () => {
     expect(await violations()).toEqual([]);
   });
 
-  test('charged again after the refund, or after the void: nothing moves', async () => {
+  test('a charge after the refund, or after the void, moves no money', async () => {
     for (const [early, expected] of [
       [true, refunded],
       [false, untouched],
@@ -191,15 +193,15 @@ describe('charge-account and refund-charge', () => {
 });
 
 // promise: cancel-paid-order-exactly
-test('two processes that refund the same order refund it once, with one answer', async () => {
+test('two processes that refund the same order refund it once and reply with the same event', async () => {
   const its = await placed();
   await its.charge();
   await its.cancel();
-  const go = await stopAt('billing.transfers');
-  const answers = [its.reverse(), its.reverse(await second<EventHandle>('refund-charge'))];
+  const release = await holdAt('billing.transfers');
+  const replies = [its.reverse(), its.reverse(await second<EventHandle>('refund-charge'))];
   await waitingForLock(2);
-  await go();
-  const [first, other] = await Promise.all(answers);
+  await release();
+  const [first, other] = await Promise.all(replies);
   expect(first?.event?.type).toBe('shop.charge.refunded.v1');
   expect(other?.event).toEqual({ ...first?.event, signature: other?.event?.['signature'] });
   expect(await its.settle(first ?? {})).toBe('shop.order.refunded.v1');
@@ -207,14 +209,14 @@ test('two processes that refund the same order refund it once, with one answer',
   expect(await violations()).toEqual([]);
 });
 
-test('two processes that cancel the same order cancel it once, and both tell it', async () => {
+test('two processes that cancel the same order cancel it once, and both return 202', async () => {
   const its = await placed();
-  const go = await stopAt('events.outbox');
-  const answers = [its.cancel(), its.cancel(await second<RequestHandle>('cancel-order'))];
+  const release = await holdAt('events.outbox');
+  const responses = [its.cancel(), its.cancel(await second<RequestHandle>('cancel-order'))];
   await waitingForLock(2);
-  await go();
-  for (const answer of await Promise.all(answers)) {
-    expect(answer).toMatchObject({ status: 202, body: { status: 'canceling' } });
+  await release();
+  for (const response of await Promise.all(responses)) {
+    expect(response).toMatchObject({ status: 202, body: { status: 'canceling' } });
   }
   const chains = await rows('select id from events.outbox where id = $1', [`${its.orderId}.cancel_requested`]);
   expect(chains).toHaveLength(1);
@@ -222,33 +224,33 @@ test('two processes that cancel the same order cancel it once, and both tell it'
 });
 
 describe('settle-order and cancel-order', () => {
-  test('the order is about to be paid: it was paid, then it is canceled', async () => {
+  test('an order canceled while it is being settled was paid, and then is canceled', async () => {
     const its = await placed();
     const charge = await its.charge();
-    const go = await stopAt('ordering.orders');
+    const release = await holdAt('ordering.orders');
     const settle = its.settle(charge);
     await waitingForLock();
     const cancel = its.cancel();
     await waitingForLock(2);
-    await go();
+    await release();
     expect(await settle).toBe('shop.order.paid.v1');
     expect(await cancel).toMatchObject({ status: 202, body: { status: 'canceling' } });
     expect(await its.settle(await its.reverse())).toBe('shop.order.refunded.v1');
-    expect(await its.settle(charge)).toBe('shop.order.paid.v1'); // again, as the fact that it was
+    expect(await its.settle(charge)).toBe('shop.order.paid.v1'); // the same event again
     expect(await its.status()).toBe('refunded');
     expect(await its.standing()).toEqual(refunded);
     expect(await violations()).toEqual([]);
   });
 
-  test('the order is about to be canceled: it is never paid', async () => {
+  test('an order settled while its cancel is about to commit is never paid', async () => {
     const its = await placed();
     const charge = await its.charge();
-    const go = await stopAt('events.outbox');
+    const release = await holdAt('events.outbox');
     const cancel = its.cancel();
     await waitingForLock();
     const settle = its.settle(charge);
     await waitingForLock(2);
-    await go();
+    await release();
     expect(await cancel).toMatchObject({ status: 202 });
     expect(await settle).toBeUndefined();
     expect(await its.settle(await its.reverse())).toBe('shop.order.refunded.v1');
@@ -257,12 +259,12 @@ describe('settle-order and cancel-order', () => {
   });
 });
 
-test('charges, cancels, refunds and deposits on the same accounts at once, in two processes: none is in the way', async () => {
-  const rooms = await Promise.all(['charge-account', 'refund-charge'].map((name) => second<EventHandle>(name)));
-  const [otherCharge = chargeAccount, otherRefund = refundCharge] = rooms;
-  const people = await Promise.all(Array.from({ length: 8 }, () => customer({ balance: 1_000 })));
+test('two processes charge, cancel, refund and deposit on the same accounts at once without a failure', async () => {
+  const others = await Promise.all(['charge-account', 'refund-charge'].map((name) => second<EventHandle>(name)));
+  const [otherCharge = chargeAccount, otherRefund = refundCharge] = others;
+  const customers = await Promise.all(Array.from({ length: 8 }, () => customer({ balance: 1_000 })));
   const statuses = await Promise.all(
-    people.flatMap(({ userId }) =>
+    customers.flatMap(({ userId }) =>
       Array.from({ length: 5 }, async (_, index) => {
         const orderId = await order(userId, 100);
         const event = eventOf(orderPlaced, { orderId, userId });
@@ -272,17 +274,17 @@ test('charges, cancels, refunds and deposits on the same accounts at once, in tw
         const { status } = await call(cancelOrder, { orderId }, { userId });
         const requested = eventOf(orderCancelRequested, { orderId, userId });
         const reversals = await Promise.all([refundCharge, otherRefund].map((handle) => deliver(handle, requested)));
-        for (const { event: fact } of [...reversals, ...(await charges)]) await deliver(settleOrder, fact as ShopEvent);
-        return [status, (await deposit).status, ...[...reversals, ...(await charges)].map((answer) => answer.status)];
+        for (const { event: next } of [...reversals, ...(await charges)]) await deliver(settleOrder, next as ShopEvent);
+        return [status, (await deposit).status, ...[...reversals, ...(await charges)].map((reply) => reply.status)];
       }),
     ),
   );
   expect(new Set(statuses.map(String))).toEqual(new Set(['202,201,200,200,200,200']));
-  for (const { accountId } of people) expect(await standing(accountId)).toMatchObject({ balance: 1_005 });
+  for (const { accountId } of customers) expect(await standing(accountId)).toMatchObject({ balance: 1_005 });
   expect(await violations()).toEqual([]);
 });
 
-/** Keeps the account of an order's customer, so that a charge stops after it has looked at the order. */
+/** Locks the account of an order's customer, so that a charge waits after it has read the order; returns the release. */
 async function holdAccount(orderId: string): Promise<() => Promise<void>> {
   const other = await connection();
   await other.query('begin');

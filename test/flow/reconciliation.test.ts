@@ -22,7 +22,7 @@ import { connectBroker } from '#platform/events/broker-client.ts';
 import type { ShopEvent } from '#platform/events/event.ts';
 import type { EventHandle } from '#platform/events/on-event.ts';
 
-// A chain that has lost its outbox row, by whatever, wherever it stood: the next sweep opens it again, and it ends.
+// A chain may lose its outbox row at any step, for example to a restored backup. The next sweep reopens it, and it ends.
 
 useDatabase();
 
@@ -57,7 +57,7 @@ interface Order {
   accountId: string | null;
 }
 
-/** An order of 800 by a customer who has so much, without anything done about it. */
+/** An order of 800 by a customer with this balance, of which no event was delivered. */
 async function pending(balance = 1_000): Promise<Order> {
   const { userId, accountId } = await customer({ balance });
   return { userId, accountId, orderId: await order(userId, 800) };
@@ -65,7 +65,7 @@ async function pending(balance = 1_000): Promise<Order> {
 
 async function step(handle: EventHandle, event: ShopEvent): Promise<ShopEvent> {
   const { event: next } = await deliver(handle, event);
-  if (!next) throw new Error(`${event.type} led to nothing`);
+  if (!next) throw new Error(`no event follows from ${event.type}`);
   return next;
 }
 
@@ -91,7 +91,7 @@ async function refunded(of: Order) {
   return { ...of, next: await step(refundCharge, eventOf(orderCancelRequested, { userId, orderId })) };
 }
 
-/** Takes the outbox rows of an order away, and two minutes pass. */
+/** Deletes the outbox rows of an order and makes it two minutes older. */
 async function strand({ orderId }: Order): Promise<void> {
   await backgroundDone(1_000);
   await rows('delete from events.outbox where id like $1', [`${orderId}.%`]);
@@ -113,7 +113,7 @@ async function sweepAndSettle(): Promise<void> {
   await broker.idle();
 }
 
-const entriesOf = async ({ orderId }: Order) => {
+const notifiedEvents = async ({ orderId }: Order) => {
   const found = await rows<{ event_id: string }>(
     'select event_id from notifying.notifications where order_id = $1 order by event_id',
     [orderId],
@@ -125,36 +125,36 @@ interface Case {
   at: string;
   arrange: () => Promise<Order>;
   status: string;
-  facts: string[];
+  notified: string[];
   balance: number;
 }
 
 // promise: order-registration-deposit-has
 test.each<Case>([
-  { at: 'pending', arrange: () => pending(), status: 'paid', facts: ['paid'], balance: 200 },
-  { at: 'charged', arrange: () => charged(), status: 'paid', facts: ['paid'], balance: 200 },
-  { at: 'declined', arrange: () => charged(100), status: 'rejected', facts: ['rejected'], balance: 100 },
-  { at: 'paid', arrange: () => settled(), status: 'paid', facts: ['paid'], balance: 200 },
-  { at: 'rejected', arrange: () => settled(100), status: 'rejected', facts: ['rejected'], balance: 100 },
+  { at: 'pending', arrange: () => pending(), status: 'paid', notified: ['paid'], balance: 200 },
+  { at: 'charged', arrange: () => charged(), status: 'paid', notified: ['paid'], balance: 200 },
+  { at: 'declined', arrange: () => charged(100), status: 'rejected', notified: ['rejected'], balance: 100 },
+  { at: 'paid', arrange: () => settled(), status: 'paid', notified: ['paid'], balance: 200 },
+  { at: 'rejected', arrange: () => settled(100), status: 'rejected', notified: ['rejected'], balance: 100 },
   {
     at: 'canceling before its charge',
     arrange: async () => canceling(await pending()),
     status: 'canceled',
-    facts: ['canceled'],
+    notified: ['canceled'],
     balance: 1_000,
   },
   {
     at: 'canceling',
     arrange: async () => canceling(await notified()),
     status: 'refunded',
-    facts: ['paid', 'refunded'],
+    notified: ['paid', 'refunded'],
     balance: 1_000,
   },
   {
-    at: 'canceling, the refund in the ledger',
+    at: 'canceling, with the refund in the ledger',
     arrange: async () => refunded(await notified()),
     status: 'refunded',
-    facts: ['paid', 'refunded'],
+    notified: ['paid', 'refunded'],
     balance: 1_000,
   },
   {
@@ -165,7 +165,7 @@ test.each<Case>([
       return of;
     },
     status: 'refunded',
-    facts: ['paid', 'refunded'],
+    notified: ['paid', 'refunded'],
     balance: 1_000,
   },
 ])('an order that lost its outbox row when it was $at ends, and its customer is notified once', async (given) => {
@@ -173,7 +173,7 @@ test.each<Case>([
   await strand(of);
   await sweepAndSettle();
   expect(await row('select status from ordering.orders where id = $1', [of.orderId])).toEqual({ status: given.status });
-  expect(await entriesOf(of)).toEqual(given.facts);
+  expect(await notifiedEvents(of)).toEqual(given.notified);
   expect(await standing(of.accountId)).toMatchObject({ balance: given.balance });
   expect(await rows('select id from events.outbox where id like $1', [`${of.orderId}.%`])).toEqual([]);
   reopened.length = 0;
@@ -181,7 +181,7 @@ test.each<Case>([
   expect(reopened).toEqual([]);
 });
 
-test('an order stays with its outbox row, and so does one of the last minute', async () => {
+test('sweep leaves alone an order with its outbox row, and one of the last minute', async () => {
   const recent = await pending();
   const open = await pending();
   await rows('delete from events.outbox where id = $1', [`${recent.orderId}.placed`]);
@@ -196,7 +196,7 @@ test('an order stays with its outbox row, and so does one of the last minute', a
 });
 
 // promise: order-registration-deposit-has
-test('what was refused is tried again less and less often, and heals once it can be handled', async () => {
+test('sweep reopens a refused chain at growing intervals, and the order ends once the event is accepted', async () => {
   const of = await canceling(await notified());
   await strand(of);
   const chain = `${of.orderId}.cancel_requested`;

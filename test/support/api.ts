@@ -18,18 +18,18 @@ export interface ProblemBody {
 interface Request {
   token?: string | undefined;
   headers?: Record<string, string>;
-  /** Sent as JSON; a text is sent as it is. */
+  /** Sent as JSON; a string is sent unchanged. */
   body?: unknown;
 }
 
-/** One request to the API, as anybody may send it. Rejects if there is no answer. */
+/** Sends one request to the public API. Rejects if there is no response. */
 export async function call<Body = ProblemBody>(
   { url }: Pick<Shop, 'url'>,
   method: string,
   path: string,
   { token, headers = {}, body }: Request = {},
 ): Promise<Reply<Body>> {
-  const answer = await fetch(url + path, {
+  const response = await fetch(url + path, {
     method,
     headers: {
       ...(body !== undefined && { 'content-type': 'application/json' }),
@@ -39,17 +39,17 @@ export async function call<Body = ProblemBody>(
     ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     signal: AbortSignal.timeout(15_000),
   });
-  const text = await answer.text();
-  const isJson = answer.headers.get('content-type')?.includes('json') ?? false;
-  return { status: answer.status, headers: answer.headers, body: (isJson ? JSON.parse(text) : text) as Body };
+  const text = await response.text();
+  const isJson = response.headers.get('content-type')?.includes('json') ?? false;
+  return { status: response.status, headers: response.headers, body: (isJson ? JSON.parse(text) : text) as Body };
 }
 
-/** A new key for a new deposit or order. */
+/** A new Idempotency-Key. */
 export const newKey = (): string => uuidv7();
 
 /**
- * Sends a request until it is answered for good, as a careful client does: no answer, 429 and 5xx are repeated. A
- * request that moves money needs an Idempotency-Key for that.
+ * Retries a request until its response is final, as a careful client does: after no response, 429 and 5xx. A request that
+ * moves money needs an Idempotency-Key for that.
  */
 export async function callUntilResponse<Body = ProblemBody>(
   shop: Pick<Shop, 'url'>,
@@ -60,11 +60,11 @@ export async function callUntilResponse<Body = ProblemBody>(
 ): Promise<Reply<Body>> {
   const deadline = Date.now() + withinMs;
   for (;;) {
-    const answer = await call<Body>(shop, method, path, request).catch((error: unknown) => error as Error);
-    if (!(answer instanceof Error) && answer.status < 500 && answer.status !== 429) return answer;
+    const reply = await call<Body>(shop, method, path, request).catch((error: unknown) => error as Error);
+    if (!(reply instanceof Error) && reply.status < 500 && reply.status !== 429) return reply;
     if (Date.now() > deadline) {
-      const last = answer instanceof Error ? String(answer) : `${answer.status} ${JSON.stringify(answer.body)}`;
-      throw new Error(`${method} ${path} was not answered within ${withinMs} ms: ${last}`);
+      const last = reply instanceof Error ? String(reply) : `${reply.status} ${JSON.stringify(reply.body)}`;
+      throw new Error(`${method} ${path} got no final response within ${withinMs} ms; the last was: ${last}`);
     }
     await pause(50);
   }

@@ -5,28 +5,28 @@ import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { timeoutMs } from './until.ts';
 import type { Shop } from './shop.ts';
 
-/** A tab of a browser of its own: nothing of another tab is known there. */
+/** A tab in its own browser context, which shares nothing with other tabs. */
 export interface Tab {
   page: Page;
-  /** What must not happen: errors of a script, what the policy forbids, requests to other hosts. */
+  /** What must not happen: script errors, violations of the content security policy, requests to other hosts. */
   wrongs: string[];
   close(): Promise<void>;
 }
 
-/** The shop under a name: no secure context, as behind an ingress without TLS, so nothing may need one. */
+/** The shop under a host name: not a secure context, as behind an ingress without TLS, so the page may not need one. */
 export const pageUrl = ({ url }: Shop): string => url.replace('127.0.0.1', 'shop.example');
 
 interface TabOptions extends BrowserContextOptions {
-  /** Who is logged in there. */
+  /** The token of the customer who is logged in. */
   token?: string;
-  /** What follows the host. */
+  /** The path, query and fragment. */
   place?: string;
 }
 
-/** Opens the page. */
+/** Opens the page in a new tab. */
 export async function openTab(browser: Browser, shop: Shop, options: TabOptions = {}): Promise<Tab> {
-  const { token, place = '/', ...how } = options;
-  const context = await browser.newContext({ viewport: { width: 1_280, height: 900 }, ...how });
+  const { token, place = '/', ...contextOptions } = options;
+  const context = await browser.newContext({ viewport: { width: 1_280, height: 900 }, ...contextOptions });
   context.setDefaultTimeout(timeoutMs);
   if (token) await context.addInitScript((given) => sessionStorage.setItem('token', given), token);
   const page = await context.newPage();
@@ -44,9 +44,9 @@ export async function openTab(browser: Browser, shop: Shop, options: TabOptions 
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
-/** What axe finds wrong with what is shown, all of it, by rule and place. */
+/** Every violation of accessibility that axe finds on the page, by rule and element. */
 export async function barriers(page: Page): Promise<string[]> {
-  // what moves is between two colours
+  // while an animation runs, colours are in between
   await page.waitForFunction(() => document.getAnimations().every(({ playState }) => playState === 'finished'));
   await page.evaluate(axe);
   const { violations } = await page.evaluate(() =>
@@ -55,20 +55,20 @@ export async function barriers(page: Page): Promise<string[]> {
   return violations.flatMap(({ id, nodes }) => nodes.map(({ target }) => `${id}: ${target.join(' ')}`));
 }
 
-/** The types of the events that the diagram shows, in its order, without `shop.` and the version. */
+/** The types of the events in the diagram, in its order, without `shop.` and the version. */
 export const drawn = (page: Page): Promise<string[]> =>
   page
     .locator('.arrows > li')
     .evaluateAll((rows) => rows.map((row) => (row.getAttribute('data-type') ?? '').replace(/^shop\.|\.v1$/g, '')));
 
-/** Fills a form of this section and sends it. */
+/** Fills in the form of a section and submits it. */
 export async function send(page: Page, section: string, fields: Record<string, string>, press: string): Promise<void> {
   const region = page.getByRole('region', { name: section, exact: true });
   for (const [label, text] of Object.entries(fields)) await region.getByLabel(label, { exact: true }).fill(text);
   await region.getByRole('button', { name: press, exact: true }).click();
 }
 
-/** The balance, once it is this. */
+/** Waits until the page shows this balance. */
 export const balanceIs = (page: Page, balance: string): Promise<void> =>
   page.locator('#balance', { hasText: new RegExp(`^${balance.replace('.', '\\.')} USD$`) }).waitFor();
 

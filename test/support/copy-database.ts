@@ -2,16 +2,16 @@ import pg from 'pg';
 
 interface Table {
   name: string;
-  /** The columns that are written, not computed. */
+  /** The columns that are stored, not generated. */
   columns: string;
 }
 
-/** Every row of a database, table by table, as text; as it was at one moment. */
+/** Every row of a database, table by table, as JSON text of one snapshot. */
 export interface Copy {
   rows: { table: Table; json: string }[];
 }
 
-// json and not jsonb, because what waits in the outbox is published as it was written
+// json, not jsonb: events in the outbox are published as they were written
 const tablesOf = `
   select format('%I.%I', c.table_schema, c.table_name) as name,
          string_agg(quote_ident(c.column_name), ', ' order by c.ordinal_position) as columns
@@ -24,8 +24,8 @@ const tablesOf = `
    order by 1`;
 
 /**
- * What pg_dump does, without it: reads every table in one snapshot. (pg_dump reads no server that is newer than itself,
- * and the embedded Postgres brings none.) `betweenTables` is called while the snapshot is read.
+ * Reads every table in one snapshot, as pg_dump does. (pg_dump refuses a server that is newer than itself, and the embedded
+ * Postgres comes without one.) `betweenTables` is called while the snapshot is read.
  */
 export async function copyDatabase(url: string, betweenTables: () => Promise<void>): Promise<Copy> {
   return connected(url, async (client) => {
@@ -43,11 +43,11 @@ export async function copyDatabase(url: string, betweenTables: () => Promise<voi
   });
 }
 
-/** Puts a copy into a database that has the schema and no orders; what its migrations have filled in is replaced. */
+/** Restores a copy into a database with the schema and no orders, and replaces the rows that its migrations inserted. */
 export function restoreCopy(url: string, { rows }: Copy): Promise<void> {
   return connected(url, async (client) => {
     await client.query('begin');
-    // as pg_restore does it with --disable-triggers: foreign keys are not asked while tables come one after the other
+    // as pg_restore --disable-triggers: foreign keys are not checked while tables are restored one by one
     await client.query('set local session_replication_role = replica');
     for (const { table, json } of rows) {
       await client.query(`delete from ${table.name}`);

@@ -44,28 +44,28 @@ interface Identity {
   token: string;
 }
 
-/** A customer who is logged in, with what they do most. */
+/** A customer who is logged in, and what customers do. */
 export interface Customer extends Identity {
   get<Body>(path: string): Promise<Reply<Body>>;
   post<Body>(path: string, body: unknown, key?: string): Promise<Reply<Body>>;
   account(): Promise<Account>;
   deposit(amount: number): Promise<void>;
-  /** Places an order, again and again until it is answered, and gives it; throws if it was not accepted. */
+  /** Places an order, with retries until there is a final response; throws if it is not accepted. */
   order(sku: string, quantity?: number, key?: string): Promise<Order>;
-  /** Cancels an order, again and again until it is answered, and gives it; throws if it was not accepted. */
+  /** Cancels an order, with retries until there is a final response; throws if it is not accepted. */
   cancel(orderId: string): Promise<Order>;
-  /** The order once it is decided, and, if it is being canceled, once that has ended. */
+  /** The order once it is settled and, if it is being canceled, the cancel has ended. */
   decided(orderId: string): Promise<Order>;
-  /** The order's notifications once there are some and all are sent or have failed. */
+  /** The notifications of the order, once there is one and all are sent or failed. */
   told(orderId: string): Promise<Notification[]>;
 }
 
-/** Registers somebody through the API and logs them in; gives them once their account is open. */
+/** Registers a customer through the API, logs in and waits until the account is open. */
 export async function register(shop: Shop, { prefix = '' } = {}): Promise<Customer> {
   const email = `${prefix}${uuidv7()}@example.com`;
   const body = { email, password: 'correct horse battery', name: 'Ann' };
   const registered = await callUntilResponse<{ id: string }>(shop, 'POST', '/v1/users', { body });
-  // 409: an earlier attempt was carried out and its answer got lost
+  // 409: an earlier attempt was executed and its response was lost
   if (registered.status !== 201 && registered.status !== 409) throw new Error(`registration: ${registered.status}`);
   const session = await callUntilResponse<{ token: string }>(shop, 'POST', '/v1/sessions', { body });
   const { token } = session.body;
@@ -82,30 +82,30 @@ export async function adminToken(shop: Shop): Promise<string> {
 }
 
 /**
- * Customers by SQL, because a registration costs a password hash; without a password, and as yet without an account.
- * They have the tokens that log-in would give them.
+ * Inserts customers by SQL, because a registration costs a password hash. They have no password and no account yet, and
+ * tokens as from log-in.
  */
 export async function newCustomers(shop: Shop, count: number, { prefix = '' } = {}): Promise<Customer[]> {
-  const people = Array.from({ length: count }, () => uuidv7()).map((id) => ({
+  const identities = Array.from({ length: count }, () => uuidv7()).map((id) => ({
     id,
     email: `${prefix}${id}@example.com`,
   }));
   await shop.sql(
     `insert into users.users (id, email, name, password_hash)
      select id, email, 'Ann', '$argon2id$none'
-       from unnest($1::uuid[], $2::text[]) as person (id, email)`,
-    [people.map(({ id }) => id), people.map(({ email }) => email)],
+       from unnest($1::uuid[], $2::text[]) as customer (id, email)`,
+    [identities.map(({ id }) => id), identities.map(({ email }) => email)],
   );
   return Promise.all(
-    people.map(async (person) =>
-      customerOf(shop, { ...person, token: await signToken({ id: person.id, role: 'customer' }) }),
+    identities.map(async (identity) =>
+      customerOf(shop, { ...identity, token: await signToken({ id: identity.id, role: 'customer' }) }),
     ),
   );
 }
 
 /**
- * Opens accounts with so much money on them, at once and in one transaction, as create-account and deposit-money would
- * have left them; the chains of both are open in the outbox, so that the shop still sends the welcome and the receipt.
+ * Opens accounts with a deposit of `amount` in one transaction, as create-account and deposit-money leave them. The chains
+ * of both are open in the outbox, so that the shop still sends the welcome and the receipt.
  */
 export async function openAccounts(shop: Shop, customers: Customer[], amount: number): Promise<void> {
   const accounts = customers.map(({ id: userId }) => ({ userId, accountId: uuidv7(), depositId: uuidv7() }));
@@ -149,14 +149,14 @@ export async function openAccounts(shop: Shop, customers: Customer[], amount: nu
   );
 }
 
-/** Customers with an account and so much money on it. */
+/** Customers with an account and this balance. */
 export async function customersWith(shop: Shop, count: number, amount: number): Promise<Customer[]> {
   const customers = await newCustomers(shop, count);
   await openAccounts(shop, customers, amount);
   return customers;
 }
 
-/** One customer with an account and so much money on it. */
+/** One customer with an account and this balance. */
 export async function customerWith(shop: Shop, amount: number): Promise<Customer> {
   const [customer] = await customersWith(shop, 1, amount);
   if (!customer) throw new Error('no customer');
@@ -181,27 +181,27 @@ function customerOf(shop: Shop, identity: Identity): Customer {
     order: async (sku, quantity = 1, key = newKey()) => {
       const body = { items: [{ sku, quantity }] };
       const headers = { 'idempotency-key': key };
-      const answer = await callUntilResponse<Order>(shop, 'POST', '/v1/orders', { token, body, headers });
-      if (answer.status !== 202) throw new Error(`order: ${answer.status} ${JSON.stringify(answer.body)}`);
-      shop.story.accepted.add(answer.body.id);
-      return answer.body;
+      const reply = await callUntilResponse<Order>(shop, 'POST', '/v1/orders', { token, body, headers });
+      if (reply.status !== 202) throw new Error(`order: ${reply.status} ${JSON.stringify(reply.body)}`);
+      shop.story.accepted.add(reply.body.id);
+      return reply.body;
     },
     cancel: async (orderId) => {
-      const answer = await callUntilResponse<Order>(shop, 'POST', `/v1/orders/${orderId}/cancel`, { token });
-      if (answer.status !== 202) throw new Error(`cancel: ${answer.status} ${JSON.stringify(answer.body)}`);
-      shop.story.canceled.add(answer.body.id);
-      return answer.body;
+      const reply = await callUntilResponse<Order>(shop, 'POST', `/v1/orders/${orderId}/cancel`, { token });
+      if (reply.status !== 202) throw new Error(`cancel: ${reply.status} ${JSON.stringify(reply.body)}`);
+      shop.story.canceled.add(reply.body.id);
+      return reply.body;
     },
     decided: (orderId) =>
-      until(`order ${orderId} is decided`, async () => {
+      until(`order ${orderId} is settled`, async () => {
         const { status, body } = await get<Order>(`/v1/orders/${orderId}`);
-        // anything else, a 503 while the database is in trouble, says nothing of the order
+        // any other status, such as 503 during an outage of the database, says nothing about the order
         return status === 200 && body.status !== 'pending' && body.settledAt !== null && body;
       }),
     told: (orderId) =>
-      until(`the customer is told of order ${orderId}`, async () => {
-        const { status: answered, body } = await get<Page<Notification>>(`/v1/notifications?orderId=${orderId}`);
-        if (answered !== 200) return false;
+      until(`the customer is notified of order ${orderId}`, async () => {
+        const { status: httpStatus, body } = await get<Page<Notification>>(`/v1/notifications?orderId=${orderId}`);
+        if (httpStatus !== 200) return false;
         const { data } = body;
         return data.length > 0 && data.every(({ status }) => status !== 'queued') && data;
       }),

@@ -3,13 +3,13 @@ import pg from 'pg';
 import { databaseUrl } from '#test/support/global-setup.ts';
 import { context } from '#test/support/context.ts';
 
-// the owner's: a test arranges and looks with every right, and only the room under test has its own
+// of the owner: tests prepare and read with all rights; only the function under test connects under its own role
 const url = process.env['TEST_DATABASE_URL'] ?? '';
 const serverUrl = process.env['TEST_POSTGRES_URL'] ?? '';
 
 pg.types.setTypeParser(pg.types.builtins.INT8, Number);
 
-/** Gives this test file a database of its own: a copy of the migrated template, gone with the file. */
+/** Creates a database for this test file, a copy of the migrated template, and drops it after the tests. */
 export function useDatabase(): void {
   const name = new URL(url).pathname.slice(1);
   beforeAll(() => onServer(`create database ${name} template shop_template`));
@@ -29,7 +29,7 @@ async function onServer(sql: string): Promise<void> {
 
 const open: pg.Client[] = [];
 
-/** A connection of its own, to hold a transaction open beside the room. Closed with the file. */
+/** A separate connection, to hold a transaction open alongside the function. Closed after the tests of the file. */
 export async function connection(): Promise<pg.Client> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
@@ -39,7 +39,7 @@ export async function connection(): Promise<pg.Client> {
 
 let shared: Promise<pg.Client> | undefined;
 
-/** Rows of a query, for arranging and looking. */
+/** The rows of a query. */
 export async function rows<Row extends object>(sql: string, values: unknown[] = []): Promise<Row[]> {
   shared ??= connection();
   return (await (await shared).query<Row>(sql, values)).rows;
@@ -48,11 +48,11 @@ export async function rows<Row extends object>(sql: string, values: unknown[] = 
 /** The one row of a query. */
 export async function row<Row extends object>(sql: string, values: unknown[] = []): Promise<Row> {
   const [first, ...others] = await rows<Row>(sql, values);
-  if (!first || others.length > 0) throw new Error(`one row was expected of: ${sql}`);
+  if (!first || others.length > 0) throw new Error(`expected one row from: ${sql}`);
   return first;
 }
 
-/** Resolves once so many sessions wait for a lock: what was started is now held up. */
+/** Resolves once at least this many sessions wait for a lock. */
 export async function waitingForLock(sessions = 1): Promise<void> {
   for (;;) {
     const { waiting } = await row<{ waiting: number }>(

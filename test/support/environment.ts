@@ -2,19 +2,19 @@ import { randomBytes } from 'node:crypto';
 import { expect } from '@jest/globals';
 import { roleOf, roleOfAll, roleUrl } from '#database/roles.ts';
 
-// The settings of a test file. Its database is made by `useDatabase`, if it needs one. What is tested connects under
-// the role that it has in operation: a room under its own.
+// The settings of a test file. `useDatabase` creates its database, if it needs one. The code under test connects under the
+// role that it has in operation: a function under its own.
 const server = new URL(process.env['TEST_POSTGRES_URL'] ?? 'postgres://nowhere');
 server.pathname = `/test_${randomBytes(6).toString('hex')}`;
-const room = /\/functions\/([\w-]+)\//.exec(expect.getState().testPath ?? '')?.[1];
+const functionName = /\/functions\/([\w-]+)\//.exec(expect.getState().testPath ?? '')?.[1];
 const rolesKey = process.env['TEST_ROLES_KEY'] ?? '';
 
 Object.assign(process.env, {
-  DATABASE_URL: roleUrl(server.href, rolesKey, room ? roleOf(room) : roleOfAll),
+  DATABASE_URL: roleUrl(server.href, rolesKey, functionName ? roleOf(functionName) : roleOfAll),
   TEST_DATABASE_URL: server.href,
   K_SINK: 'http://127.0.0.1:9/shop/default',
   SMTP_URL: 'smtp://127.0.0.1:9',
-  // stories and fixtures have few customers, with more mails than any customer in an hour
+  // scenarios have few customers, which get more mails than a real one in an hour
   MAILS_PER_HOUR: '0',
   LOG_LEVEL: process.env['LOG_LEVEL'] ?? 'silent',
   EVENT_KEYS: `test:${Buffer.alloc(32, 1).toString('base64url')}`,

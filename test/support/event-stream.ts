@@ -5,19 +5,19 @@ export interface StreamMessage {
   data: { at: string; type: string; function: string; id: string; correlationId: string; detail: object };
 }
 
-/** A reader of a stream, as a browser's `EventSource` is one. */
+/** A reader of a stream, like the browser's `EventSource`. */
 export interface StreamReader {
   status: number;
   headers: Headers;
   messages: StreamMessage[];
-  /** Where to take the stream up again; also before the first message. */
+  /** The cursor to resume the stream from; set before the first message. */
   lastEventId(): string;
-  /** Resolves when the other side has ended the stream; rejects if it was cut. */
+  /** Resolves when the server ends the stream; rejects if the connection is cut. */
   ended: Promise<void>;
   close(): Promise<void>;
 }
 
-/** Opens a stream; resolves as soon as the headers are there. */
+/** Opens a stream; resolves once the headers have arrived. */
 export async function readStream(url: string, headers: Record<string, string>): Promise<StreamReader> {
   const abort = new AbortController();
   const response = await fetch(url, { headers, signal: abort.signal });
@@ -44,7 +44,7 @@ export async function readStream(url: string, headers: Record<string, string>): 
     }
   };
   const ended = read();
-  const quietly = ended.catch(() => undefined); // nobody may wait for its end
+  const quietly = ended.catch(() => undefined); // a test may not await its end
   return {
     status: response.status,
     headers: response.headers,

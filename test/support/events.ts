@@ -11,26 +11,26 @@ export function eventOf<Data extends EventData>(contract: EventContract<Data>, d
   return signed(beginChain(contract.create(data)));
 }
 
-/** The same event with other data under a signature that fits: what a faulty release of the shop would publish. */
+/** The event with changes and a valid signature, as a faulty release of the shop would publish it. */
 export function resigned(event: ShopEvent, changes: Partial<ShopEvent>): ShopEvent {
   return signed({ ...event, ...changes });
 }
 
-/** Posts an event to the broker, binary mode (CloudEvents HTTP binding 1.0, section 3.1); gives the status. */
+/** Posts an event to the broker in binary mode (CloudEvents HTTP binding 1.0, section 3.1); returns the status. */
 export async function post({ brokerUrl }: Shop, event: CloudEventV1<unknown>): Promise<number> {
   const { headers, body } = HTTP.binary(new CloudEvent(event, false));
   return postRaw({ brokerUrl }, headers as { [name: string]: string }, body as string);
 }
 
-/** Posts whatever to the broker. */
+/** Posts any headers and body to the broker. */
 export async function postRaw(
   { brokerUrl }: Pick<Shop, 'brokerUrl'>,
   headers: { [name: string]: string },
   body: string,
 ): Promise<number> {
-  const answer = await fetch(brokerUrl, { method: 'POST', headers, body, signal: AbortSignal.timeout(30_000) });
-  await answer.arrayBuffer();
-  return answer.status;
+  const response = await fetch(brokerUrl, { method: 'POST', headers, body, signal: AbortSignal.timeout(30_000) });
+  await response.arrayBuffer();
+  return response.status;
 }
 
 export interface DeadLetter {
@@ -44,12 +44,12 @@ export interface DeadLetter {
   type: string;
 }
 
-/** The newest parked events, as the administrator sees them. */
+/** The newest dead letters, as the administrator sees them. */
 export async function deadLetters(shop: Shop, token: string): Promise<DeadLetter[]> {
   return (await call<Page<DeadLetter>>(shop, 'GET', '/v1/admin/dead-letters?limit=100', { token })).body.data;
 }
 
-/** An order that was accepted and whose event got lost for good: no outbox row, nobody charges it. */
+/** Inserts an accepted order without its outbox row: no order.placed is ever published for it. */
 export async function orderWithoutEvent(
   shop: Shop,
   { id: userId }: Customer,

@@ -5,14 +5,14 @@ import Mail from 'nodemailer/lib/mailer';
 import pg from 'pg';
 import { Agent } from 'undici';
 
-// Loaded by tests into a function's process (`--import`): lets it end itself with SIGKILL at a point of its work. The
-// functions know nothing of it, and no image holds it. A point is armed by a file in the folder FAIL_POINTS, named
-// `<function> <point>`; who reaches it takes the file away and dies, so each armed point kills once.
+// Loaded by tests into the process of a function (`--import`): the process kills itself with SIGKILL at a chosen point of
+// its work. The functions do not know of it, and no image contains it. A file `<function> <point>` in the folder FAIL_POINTS
+// arms a point; the process that reaches it deletes the file and dies, so each armed point kills once.
 
 const { FAIL_POINTS = '', K_SERVICE } = process.env;
 
-/** Whether a point is armed; it is not any more after that. */
-function isMine(point: string): boolean {
+/** Whether a point is armed; disarms it. */
+function disarm(point: string): boolean {
   try {
     unlinkSync(path.join(FAIL_POINTS, `${K_SERVICE} ${point}`));
     return true;
@@ -22,28 +22,28 @@ function isMine(point: string): boolean {
 }
 
 const die = () => void process.kill(process.pid, 'SIGKILL');
-const dieAt = (point: string) => void (isMine(point) && die());
+const dieAt = (point: string) => void (disarm(point) && die());
 
-type Answer = (error: Error | null, result?: unknown) => void;
+type Callback = (error: Error | null, result?: unknown) => void;
 type Query = (this: pg.Client, config: { name?: string } | string, ...rest: unknown[]) => unknown;
 
 function wrapStatements(): void {
   const query = pg.Client.prototype.query as unknown as Query;
   const wrapped: Query = function (config, ...rest) {
     const name = typeof config === 'string' ? undefined : config.name;
-    const answer = rest.pop() as Answer | undefined;
-    if (name === undefined || typeof answer !== 'function') {
-      return Reflect.apply(query, this, [config, ...rest, ...(answer === undefined ? [] : [answer])]);
+    const callback = rest.pop() as Callback | undefined;
+    if (name === undefined || typeof callback !== 'function') {
+      return Reflect.apply(query, this, [config, ...rest, ...(callback === undefined ? [] : [callback])]);
     }
     dieAt(`before ${name}`);
-    const within = isMine(`within ${name}`);
+    const within = disarm(`within ${name}`);
     if (within) Reflect.apply(query, this, ['begin', () => undefined]);
-    const answered: Answer = (error, result) => {
+    const wrappedCallback: Callback = (error, result) => {
       if (within) die();
       if (!error) dieAt(`after ${name}`);
-      answer(error, result);
+      callback(error, result);
     };
-    return Reflect.apply(query, this, [config, ...rest, answered]);
+    return Reflect.apply(query, this, [config, ...rest, wrappedCallback]);
   };
   pg.Client.prototype.query = wrapped as unknown as typeof pg.Client.prototype.query;
 }
@@ -59,7 +59,7 @@ function wrapReplies(): void {
   } as typeof end;
 }
 
-/** Before an event is posted, and after the broker has answered. */
+/** Before an event is posted, and after the response of the broker. */
 function wrapPublishing(): void {
   const { end } = ClientRequest.prototype;
   ClientRequest.prototype.end = function (this: ClientRequest, ...rest: unknown[]) {
@@ -71,11 +71,11 @@ function wrapPublishing(): void {
   } as typeof end;
 }
 
-/** Before and after a call that gives a promise. */
+/** Before and after a call that returns a promise. */
 function wrapCalls(prototype: object, method: string, what: string): void {
   const its = prototype as Record<string, (...args: unknown[]) => Promise<unknown>>;
   const call = its[method];
-  if (!call) throw new Error(`there is no ${method} to wrap`);
+  if (!call) throw new Error(`there is no method ${method} to wrap`);
   its[method] = async function (this: unknown, ...args: unknown[]) {
     dieAt(`before ${what}`);
     const result = await Reflect.apply(call, this, args);

@@ -1,15 +1,15 @@
-/** What was found wrong, by what it means for a customer. */
+/** Violations of the invariants, by their meaning for a customer. */
 export interface Findings {
-  /** Accepted, and not there any more; or happened, and nobody was told. */
+  /** Accepted and gone, or happened without a notification. */
   lost: number;
-  /** Had its effect more than once. */
+  /** Took effect more than once. */
   double: number;
-  /** Begun, and not ended in time. */
+  /** Not ended in time. */
   stuck: number;
   other: number;
 }
 
-/** Invariants by what their violation means; whatever is not here is `other`. */
+/** What a violation of each invariant means; invariants that are not listed are `other`. */
 export const meanings: Record<string, keyof Findings> = {
   'I4 every accepted order exists': 'lost',
   'I4 every accepted cancel has begun': 'lost',

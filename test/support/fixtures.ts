@@ -7,7 +7,7 @@ export interface Customer {
   accountId: string | null;
 }
 
-/** A customer, with an account and so much money on it; `balance: null` leaves the account out. */
+/** A customer with an account and this balance; `balance: null` for no account. */
 export async function customer({
   balance = 0,
   currency = 'usd',
@@ -21,7 +21,7 @@ export async function customer({
   return { userId, email, accountId: balance === null ? null : await account(userId, balance, currency) };
 }
 
-/** Opens an account and brings money onto it as a deposit does. */
+/** Opens an account with this balance, as a deposit leaves it. */
 export async function account(userId: string, balance: number, currency = 'usd'): Promise<string> {
   const id = uuidv7();
   await rows(
@@ -38,7 +38,7 @@ export async function account(userId: string, balance: number, currency = 'usd')
   return id;
 }
 
-/** An order of one sticker a minor unit, with its outbox row, as create-order leaves it. */
+/** A pending order of `total` stickers at 1 each, with its outbox row, as create-order leaves it. */
 export async function order(userId: string, total: number, { currency = 'usd' } = {}): Promise<string> {
   const id = uuidv7();
   await rows(
@@ -55,7 +55,7 @@ export async function order(userId: string, total: number, { currency = 'usd' } 
   return id;
 }
 
-/** How an account stands, with the number of movements on it. */
+/** The balance and version of an account, and the number of its transfers. */
 export const standing = (accountId: string | null) =>
   row<{ balance: number; version: number; movements: number }>(
     `select balance::bigint, version, (select count(*) from billing.transfers where account_id = a.id) as movements

@@ -11,11 +11,11 @@ export interface Amount {
 }
 
 /**
- * Checks a property so many times, in rounds of another seed each, as long as there is time; gives how often. A failure
- * says its seed: `SEED=<n> npm test -- <file>` repeats it.
+ * Checks a property up to `runs` times, in rounds with a new seed each, while there is time; returns the number of runs. A
+ * failure reports its seed: `SEED=<n> npm run test:faults -- <file>` repeats it.
  */
 export async function checkOften<Input>(
-  given: fc.Arbitrary<Input>,
+  input: fc.Arbitrary<Input>,
   check: (input: Input) => Promise<void>,
   { runs, share }: Amount,
 ): Promise<number> {
@@ -24,14 +24,14 @@ export async function checkOften<Input>(
   for (let round = 0; done < runs && hasTime(began, share); round += 1) {
     const numRuns = Math.min(aRound, runs - done);
     const seed = (firstSeed + round) | 0; // 32 bits
-    await fc.assert(fc.asyncProperty(given, check), { numRuns, seed });
+    await fc.assert(fc.asyncProperty(input, check), { numRuns, seed });
     done += numRuns;
-    if (done % (40 * aRound) === 0) report(`${done} inputs held so far`);
+    if (done % (40 * aRound) === 0) report(`${done} inputs checked so far`);
   }
   return done;
 }
 
-/** An id with some of its letters in capitals: which ones, the bits of `pick` say; always the first of them. */
+/** An id with some of its letters in upper case: the first one, and those that the bits of `pick` select. */
 export function mixedCase(id: string, pick: number): string {
   let bits = pick | 1;
   return id.replaceAll(/[a-f]/g, (letter) => {

@@ -11,7 +11,7 @@ declare global {
   var testPostgres: { server: Postgres; folder: string } | undefined;
 }
 
-/** Starts one Postgres for all tests and migrates one template, of which every test file gets a copy. */
+/** Starts one Postgres for all tests and migrates a template database, which each test file copies. */
 export default async function globalSetup(): Promise<void> {
   const folder = mkdtempSync(path.join(tmpdir(), 'shop-test-'));
   const server = await startPostgres({ dataDir: folder });

@@ -1,14 +1,14 @@
--- What must be true of every shop: a row for each violation, none in a sound one.
+-- The invariants of every shop: returns a row for each violation, none for a sound shop.
 --
 --   name     the invariant
---   holds    'always': in every moment, also between two steps; 'at rest': when nothing is under way any more
---   subject  the id of what is wrong
---   detail   how
+--   holds    'always': at any time, also between two steps of a chain; 'at rest': when nothing is in flight
+--   subject  the id of the violating row
+--   detail   the values that violate it
 --
--- $1 uuid[]  orders that were answered with 2xx
--- $2 text[]  ids of events that a test sent broken: these may be parked
--- $3 jsonb   the orders as an earlier look saw them, as in ordering.orders; [] if there was none
--- $4 uuid[]  orders whose cancel was answered with 2xx
+-- $1 uuid[]  orders that got 2xx
+-- $2 text[]  ids of the invalid events that a test sent: only these may be parked
+-- $3 jsonb   the rows of ordering.orders at the previous check; [] at the first
+-- $4 uuid[]  orders whose cancel got 2xx
 --
 -- I10 (the mails themselves) needs the mail server: test/support/invariants.ts.
 with shop (world, sales) as (
@@ -27,7 +27,7 @@ with shop (world, sales) as (
     from movement
    group by account_id
 ), of_order as (
-  -- the money that was moved for each order
+  -- the money moved for each order
   select m.order_id,
          count(*) filter (where m.kind = 'charge') as charges,
          count(*) filter (where m.kind = 'refund') as refunds,
@@ -35,8 +35,8 @@ with shop (world, sales) as (
          max(m.created_at) filter (where m.kind = 'refund') as refunded_at,
          min(m.amount::bigint) as least,
          max(m.amount::bigint) as most,
-         -- here and not where it is asked for: a look at all movements for each order took 13 s with 7,600 orders
-         bool_or((a.user_id, m.currency) is distinct from (o.user_id, o.currency)) as astray
+         -- computed here, because a scan of all movements for each order took 13 s with 7,600 orders
+         bool_or((a.user_id, m.currency) is distinct from (o.user_id, o.currency)) as mismatched
     from movement m
     left join ordering.orders o on o.id = m.order_id
     left join billing.accounts a on a.id = m.account_id
@@ -100,12 +100,12 @@ with shop (world, sales) as (
    where balance::bigint < 0
 
   union all
-  select 'I4 every accepted order exists', 'always', accepted.id::text, 'it was answered with 2xx'
+  select 'I4 every accepted order exists', 'always', accepted.id::text, 'it got 2xx'
     from unnest($1::uuid[]) as accepted (id)
    where not exists (select from ordering.orders o where o.id = accepted.id)
 
   union all
-  select 'I4 every accepted cancel has begun', 'always', accepted.id::text, 'it was answered with 2xx'
+  select 'I4 every accepted cancel has begun', 'always', accepted.id::text, 'it got 2xx'
     from unnest($4::uuid[]) as accepted (id)
    where not exists (select from ordering.orders o where o.id = accepted.id and o.cancel_requested_at is not null)
 
@@ -142,7 +142,7 @@ with shop (world, sales) as (
       or m.refunds > 1
       or m.least is distinct from o.total
       or m.most is distinct from o.total
-      or m.astray
+      or m.mismatched
 
   union all
   select 'I6 a charge that succeeded has moved the money, and only such a one', 'always',

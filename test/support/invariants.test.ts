@@ -18,8 +18,8 @@ import {
 } from './sound-shop.ts';
 import { invariants, mailViolations, parameters, type Violation } from './invariants.ts';
 
-// An invariant that nothing can violate proves nothing: each is violated by hand here, in a transaction that is
-// undone, with the constraints out of the way that would not let it happen.
+// An invariant that cannot be violated proves nothing. Each test violates one on purpose, in a transaction that is rolled
+// back, after dropping the constraints that would prevent it.
 
 useDatabase();
 
@@ -38,26 +38,26 @@ test('a sound shop violates nothing', async () => {
   expect(await violated()).toEqual([]);
 });
 
-/** Removes the checks and keys of these tables and of money. */
-const free = (...tables: string[]) => `
+/** Drops the checks and keys of these tables and of the money domain. */
+const unconstrain = (...tables: string[]) => `
   alter domain billing.money drop constraint money_check;
   do $$
-  declare its record;
+  declare removed record;
   begin
-    for its in
+    for removed in
       select conrelid::regclass as name, conname
         from pg_constraint
        where conrelid = any ('{${tables.join()}}'::regclass[])
          and contype in ('c', 'u', 'f')
     loop
-      execute format('alter table %s drop constraint %I', its.name, its.conname);
+      execute format('alter table %s drop constraint %I', removed.name, removed.conname);
     end loop;
   end $$;`;
 
-const notification = (fact: string, user: string, recipient: string) => `
+const notification = (eventId: string, user: string, recipient: string) => `
   insert into notifying.notifications
          (id, event_id, user_id, order_id, template, recipient, subject, detail, correlation_id)
-  values (gen_random_uuid(), '${fact}', '${user}', '${paid}', 'order-paid', '${recipient}', '', '{}', '')`;
+  values (gen_random_uuid(), '${eventId}', '${user}', '${paid}', 'order-paid', '${recipient}', '', '{}', '')`;
 
 const transfer = (
   kind: string,
@@ -87,15 +87,15 @@ test.each<[how: string, violation: string[], sql: string]>([
   [
     'a charge that does not go to sales',
     ['I1 every transfer has one debit and one credit account of one currency'],
-    `${free('billing.transfers')} update billing.transfers set credit_account_id = '${world}' where id = '${id(31)}'`,
+    `${unconstrain('billing.transfers')} update billing.transfers set credit_account_id = '${world}' where id = '${id(31)}'`,
   ],
   [
-    'a balance that nobody has moved',
+    'a balance changed without a transfer',
     ['I2 each balance is the sum of its transfers, and its version their number'],
     `update billing.accounts set balance = 201 where id = '${annsAccount}'`,
   ],
   [
-    'a version without a movement',
+    'a version without a transfer',
     ['I2 each balance is the sum of its transfers, and its version their number'],
     `update billing.accounts set version = 5 where id = '${annsAccount}'`,
   ],
@@ -112,7 +112,7 @@ test.each<[how: string, violation: string[], sql: string]>([
   [
     'a balance below zero',
     ['I3 no balance is negative'],
-    `${free('billing.accounts', 'billing.transfers', 'billing.deposits')}
+    `${unconstrain('billing.accounts', 'billing.transfers', 'billing.deposits')}
      update billing.deposits set amount = 700 where id = '${annsDeposit}';
      update billing.transfers set amount = 700 where id = '${annsDeposit}';
      update billing.transfers set balance_after = balance_after::bigint - 300 where account_id = '${annsAccount}';
@@ -125,7 +125,7 @@ test.each<[how: string, violation: string[], sql: string]>([
       'I4 every accepted cancel has begun',
       'I5 each notification has its event, and the right recipient',
     ],
-    `${free('ordering.order_lines')} delete from ordering.orders where id = '${canceled}'`,
+    `${unconstrain('ordering.order_lines')} delete from ordering.orders where id = '${canceled}'`,
   ],
   [
     'a cancel that was lost',
@@ -136,40 +136,40 @@ test.each<[how: string, violation: string[], sql: string]>([
   [
     'an order that stays pending',
     ['I4 every order is settled'],
-    `${free('ordering.orders')}
+    `${unconstrain('ordering.orders')}
      insert into ordering.orders (id, user_id, idempotency_key, request_hash, total, currency)
      values ('${id(99)}', '${ann}', 'e', '', 1, 'usd');
      insert into ordering.order_lines values ('${id(99)}', 1, 'sticker', 'Sticker', 1, 1)`,
   ],
   [
-    'a customer who was not told',
+    'a missing notification',
     ['I5 each event is notified'],
     `delete from notifying.notifications where event_id = '${paid}.paid'`,
   ],
   [
-    'a customer who was not told of the refund',
+    'a missing notification of a refund',
     ['I5 each event is notified'],
     `delete from notifying.notifications where event_id = '${refunded}.refunded'`,
   ],
   [
-    'a customer who was told twice',
+    'a second notification of one event',
     ['I5 each event is notified once'],
-    `${free('notifying.notifications')} ${notification(`${paid}.paid`, ann, 'ann@example.com')}`,
+    `${unconstrain('notifying.notifications')} ${notification(`${paid}.paid`, ann, 'ann@example.com')}`,
   ],
   [
-    'a customer who was told what has not happened',
+    'a notification of an event that did not happen',
     ['I5 each notification has its event, and the right recipient'],
     notification(`${rejected}.paid`, ann, 'ann@example.com'),
   ],
   [
-    'a mail to somebody else',
+    'a mail to another recipient',
     ['I5 each notification has its event, and the right recipient'],
     `update notifying.notifications set recipient = 'bob@example.com' where event_id = '${paid}.paid'`,
   ],
   [
     'an order that was charged twice',
     ['I3 no balance is negative', 'I6 an order is charged once at most, its total, from its customer'],
-    `${free('billing.accounts', 'billing.transfers')} ${transfer('charge', annsAccount, sales, 800, paid, 5, -600)}`,
+    `${unconstrain('billing.accounts', 'billing.transfers')} ${transfer('charge', annsAccount, sales, 800, paid, 5, -600)}`,
   ],
   [
     'a charge of another amount than the total',
@@ -186,7 +186,7 @@ test.each<[how: string, violation: string[], sql: string]>([
     ],
     `delete from billing.transfers where order_id = '${refunded}';
      update billing.accounts set version = 2 where id = '${annsAccount}';
-     ${free('ordering.orders')}
+     ${unconstrain('ordering.orders')}
      update ordering.orders set status = 'paid', cancel_requested_at = null, refunded_at = null where id = '${refunded}';
      delete from notifying.notifications where event_id = '${refunded}.refunded'`,
   ],
@@ -263,7 +263,7 @@ test.each<[how: string, violation: string[], sql: string]>([
   ],
   ['a chain that has not ended', ['I9 the outbox drains'], `insert into events.outbox (id, event) values ('x', '{}')`],
   [
-    'an event that was parked',
+    'a parked event',
     ['I9 nothing is parked but what was sent broken'],
     `update events.dead_letters set event_id = '${paid}.placed'`,
   ],
@@ -295,18 +295,18 @@ test.each<[how: string, violation: string[], sql: string]>([
   [
     'rejected and paid',
     ['I11 the times of an order are in order and fit its state', 'I5 each event is notified'],
-    `${free('ordering.orders')} ${order(paid, `rejected_at = '2026-01-01T10:03Z'`)}`,
+    `${unconstrain('ordering.orders')} ${order(paid, `rejected_at = '2026-01-01T10:03Z'`)}`,
   ],
   ['paid at another time than before', ['I11 a time that was set stays'], order(paid, `paid_at = '2026-01-01T10:03Z'`)],
   [
     'two orders with one key',
     ['I12 one idempotency key, one order'],
-    `${free('ordering.orders')} ${order(rejected, `idempotency_key = 'a'`)}`,
+    `${unconstrain('ordering.orders')} ${order(rejected, `idempotency_key = 'a'`)}`,
   ],
   [
     'two deposits with one key',
     ['I12 one idempotency key, one deposit'],
-    `${free('billing.deposits')} update billing.deposits set idempotency_key = 'a', user_id = '${bob}';
+    `${unconstrain('billing.deposits')} update billing.deposits set idempotency_key = 'a', user_id = '${bob}';
      update notifying.notifications set user_id = '${bob}', recipient = 'bob@example.com'
       where event_id = '${annsDeposit}.succeeded'`,
   ],
@@ -315,7 +315,7 @@ test.each<[how: string, violation: string[], sql: string]>([
     ['I12 each deposit has moved its money once, and only a deposit'],
     `update billing.deposits set amount = 999 where id = '${annsDeposit}'`,
   ],
-])('%s is found', async (_how, violation, sql) => {
+])('%s is reported', async (_how, violation, sql) => {
   await client.query('begin');
   try {
     await client.query(sql);

@@ -6,13 +6,13 @@ import { timeoutMs, until } from './until.ts';
 
 export interface Violation {
   name: string;
-  /** `always`: in every moment. `at rest`: once nothing is under way any more. */
+  /** `always`: at any time. `at rest`: when nothing is in flight. */
   holds: 'always' | 'at rest';
   subject: string;
   detail: string;
 }
 
-/** What `invariants.sql` needs to know; see there. */
+/** The parameters of `invariants.sql`; see there. */
 export interface Given {
   accepted: string[];
   canceled: string[];
@@ -31,10 +31,10 @@ export const parameters = ({ accepted, canceled, broken, earlier }: Given): unkn
 
 const lastSeen = new WeakMap<Shop, unknown>();
 
-/** Every violation at this moment. */
+/** Every current violation. */
 export async function violations(shop: Shop): Promise<Violation[]> {
   const { story, sql } = shop;
-  // first the mails, then the rows: a mail that arrives in between is not taken for one too many
+  // the mails before the rows: a mail that arrives in between must not count as one too many
   const mails = await shop.mails();
   const { accepted, canceled, broken } = story;
   const given = {
@@ -52,8 +52,8 @@ export async function violations(shop: Shop): Promise<Violation[]> {
 }
 
 /**
- * Waits until the shop is at rest and every invariant holds. What must hold in every moment is looked at all the
- * time, and fails at once.
+ * Waits until the shop is at rest and every invariant holds. A violation of an invariant that must always hold fails at
+ * once.
  */
 export async function expectSound(shop: Shop, withinMs = timeoutMs): Promise<void> {
   let found: Violation[] = [];
@@ -68,7 +68,7 @@ export async function expectSound(shop: Shop, withinMs = timeoutMs): Promise<voi
     );
   } catch (cause) {
     looked(found);
-    throw new Error(`The shop has not come to rest within ${withinMs} ms:\n${describe(found, shop)}`, { cause });
+    throw new Error(`The shop is not at rest after ${withinMs} ms:\n${describe(found, shop)}`, { cause });
   }
   looked(found);
   if (found.length > 0) throw new Error(`Invariants are violated:\n${describe(found, shop)}`);
@@ -77,10 +77,10 @@ export async function expectSound(shop: Shop, withinMs = timeoutMs): Promise<voi
 function describe(found: Violation[], shop: Shop): string {
   const lines = found.map(({ name, subject, detail }) => `  ${name}: ${subject} – ${detail}`);
   const more = lines.length > 20 ? [`  … and ${lines.length - 20} more`] : [];
-  return [...lines.slice(0, 20), ...more, 'The shop said last:', shop.output().slice(-4_000)].join('\n');
+  return [...lines.slice(0, 20), ...more, 'The last output of the shop:', shop.output().slice(-4_000)].join('\n');
 }
 
-/** A notification, as far as its mail is concerned. */
+/** What I10 compares of a notification with its mail. */
 export interface SentMail {
   id: string;
   status: 'queued' | 'sent' | 'failed';
@@ -89,7 +89,7 @@ export interface SentMail {
 
 const sentMails = (shop: Shop) => shop.sql<SentMail>('select id, status, recipient from notifying.notifications');
 
-/** I10: a mail for each notification, once; again only as often as its sender or the database was killed. */
+/** I10: one mail for each notification, and one more at most for each kill of the sender or the database. */
 export function mailViolations(notifications: SentMail[], mails: Mail[], kills: number): Violation[] {
   const received = Map.groupBy(mails, ({ notificationId }) => notificationId);
   const known = new Set(notifications.map(({ id }) => id));

@@ -9,36 +9,36 @@ export interface Mail {
   notificationId: string;
   to: string;
   subject: string;
-  /** What can be read in it. */
+  /** Headers and body, unfolded. */
   text: string;
 }
 
-/** Where a mail server can make trouble: as it is reached, as it hears to whom, as it has the whole mail. */
+/** The steps of SMTP that can fail: the connection, RCPT TO, and the end of DATA. */
 export type MailStep = 'connection' | 'recipient' | 'mail';
 
-/** What it does in place of going on, or before that. */
+/** How a step fails or is delayed. */
 export interface MailFailures {
   afterMs?: number;
-  /** What it answers: 4xx for now, 5xx for good. */
+  /** The reply code: 4xx is transient, 5xx permanent. */
   code?: number;
-  /** It cuts the connection and answers nothing; a whole mail it has taken all the same. */
+  /** Cuts the connection without a reply. A complete mail is accepted all the same. */
   isCut?: boolean;
 }
 
-/** A mail server of the test: it outlives the shop that is killed, and can be down or in trouble itself. */
+/** A mail server in the process of the test: it outlives kills of the shop, and can fail or be down itself. */
 export interface Mailbox {
   readonly port: number;
   readonly mails: readonly Mail[];
-  /** How often each mail was taken and its sender not told so, by the id of the notification. */
+  /** How often each mail was accepted without a reply to its sender, by the id of the notification. */
   readonly untold: ReadonlyMap<string, number>;
-  /** Asked at each step. */
+  /** Called at each step; returns how it fails. */
   trouble?: ((step: MailStep) => MailFailures | undefined) | undefined;
   open(): Promise<void>;
-  /** Cuts all connections and takes no new one. */
+  /** Cuts all connections and accepts no new ones. */
   close(): Promise<void>;
 }
 
-/** Addresses that begin with this are refused for good (550). */
+/** Addresses with this prefix are refused permanently (550). */
 export const refusedPrefix = 'refused-';
 
 export async function openMailbox(port: number): Promise<Mailbox> {
@@ -64,40 +64,40 @@ export async function openMailbox(port: number): Promise<Mailbox> {
   return mailbox;
 }
 
-function listener(mailbox: Mailbox, take: (mail: Mail) => void, untold: Map<string, number>): SMTPServer {
-  /** Throws if the step is refused; gives false if nothing is to be answered. */
-  const goesOn = async (step: MailStep, session: SMTPServerSession): Promise<boolean> => {
+function listener(mailbox: Mailbox, accept: (mail: Mail) => void, untold: Map<string, number>): SMTPServer {
+  /** Throws if the step is refused; resolves with false if it gets no reply. */
+  const pass = async (step: MailStep, session: SMTPServerSession): Promise<boolean> => {
     const { afterMs = 0, code, isCut = false } = mailbox.trouble?.(step) ?? {};
     if (afterMs > 0) await pause(afterMs);
-    if (code !== undefined) throw Object.assign(new Error('Not this one'), { responseCode: code });
+    if (code !== undefined) throw Object.assign(new Error('Failed by the test'), { responseCode: code });
     if (isCut) cut(server, session);
     return !isCut;
   };
   const receive = async (raw: string, session: SMTPServerSession): Promise<boolean> => {
     const mail = readMail(raw, session.envelope.rcptTo[0]?.address ?? '');
-    const isNotified = await goesOn('mail', session);
-    if (!isNotified) untold.set(mail.notificationId, (untold.get(mail.notificationId) ?? 0) + 1);
-    take(mail);
-    return isNotified;
+    const isConfirmed = await pass('mail', session);
+    if (!isConfirmed) untold.set(mail.notificationId, (untold.get(mail.notificationId) ?? 0) + 1);
+    accept(mail);
+    return isConfirmed;
   };
   const server: SMTPServer = new SMTPServer({
     authOptional: true,
     disabledCommands: ['AUTH', 'STARTTLS'],
     disableReverseLookup: true,
-    closeTimeout: 50, // after that, open connections are cut
+    closeTimeout: 50, // then open connections are cut
     onConnect: (session, callback) => {
-      goesOn('connection', session).then((does) => does && callback(), callback);
+      pass('connection', session).then((passed) => passed && callback(), callback);
     },
     onRcptTo: ({ address }, session, callback) => {
       if (address.startsWith(refusedPrefix)) {
-        return callback(Object.assign(new Error('No such person here'), { responseCode: 550 }));
+        return callback(Object.assign(new Error('No such mailbox'), { responseCode: 550 }));
       }
-      goesOn('recipient', session).then((does) => does && callback(), callback);
+      pass('recipient', session).then((passed) => passed && callback(), callback);
     },
     onData: (stream, session, callback) => {
       text(stream)
         .then((raw) => receive(raw, session))
-        .then((does) => does && callback(), callback);
+        .then((passed) => passed && callback(), callback);
     },
   });
   server.on('error', () => undefined); // a client that was killed while it sent
@@ -105,7 +105,7 @@ function listener(mailbox: Mailbox, take: (mail: Mail) => void, untold: Map<stri
 }
 
 function cut({ connections }: SMTPServer, session: SMTPServerSession): void {
-  // what smtp-server keeps of a connection, and does not give out
+  // smtp-server does not expose the socket of a session
   for (const connection of connections as Set<{ session: SMTPServerSession; ['_socket']: { destroy(): void } }>) {
     if (connection.session === session) connection['_socket'].destroy();
   }
@@ -121,10 +121,10 @@ function readMail(raw: string, to: string): Mail {
 /** `<id@domain>` → `id`. */
 export const notificationOf = (messageId: string): string => /^<([^@>]+)@/.exec(messageId)?.[1] ?? messageId;
 
-/** Every mail that the shop's own catcher has. */
+/** Every mail in the mail catcher of the shop. */
 export async function mailsIn(mailUrl: string): Promise<Mail[]> {
-  const answer = await fetch(`${mailUrl}/api/email`);
-  const caught = (await answer.json()) as {
+  const response = await fetch(`${mailUrl}/api/email`);
+  const caught = (await response.json()) as {
     subject: string;
     text: string;
     to: { address: string }[];

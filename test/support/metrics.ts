@@ -9,7 +9,7 @@ export interface Sample {
   value: number;
 }
 
-/** Where the functions of a shop serve their metrics: the storefront, or all in one process, at `port`. */
+/** The URLs of the metrics of all functions; `port` is that of the storefront, or of the only process. */
 export function metricsUrls(shop: Shop, port: number): string[] {
   const others = shop.processes ? functionNames.filter((name) => name !== 'storefront') : [];
   return [port, ...others.map((name) => portOf(shop.pidOf(name) ?? 0))].map((at) => `http://127.0.0.1:${at}/metrics`);
@@ -23,7 +23,7 @@ export async function scrape(urls: string[]): Promise<string> {
   return texts.join('\n');
 }
 
-/** Reads the text format (Prometheus, exposition format 0.0.4). */
+/** Parses the text format (Prometheus, exposition format 0.0.4). */
 export function samplesIn(text: string): Sample[] {
   return text.split('\n').flatMap((line) => {
     const [, name, labels = '', value] = /^([a-z_:][\w:]*)(?:\{(.*)\})? (\S+)$/i.exec(line) ?? [];

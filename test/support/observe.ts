@@ -5,7 +5,7 @@ import { inNamespace, readRuleGroups } from '#test/cluster/observe-config.ts';
 /** Unit tests of the alerts, for promtool. */
 export const ruleTests = 'knative/observe/alerts.test.yml';
 
-/** A question to Prometheus, and where it stands. */
+/** A PromQL query and the alert or panel that contains it. */
 export interface Query {
   where: string;
   expr: string;
@@ -20,7 +20,7 @@ export function readRules(): Query[] {
   return readRuleGroups().flatMap(({ rules }) => rules.map(({ alert, expr }) => ({ where: alert, expr })));
 }
 
-/** What the panels of the dashboard ask, of a shop in this namespace. Grafana puts its interval in. */
+/** The queries of the dashboard for a shop in this namespace, with the interval that Grafana would insert. */
 export function readDashboard(namespace = 'shop'): Query[] {
   const text = readFileSync('knative/observe/dashboard.json', 'utf8');
   const { panels } = JSON.parse(inNamespace(text, namespace)) as Dashboard;
@@ -29,15 +29,15 @@ export function readDashboard(namespace = 'shop'): Query[] {
   );
 }
 
-/** Whether Knative's parts or the kubelet have this metric, not the shop. */
+/** Whether this is a metric of Knative's components or of the kubelet, not of the shop. */
 export const isOfTheCluster = (name: string): boolean => /^(kn|kubelet)_/.test(name);
 
-/** The metrics that a query names. Throws where it is not PromQL. */
+/** The metrics that a query names. Throws if it is not PromQL. */
 export function namedIn(expr: string): string[] {
   const names: string[] = [];
   parser.parse(expr).iterate({
     enter: ({ type, from, to }) => {
-      if (type.isError) throw new Error(`this is not PromQL: ${expr.slice(0, from)} ⟶ ${expr.slice(from)}`);
+      if (type.isError) throw new Error(`not PromQL: ${expr.slice(0, from)} ⟶ ${expr.slice(from)}`);
       if (type.name === 'VectorSelector') names.push(/^[\w:]+/.exec(expr.slice(from, to))?.[0] ?? '');
     },
   });

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 
 /**
- * A free port for a server that will be killed and started again on it: below those that systems give to outgoing
- * connections, so that nobody else gets it in between, and below those of the embedded Postgres.
+ * A free port for a server that is killed and started again on it: below the ephemeral ports, so that no outgoing connection
+ * takes it in between, and below those of the embedded Postgres.
  */
 export async function freePort(): Promise<number> {
   for (;;) {

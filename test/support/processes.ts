@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 
-// Linux only: whom to kill is read from /proc.
+// Linux only: processes are read from /proc.
 
 export interface Process {
   pid: number;
@@ -9,7 +9,7 @@ export interface Process {
   command: string;
 }
 
-/** Every process below one, whoever started it in between; of a process that was just killed too, until it is reaped. */
+/** All descendants of a process; also of one that was just killed, until it is reaped. */
 export function descendants(root: number): Process[] {
   const all = readdirSync('/proc').flatMap((name) => (/^\d+$/.test(name) ? (inspect(Number(name)) ?? []) : []));
   const found: Process[] = [];
@@ -21,18 +21,18 @@ export function descendants(root: number): Process[] {
   return found;
 }
 
-/** A living process; a zombie, which has no command any more, is none. */
+/** A running process; undefined for a zombie, which has no command left. */
 export function inspect(pid: number): Process | undefined {
   try {
     const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
     const parent = Number(/^PPid:\s*(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
     return command ? { pid, parent, command } : undefined;
   } catch {
-    return undefined; // it has ended meanwhile
+    return undefined; // it has exited in the meantime
   }
 }
 
-/** Which function a process runs: Knative, and the local shop, say it by this variable. */
+/** The function that a process runs: Knative and the local supervisor set this variable. */
 export function functionOf(pid: number): string | undefined {
   try {
     return /(?:^|\0)K_SERVICE=([^\0]+)/.exec(readFileSync(`/proc/${pid}/environ`, 'utf8'))?.[1];
@@ -41,20 +41,20 @@ export function functionOf(pid: number): string | undefined {
   }
 }
 
-/** kill -9; one that has ended already is as good. */
+/** kill -9; does nothing if the process has exited. */
 export function killNow(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL');
   } catch {
-    // it has ended meanwhile
+    // it has exited in the meantime
   }
 }
 
-/** Kills a child when the test's process goes, however that goes: a shell waits for the end of a pipe from it. */
+/** Kills a child once the process of the test ends in any way: a shell waits for the end of a pipe from it. */
 export function endWithTest(child: ChildProcess): void {
-  const shell = spawn('/bin/sh', ['-c', 'read -r _; kill -9 "$1"', 'test-guard', String(child.pid)], {
+  const guard = spawn('/bin/sh', ['-c', 'read -r _; kill -9 "$1"', 'test-guard', String(child.pid)], {
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],
   });
-  child.once('exit', () => shell.kill('SIGKILL'));
+  child.once('exit', () => guard.kill('SIGKILL'));
 }

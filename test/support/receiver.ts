@@ -27,7 +27,7 @@ interface Export {
 export interface Receiver {
   readonly url: string;
   readonly spans: readonly Span[];
-  /** Everything that was received, as it came. */
+  /** The bodies received so far. */
   raw(): string;
   close(): Promise<void>;
 }
@@ -63,7 +63,7 @@ const spansIn = ({ resourceSpans }: Export): Span[] =>
     return scopeSpans.flatMap((scope) => scope.spans.map((span) => ({ ...span, links: span.links ?? [], service })));
   });
 
-/** The names from the top of a trace down to the span of this name. */
+/** The names of the spans from the root of the trace to the span of this name. */
 export function pathTo(spans: Span[], name: string): string[] {
   const names: string[] = [];
   for (let span = spans.find((one) => one.name === name); span;) {

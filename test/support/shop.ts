@@ -11,7 +11,7 @@ import { freePort } from './ports.ts';
 import { mailsIn, openMailbox, type Mail, type Mailbox } from './mailbox.ts';
 import { until } from './until.ts';
 
-// what npm start runs, without node itself
+// the arguments of node in `npm start`
 const npmStart = (
   JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { scripts: { start: string } }
 ).scripts.start
@@ -19,20 +19,20 @@ const npmStart = (
   .slice(1);
 
 export interface ShopOptions {
-  /** Every function as a process of its own, as on a cluster; otherwise all in one. */
+  /** Each function in its own process, as on a cluster; otherwise all in one. */
   processes?: boolean;
-  /** So many processes of each function but the storefront. */
+  /** The number of processes of each function but the storefront. */
   replicas?: number;
-  /** What the broker does wrong, for example `drop=0.2,seed=7` (local/broker/faults.ts). */
+  /** The fault profile of the broker, for example `drop=0.2,seed=7` (local/broker/faults.ts). */
   brokerFaults?: string;
-  /** A database that exists, of a server of its own; otherwise the shop makes one. */
+  /** The URL of a database on another server; otherwise the shop creates one. */
   existingDatabase?: string | undefined;
-  /** Mails go to the shop's own mail catcher; otherwise to a mail server of the test, which outlives the shop. */
+  /** Mails go to the mail catcher of the shop; otherwise to a mail server in the test, which outlives the shop. */
   mailCatcher?: boolean;
   env?: Record<string, string>;
 }
 
-/** The keys of the shop; the same as in the environment of the test, so that it can sign as the shop does. */
+/** The keys of the shop: those of the test's environment, so that a test can sign as the shop does. */
 export interface ShopSecrets {
   EVENT_KEYS: string;
   TOKEN_PRIVATE_KEY: string;
@@ -40,15 +40,15 @@ export interface ShopSecrets {
   adminPassword: string;
 }
 
-/** What the tests have done to a shop, so that the invariants know what to expect. */
+/** What the tests have done to a shop, which the invariants take into account. */
 export interface OrderHistory {
-  /** Orders that were answered with 2xx. */
+  /** Orders that got 2xx. */
   accepted: Set<string>;
-  /** Orders whose cancel was answered with 2xx. */
+  /** Orders whose cancel got 2xx. */
   canceled: Set<string>;
-  /** Ids of events that a test sent broken: these may be parked. */
+  /** Ids of the invalid events that a test sent: only these may be parked. */
   broken: Set<string>;
-  /** How often the sender of mails, its database or its mail server was killed: so often a mail may come again. */
+  /** Kills of the sender of mails, its database or its mail server: each may repeat a mail. */
   kills: number;
 }
 
@@ -56,36 +56,36 @@ export interface OrderHistory {
 export interface Shop {
   readonly processes: boolean;
   readonly url: string;
-  /** Where events are posted. */
+  /** The URL to post events to. */
   readonly brokerUrl: string;
-  /** The mail catcher's, if it has one. */
+  /** The URL of the mail catcher, if there is one. */
   readonly mailUrl: string | undefined;
   readonly dataDir: string;
   readonly databaseUrl: string;
   readonly secrets: ShopSecrets;
   readonly pid: number;
   readonly story: OrderHistory;
-  /** The test's mail server; throws if the mails go to the catcher. */
+  /** The mail server in the test; throws if the mails go to the catcher. */
   readonly mailbox: Mailbox;
-  /** Every mail that has arrived so far. */
+  /** All mails received so far. */
   mails(): Promise<Mail[]>;
   /** Rows of a query against the shop's database. */
   sql<Row extends object>(text: string, values?: unknown[]): Promise<Row[]>;
-  /** The process of a function, of `broker`, `postgres` or `mail-catcher`; undefined while it is being replaced. */
+  /** The process of a function, `broker`, `postgres` or `mail-catcher`; undefined while it is being restarted. */
   pidOf(name: string): number | undefined;
   /** kill -9 of one of these processes. */
   kill(name: string): void;
-  /** SIGTERM to one of these processes: it may finish what it has begun. */
+  /** SIGTERM to one of these processes: it finishes the work in flight. */
   terminate(name: string): void;
   /** kill -9 of everything at once: the shop, its functions, broker, catcher and Postgres. */
   killAll(): Promise<void>;
-  /** kill -9 of the shop's own process alone; gives its children, who should end by themselves. */
+  /** kill -9 of the supervisor only; returns its children, which must exit by themselves. */
   killParent(): Promise<number[]>;
-  /** Starts it again on the same data and ports. */
+  /** Starts the shop again on the same data and ports. */
   restart(): Promise<void>;
-  /** Ends it as Ctrl-C does. Throws if it does not end cleanly, or leaves a process behind. */
+  /** Stops the shop as Ctrl-C does. Throws if it does not exit cleanly or leaves a process behind. */
   stop(): Promise<void>;
-  /** What it has said so far. */
+  /** Its output so far. */
   output(): string;
 }
 
@@ -94,7 +94,7 @@ const startWithinMs = 90_000;
 
 pg.types.setTypeParser(pg.types.builtins.INT8, Number);
 
-/** Starts a shop and gives it once it answers. */
+/** Starts a shop with an empty data folder; resolves once it serves requests. */
 export async function startShop({
   processes = false,
   replicas = 1,
@@ -119,7 +119,7 @@ export async function startShop({
   const url = `http://127.0.0.1:${port}`;
   const story: OrderHistory = { accepted: new Set(), canceled: new Set(), broken: new Set(), kills: 0 };
 
-  let said = '';
+  let output = '';
   let child: ChildProcess | undefined;
   let pool: pg.Pool | undefined;
 
@@ -137,7 +137,7 @@ export async function startShop({
         ...(mailbox && { SMTP_URL: `smtp://127.0.0.1:${smtpPort}` }),
         ...(brokerFaults !== undefined && { BROKER_FAULTS: brokerFaults }),
         ...(existingDatabase !== undefined && { DATABASE_URL: existingDatabase }),
-        // one customer of a test gets more mails than any customer in an hour
+        // a customer of a test gets more mails than a real one in an hour
         MAILS_PER_HOUR: '0',
         ...env,
       },
@@ -147,15 +147,15 @@ export async function startShop({
     let open = false;
     for (const stream of [started.stdout, started.stderr]) {
       stream.setEncoding('utf8').on('data', (text: string) => {
-        said = (said + text).slice(-200_000);
+        output = (output + text).slice(-200_000);
         open ||= text.includes('The shop is open');
       });
     }
     endWithTest(started);
-    // its own word comes first: over a connection that is still open, what is left of a killed shop may answer too
+    // its output first: the rest of a killed shop may still respond over an open connection
     await until('the shop is open', () => open || ended(started), startWithinMs);
-    if (ended(started)) throw new Error(`The shop did not start:\n${said}`);
-    await until('the shop answers', async () => (await fetch(`${url}/healthz`)).ok);
+    if (ended(started)) throw new Error(`The shop did not start:\n${output}`);
+    await until('the shop is live', async () => (await fetch(`${url}/healthz`)).ok);
     pool = new pg.Pool({ connectionString: databaseUrl(), max: 4 });
     pool.on('error', () => undefined); // it may be killed
   }
@@ -174,21 +174,21 @@ export async function startShop({
 
   function pidOf(name: string): number | undefined {
     if (name === 'postgres') return inspect(postmaster().pid)?.pid;
-    const isIt = (one: { pid: number; command: string }) => {
+    const matches = (one: { pid: number; command: string }) => {
       if (name === 'broker' || name === 'mail-catcher') return one.command.includes(`/${name}`);
       return one.command.includes('start.ts') && functionOf(one.pid) === name;
     };
-    return descendants(pid()).find((one) => one.parent === pid() && isIt(one))?.pid;
+    return descendants(pid()).find((one) => one.parent === pid() && matches(one))?.pid;
   }
 
   function victimOf(name: string): number {
     const victim = pidOf(name);
-    if (victim === undefined) throw new Error(`there is no process of ${name}`);
+    if (victim === undefined) throw new Error(`${name} has no process`);
     return victim;
   }
 
   async function gone(pids: number[]): Promise<void> {
-    await until(`these processes have ended: ${pids.join(' ')}`, () => !pids.some((one) => inspect(one)), 30_000);
+    await until(`these processes have exited: ${pids.join(' ')}`, () => !pids.some((one) => inspect(one)), 30_000);
     await pool?.end();
     pool = undefined;
   }
@@ -196,7 +196,7 @@ export async function startShop({
   async function killAll(): Promise<void> {
     story.kills += 1;
     if (!child || ended(child)) return;
-    // held, so that it replaces nothing while the list is made
+    // stopped, so that it restarts nothing while the processes are listed
     child.kill('SIGSTOP');
     const all = [...descendants(pid()).map((one) => one.pid), pid()];
     all.forEach(killNow);
@@ -226,12 +226,12 @@ export async function startShop({
       return pid();
     },
     get mailbox() {
-      if (!mailbox) throw new Error('the mails of this shop go to its catcher');
+      if (!mailbox) throw new Error('the mails of this shop go to its mail catcher');
       return mailbox;
     },
     mails: async () => (mailbox ? [...mailbox.mails] : mailsIn(mailUrl ?? '')),
     sql: async <Row extends object>(text: string, values: unknown[] = []) => {
-      if (!pool) throw new Error('the shop does not run');
+      if (!pool) throw new Error('the shop is not running');
       return (await pool.query<Row>(text, values)).rows;
     },
     pidOf,
@@ -252,14 +252,14 @@ export async function startShop({
     restart: launch,
     stop: async () => {
       try {
-        if (child && !ended(child)) await stopCleanly(child, gone, () => said);
+        if (child && !ended(child)) await stopCleanly(child, gone, () => output);
       } finally {
         await killAll();
         await mailbox?.close();
         rmSync(folder, { recursive: true, force: true });
       }
     },
-    output: () => said,
+    output: () => output,
   };
 }
 
@@ -273,14 +273,14 @@ async function stopCleanly(
   const children = descendants(child.pid ?? 0).map(({ pid }) => pid);
   const exit = once(child, 'exit') as Promise<[number | null, string | null]>;
   child.kill('SIGTERM');
-  const patience = setTimeout(() => child.kill('SIGKILL'), 60_000);
+  const timer = setTimeout(() => child.kill('SIGKILL'), 60_000);
   const [code, signal] = await exit;
-  clearTimeout(patience);
+  clearTimeout(timer);
   await gone(children);
   if (code !== 0) throw new Error(`The shop ended with ${signal ?? code}:\n${output()}`);
 }
 
-/** Secrets that the shop finds as if it had made them at its first start: the test's own keys. */
+/** Writes the keys of the test where the shop stores its secrets at the first start. */
 function writeSecrets(dataDir: string): ShopSecrets {
   const { EVENT_KEYS = '', TOKEN_PRIVATE_KEY = '', TOKEN_PUBLIC_KEYS = '' } = process.env;
   const adminPassword = randomBytes(15).toString('base64url');

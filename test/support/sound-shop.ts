@@ -1,4 +1,4 @@
-// The smallest shop in which each invariant has something to hold for, as rows.
+// The rows of the smallest shop to which every invariant applies.
 
 export const id = (n: number) => `0198c0de-0000-7000-8000-${String(n).padStart(12, '0')}`;
 export const [ann, bob, annsAccount, bobsAccount] = [id(1), id(2), id(3), id(4)];
@@ -60,7 +60,7 @@ export const soundShop = `
   insert into events.dead_letters (id, verified, source, event_id, type, reason, detail, event)
   values (gen_random_uuid(), false, '/test', 'broken', 'test', 'unverified', '', '{}');`;
 
-/** What a test would know of it; see invariants.sql. */
+/** The parameters of the invariants for this shop; see invariants.sql. */
 export const given = {
   accepted: [paid, rejected, refunded, canceled],
   canceled: [refunded, canceled],

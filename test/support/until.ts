@@ -1,11 +1,11 @@
 import { setTimeout as pause } from 'node:timers/promises';
 
-/** How long a test waits, if it does not say. Mutants wait shorter: most of what they await never comes. */
+/** The default deadline. Shorter for mutants, where most of what is awaited never happens. */
 export const timeoutMs = Number(process.env['TEST_TIMEOUT_MS'] ?? 90_000);
 
 /**
- * Asks again and again until the answer is neither undefined nor false, and gives it. An error counts as "not yet":
- * what is asked may be down on purpose. After the deadline it throws with what was awaited and what came last.
+ * Calls `ask` until it returns neither undefined nor false, and returns that. An error counts as "not yet", because what is
+ * asked may be down on purpose. After the deadline it throws with `what` and the last result.
  */
 export async function until<Found>(
   what: string,
@@ -22,16 +22,16 @@ export async function until<Found>(
       last = error;
     }
     if (Date.now() > deadline) {
-      throw new Error(`Not within ${withinMs} ms: ${what} (the last answer was: ${String(last)})`, { cause: last });
+      throw new Error(`Not within ${withinMs} ms: ${what} (the last result was: ${String(last)})`, { cause: last });
     }
     await pause(40);
   }
 }
 
-/** Seconds since `began` (a `Date.now()`), for people. */
+/** The seconds since `began` (a `Date.now()`), as text. */
 export const secondsSince = (began: number): string => `${((Date.now() - began) / 1_000).toFixed(1)} s`;
 
-/** Tells a figure that was measured, in one line that Jest does not decorate. */
+/** Reports a measurement on a line of its own, without Jest's decoration. */
 export function report(line: string): void {
   process.stdout.write(`    ${line}\n`);
 }

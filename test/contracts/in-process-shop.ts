@@ -20,14 +20,14 @@ let broker: Broker;
 const stops: (() => Promise<unknown>)[] = [];
 
 /**
- * Runs the storefront and every room behind it for this test file, on its own database and a broker in this process.
- * `limit` is how many requests a second one caller has.
+ * Runs the storefront, every function behind it and a broker in the process of this test file, on a database of its own.
+ * `limit` is the number of requests a second that one caller may send.
  */
-export function useShop({ limit }: { limit?: number } = {}): void {
+export function useInProcessShop({ limit }: { limit?: number } = {}): void {
   if (limit !== undefined) process.env['RATE_LIMIT_REQUESTS'] = String(limit);
-  // each request comes from an address of its own, unless it says otherwise
+  // each request has its own client address by default
   process.env['PROXY_HOPS'] = '2';
-  // before the database goes
+  // before the database is dropped
   afterAll(async () => {
     for (const stop of stops.splice(0)) await stop();
   });
@@ -36,26 +36,26 @@ export function useShop({ limit }: { limit?: number } = {}): void {
 }
 
 async function start(): Promise<void> {
-  const rooms = new Map<string, EventHandle | RequestHandle>();
+  const handles = new Map<string, EventHandle | RequestHandle>();
   const deliver: Deliver = async (subscriber, event) => {
-    const handle = rooms.get(subscriber);
+    const handle = handles.get(subscriber);
     return handle && 'deliver' in handle ? handle.deliver(event) : { status: 404 };
   };
   broker = createBroker({ manifests: readManifests('broker'), deliver });
   const ingress = await serveBroker(broker, { port: 0 });
   process.env['K_SINK'] = `http://127.0.0.1:${ingress.port}/shop/default`;
-  // these read their settings when they are loaded
+  // these modules read their settings when they are loaded
   const [{ connectBroker }, { createStorefront }] = await Promise.all([
     import('#platform/events/broker-client.ts'),
     import('#functions/storefront/index.ts'),
   ]);
   for (const name of functionNames.filter((one) => one !== 'storefront')) {
     const { handle } = (await import(`#functions/${name}/index.ts`)) as { handle: EventHandle | RequestHandle };
-    rooms.set(name, handle);
+    handles.set(name, handle);
   }
   connectBroker(async (event) => void (await broker.ingest(event)));
   connectFunctions(async (name, { headers, body }) => {
-    const handle = rooms.get(name);
+    const handle = handles.get(name);
     if (!handle) throw new Error(`there is no function ${name}`);
     return handle({ method: 'POST', headers, body });
   });
@@ -64,7 +64,7 @@ async function start(): Promise<void> {
   stops.push(storefront.stop, settled, ingress.close, broker.close);
 }
 
-/** Resolves when everything that followed from the requests so far is done. */
+/** Resolves once everything that follows from the requests so far is done. */
 export async function settled(): Promise<void> {
   await backgroundDone(10_000);
   await broker.idle();
@@ -72,16 +72,16 @@ export async function settled(): Promise<void> {
 }
 
 export interface Ask {
-  /** The id of the caller; nobody if it is left out. */
+  /** The user id of the caller; without it the request has no token. */
   as?: string | undefined;
   role?: 'customer' | 'admin' | undefined;
-  /** Sent as JSON; a text or bytes as they are. */
+  /** Sent as JSON; strings and bytes are sent unchanged. */
   body?: unknown;
   /** The address of the caller. */
   from?: string;
   headers?: Record<string, string>;
-  /** Takes 429 for an answer. */
-  impatient?: boolean;
+  /** Whether a 429 is retried; true by default. */
+  retry?: boolean;
 }
 
 export interface Reply {
@@ -90,11 +90,11 @@ export interface Reply {
   body: unknown;
 }
 
-/** One request to the storefront, from an address that nobody else has. It is sent again while there are too many. */
+/** Sends a request to the storefront from its own client address, and again while the response is 429. */
 export async function ask(method: string, path: string, request: Ask = {}): Promise<Reply> {
   for (;;) {
     const reply = await once(method, path, request);
-    if (reply.status !== 429 || request.impatient) return reply;
+    if (reply.status !== 429 || request.retry === false) return reply;
     await pause(100);
   }
 }
@@ -116,34 +116,34 @@ async function once(method: string, path: string, { as, role, body, from, header
     }),
   });
   const isStream = response.headers.get('content-type') === 'text/event-stream';
-  const text = isStream ? await beginning(response) : await response.text();
+  const text = isStream ? await firstChunk(response) : await response.text();
   const isJson = response.headers.get('content-type')?.includes('json') ?? false;
   return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text };
 }
 
-/** What a stream begins with. */
-async function beginning({ body }: Response): Promise<string> {
+/** The first chunk of a stream. */
+async function firstChunk({ body }: Response): Promise<string> {
   for await (const chunk of body ?? []) return Buffer.from(chunk as Uint8Array).toString();
   return '';
 }
 
-/** Posts an event that the shop has not signed straight to the broker. */
+/** Posts an unsigned event to the broker. */
 export async function postUnsigned(type: string, data: unknown): Promise<void> {
   const attributes = { 'ce-specversion': '1.0', 'ce-id': 'x', 'ce-source': '/x', 'ce-type': type };
   const headers = { ...attributes, 'content-type': 'application/json' };
   await fetch(process.env['K_SINK'] ?? '', { method: 'POST', headers, body: JSON.stringify(data) });
 }
 
-/** Does something while the database takes nobody in; the connections of this test stay. */
+/** Calls `act` while the database accepts no connection; those of the test itself stay open. */
 export async function withoutDatabase<Result>(act: () => Promise<Result>): Promise<Result> {
   const { name } = await row<{ name: string }>('select current_database() as name');
   const server = new pg.Client({ connectionString: databaseUrl(process.env['TEST_POSTGRES_URL'] ?? '', 'postgres') });
   await server.connect();
   try {
     await server.query(`alter database ${name} with allow_connections false`);
-    // those of the rooms have a name
+    // the connections of the functions have a name; each has ended before its pool is used again
     await server.query(
-      `select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and application_name <> ''`,
+      `select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = $1 and application_name <> ''`,
       [name],
     );
     return await act();

@@ -10,7 +10,7 @@ import { serveHttp, type HttpServer } from '#platform/http/http-server.ts';
 import type { RequestHandle } from '#platform/http/on-request.ts';
 import { hashPassword } from '#platform/values/password.ts';
 
-// Guessed passwords cost the shop a hash each, and must not cost its customers their turn.
+// A guessed password costs the shop one hash, and must not delay the log-ins of customers.
 
 useDatabase();
 
@@ -37,7 +37,7 @@ beforeAll(async () => {
       hash,
     ]);
   }
-  // connections are open and the code is compiled: not what is measured
+  // connections and compiled code are not part of the measurement
   await Promise.all(Array.from({ length: 150 }, () => post('/sessions', '192.0.2.9', {})));
 });
 afterAll(async () => {
@@ -46,32 +46,32 @@ afterAll(async () => {
 });
 
 async function post(path: string, from: string, body: object): Promise<Response> {
-  const answer = await fetch(url + path, {
+  const response = await fetch(url + path, {
     method: 'POST',
     headers: { 'content-type': 'application/json', 'x-forwarded-for': `${from}, 10.1.1.1` },
     body: JSON.stringify(body),
   });
-  await answer.bytes();
-  return answer;
+  await response.bytes();
+  return response;
 }
 
-/** How long a request takes that must succeed. */
+/** The duration of a request that must succeed, in milliseconds. */
 async function timed(path: string, from: string, body: object): Promise<number> {
   const began = performance.now();
   expect((await post(path, from, body)).status).toBe(201);
   return performance.now() - began;
 }
 
-/** Guesses 150 passwords a second, at once, in each of two seconds; gives the answers and the customers' longest wait. */
+/** Guesses 150 passwords in each of two seconds; returns the responses and the longest wait of a customer. */
 async function underAttack(addressOf: (guess: number) => string) {
-  const answers: Response[] = [];
+  const responses: Response[] = [];
   let slowestMs = 0;
   for (const second of [1, 2]) {
     const began = performance.now();
     const guesses = Array.from({ length: 150 }, (_, guess) =>
       post('/sessions', addressOf(guess), { email: `${uuidv7()}@example.com`, password: 'a guess' }),
     );
-    await pause(100); // they are in flight, and fill what they may fill
+    await pause(100); // the guesses are in flight and use all the capacity they may
     const from = `198.51.100.${second}`;
     const name = 'Ann';
     const waits = await Promise.all([
@@ -79,18 +79,18 @@ async function underAttack(addressOf: (guess: number) => string) {
       timed('/users', from, { email: `${uuidv7()}@example.com`, password, name }),
     ]);
     slowestMs = Math.max(slowestMs, ...waits);
-    answers.push(...(await Promise.all(guesses)));
+    responses.push(...(await Promise.all(guesses)));
     if (second === 1) await pause(Math.max(0, 1_000 - (performance.now() - began)));
   }
-  return { answers, slowestMs };
+  return { responses, slowestMs };
 }
 
 // promise: customers-log-register-time
 test('customers log in and register within half a second while one address guesses 150 passwords a second', async () => {
-  const { answers, slowestMs } = await underAttack(() => '192.0.2.1');
+  const { responses, slowestMs } = await underAttack(() => '192.0.2.1');
   expect(slowestMs).toBeLessThan(500);
-  expect(answers.filter(({ status }) => status === 401).length).toBeLessThanOrEqual(100);
-  const limited = answers.filter(({ status }) => status === 429);
+  expect(responses.filter(({ status }) => status === 401).length).toBeLessThanOrEqual(100);
+  const limited = responses.filter(({ status }) => status === 429);
   expect(limited.length).toBeGreaterThan(0);
   for (const { headers } of limited) {
     expect(Number(headers.get('retry-after'))).toBeGreaterThan(0);
@@ -99,18 +99,18 @@ test('customers log in and register within half a second while one address guess
 });
 
 // promise: customers-log-register-time
-test('the same while 20 addresses guess that have failed before', async () => {
+test('customers log in and register within half a second while 20 addresses guess that have failed before', async () => {
   const addressOf = (guess: number) => `203.0.113.${guess % 20}`;
   const first = Array.from({ length: 20 }, (_, guess) =>
     post('/sessions', addressOf(guess), { email: customers[1] ?? '', password: 'a guess' }),
   );
   expect(new Set((await Promise.all(first)).map(({ status }) => status))).toEqual(new Set([401]));
-  const { answers, slowestMs } = await underAttack(addressOf);
+  const { responses, slowestMs } = await underAttack(addressOf);
   expect(slowestMs).toBeLessThan(500);
-  expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([401, 503]));
+  expect(new Set(responses.map(({ status }) => status))).toEqual(new Set([401, 503]));
 });
 
-test('twenty log-ins at once from one address succeed, however many they are', async () => {
+test('twenty log-ins at once from one address succeed', async () => {
   const logIns = Array.from({ length: 20 }, (_, index) =>
     timed('/sessions', '198.51.100.99', { email: customers[1 + (index % 2)] ?? '', password }),
   );

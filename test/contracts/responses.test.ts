@@ -5,13 +5,21 @@ import { rows } from '#test/support/database.ts';
 import { account, customer } from '#test/support/fixtures.ts';
 import { until } from '#test/support/until.ts';
 import { documented, expectDocumented, operations, type Operation } from './contract.ts';
-import { ask, postUnsigned, settled, useShop, withoutDatabase, type Ask, type Reply } from './shop.ts';
+import {
+  ask,
+  postUnsigned,
+  settled,
+  useInProcessShop,
+  withoutDatabase,
+  type Ask,
+  type Reply,
+} from './in-process-shop.ts';
 
-// few, so that a test can use them up
+// low enough for a test to reach
 const limit = 50;
-useShop({ limit });
+useInProcessShop({ limit });
 
-/** Ann has done everything that a customer can do; the lists show what came of it. */
+/** Ann has done everything that a customer can do, so that every list has entries. */
 const ann = {
   id: '',
   email: `${uuidv7()}@example.com`,
@@ -42,11 +50,11 @@ const asAnn = (path: string, body: unknown) => ask('post', path, { as: ann.id, b
 const filled = (path: string, id = uuidv7()) => path.replace('{id}', id);
 const has = ({ parameters }: Operation, place: string) => parameters.some((one) => one.in === place);
 
-/** A request that the route carries out, unless `changes` spoil it. */
-function right({ role, parameters, example }: Operation, changes: Ask = {}): Ask {
+/** A valid request for the route, apart from `changes`. */
+function valid({ role, parameters, example }: Operation, changes: Ask = {}): Ask {
   const withKey = parameters.some(({ name }) => name === 'Idempotency-Key');
   return {
-    ...(role !== 'anybody' && { as: role === 'admin' ? uuidv7() : ann.id, role }),
+    ...(role !== 'public' && { as: role === 'admin' ? uuidv7() : ann.id, role }),
     ...(example !== undefined && { body: example }),
     ...changes,
     headers: { ...(withKey && key()), ...changes.headers },
@@ -54,11 +62,11 @@ function right({ role, parameters, example }: Operation, changes: Ask = {}): Ask
 }
 
 const send = (operation: Operation, changes: Ask = {}, path = filled(operation.path)) =>
-  ask(operation.method, path, right(operation, changes));
+  ask(operation.method, path, valid(operation, changes));
 
-/** Answers that every route of a kind gives. */
+/** Responses that many routes share, by problem code or status. */
 const general: Record<string, (operation: Operation) => Promise<Reply>> = {
-  // a list that is empty would prove nothing
+  // an empty list would prove nothing
   '200': async (operation) => {
     const reply = await send(operation, {}, filled(operation.path, ann.orders[0]));
     const { data } = reply.body as { data?: unknown[] };
@@ -70,28 +78,28 @@ const general: Record<string, (operation: Operation) => Promise<Reply>> = {
     if (has(operation, 'query')) return send(operation, {}, `${filled(operation.path)}?limit=many`);
     return send(operation, {}, filled(operation.path, '%ff'));
   },
-  bad_cursor: (operation) => send(operation, {}, `${filled(operation.path)}?cursor=there`),
+  bad_cursor: (operation) => send(operation, {}, `${filled(operation.path)}?cursor=invalid`),
   idempotency_key_required: (operation) => send(operation, { headers: { 'idempotency-key': '' } }),
-  unauthenticated: (operation) => send(operation, { headers: { authorization: 'Bearer nobody' } }),
+  unauthenticated: (operation) => send(operation, { headers: { authorization: 'Bearer invalid' } }),
   forbidden: (operation) => send(operation, { role: 'customer' }),
   customers_only: (operation) => send(operation, { role: 'admin' }),
-  // a caller with a good token who is not, or has not
+  // an unknown user with a valid token
   not_found: (operation) => send(operation, { as: uuidv7() }),
   account_not_open: (operation) => send(operation, { as: uuidv7() }),
   body_too_large: (operation) => send(operation, { body: ['x'.repeat(66_000)] }),
   unsupported_media_type: (operation) => send(operation, { headers: { 'content-type': 'text/plain' } }),
   invalid_body: (operation) => send(operation, { body: '"a text"' }),
   too_many_requests: (operation) =>
-    until('the limit', async () => {
-      const caller = operation.role === 'anybody' ? { from: '10.9.9.9' } : { as: uuidv7() };
-      const wrong = { ...caller, impatient: true, ...(operation.example !== undefined && { body: '"a text"' }) };
-      const replies = await Promise.all(Array.from({ length: limit + 5 }, () => send(operation, wrong)));
+    until('the limit is reached', async () => {
+      const caller = operation.role === 'public' ? { from: '10.9.9.9' } : { as: uuidv7() };
+      const invalid = { ...caller, retry: false, ...(operation.example !== undefined && { body: '"a text"' }) };
+      const replies = await Promise.all(Array.from({ length: limit + 5 }, () => send(operation, invalid)));
       return replies.find(({ status }) => status === 429);
     }),
   unavailable: (operation) => withoutDatabase(() => send(operation)),
 };
 
-/** Answers that one route gives. */
+/** Responses of a single route. */
 const special: Record<string, (operation: Operation) => Promise<Reply>> = {
   'POST /v1/users 201': (operation) =>
     send(operation, { body: { ...(operation.example as object), email: `${uuidv7()}@example.com` } }),
@@ -123,11 +131,11 @@ const special: Record<string, (operation: Operation) => Promise<Reply>> = {
     expect(reply.body).toMatch(/^retry: \d+\n\n/);
     return reply;
   },
-  'GET /v1/events 400 bad_cursor': (operation) => send(operation, { headers: { 'last-event-id': 'there' } }),
+  'GET /v1/events 400 bad_cursor': (operation) => send(operation, { headers: { 'last-event-id': 'invalid' } }),
   'GET /v1/admin/dead-letters/{id} 200': async (operation) =>
-    send(operation, {}, filled(operation.path, await strangersLetter())),
+    send(operation, {}, filled(operation.path, await unverifiedDeadLetter())),
   'POST /v1/admin/dead-letters/{id}/replay 202': async (operation) =>
-    send(operation, {}, filled(operation.path, await strangersLetter())),
+    send(operation, {}, filled(operation.path, await unverifiedDeadLetter())),
   'POST /v1/admin/dead-letters/{id}/replay 422 not_replayable': async (operation) => {
     const id = uuidv7();
     await rows(
@@ -138,12 +146,12 @@ const special: Record<string, (operation: Operation) => Promise<Reply>> = {
     return send(operation, {}, filled(operation.path, id));
   },
   'POST /v1/admin/dead-letters/replay 202': (operation) => send(operation),
-  // the report of before is good for a second
+  // a report is cached for one second
   'GET /readyz 503': (operation) => withoutDatabase(() => pause(1_000).then(() => send(operation))),
 };
 
-/** The letter that came of the event which the shop has not signed. */
-async function strangersLetter(): Promise<string> {
+/** The id of the dead letter of the event that was posted unsigned. */
+async function unverifiedDeadLetter(): Promise<string> {
   const { body } = await ask('get', '/v1/admin/dead-letters', { as: uuidv7(), role: 'admin' });
   return (body as { data: { id: string; type: string }[] }).data.find(({ type }) => type.startsWith('shop.'))?.id ?? '';
 }
@@ -156,21 +164,21 @@ async function sendTwice(operation: Operation, otherBody: unknown): Promise<Repl
   return send(operation, { headers, body: otherBody });
 }
 
-test.each(documented)('$name', async ({ name, operation, status, code }) => {
+test.each(documented)('$name is as documented', async ({ name, operation, status, code }) => {
   const drive = special[name] ?? general[code ?? status];
-  if (!drive) throw new Error(`Nothing here leads to this answer: add it to "special" as "${name}".`);
+  if (!drive) throw new Error(`No request here leads to this response: add one to "special" as "${name}".`);
   const reply = await drive(operation);
   expect({ status: String(reply.status), code: (reply.body as { code?: string }).code }).toEqual({ status, code });
   expectDocumented(operation, reply);
 });
 
-test('nothing is driven here that no route documents', () => {
+test('every request of a single route leads to a documented response', () => {
   const names = new Set(documented.map(({ name }) => name));
   expect(Object.keys(special).filter((name) => !names.has(name))).toEqual([]);
   expect(operations.length).toBeGreaterThan(15);
 });
 
-test('a ledger that does not balance is shown as the document says', async () => {
+test('the report of a ledger that does not balance is as documented', async () => {
   const { accountId } = await customer({ balance: 10 });
   await rows('update billing.accounts set balance = 9 where id = $1', [accountId]);
   const verify = operations.find(({ path }) => path === '/v1/admin/ledger/verify') as Operation;
@@ -182,7 +190,7 @@ test('a ledger that does not balance is shown as the document says', async () =>
   expectDocumented(verify, reply);
 });
 
-test('every status of an order is shown as the document says', async () => {
+test('a list of orders in different states is as documented', async () => {
   const list = operations.find(({ method, path }) => method === 'get' && path === '/v1/orders') as Operation;
   const reply = await send(list);
   const statuses = (reply.body as { data: { status: string }[] }).data.map(({ status }) => status);
