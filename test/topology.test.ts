@@ -5,6 +5,7 @@ import { readManifests, type Trigger } from '#local/broker/manifests.ts';
 import { functionNames } from '#local/functions.ts';
 import { beginChain, type EventContract } from '#platform/events/event.ts';
 import type { EventHandle } from '#platform/events/on-event.ts';
+import { context } from '#test/support/context.ts';
 
 // One name everywhere: folder = Knative service = Trigger = test.
 
@@ -20,7 +21,7 @@ const handles = new Map(
   await Promise.all(
     functionNames.map(async (name) => {
       const { handle } = (await import(`#functions/${name}/index.ts`)) as { handle?: EventHandle };
-      return [name, handle] as const;
+      return [name, handle?.(context.of(name))] as const;
     }),
   ),
 );

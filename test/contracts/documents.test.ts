@@ -5,6 +5,8 @@ import { Ajv } from 'ajv';
 import addFormats from 'ajv-formats';
 import { expect, test } from '@jest/globals';
 import { hopsOf, readContracts } from '#diagrams/hops.ts';
+import { createStorefront } from '#functions/storefront/index.ts';
+import { context } from '#test/support/context.ts';
 import { asyncApi } from '#api/documents/asyncapi.ts';
 import { readManifests } from '#local/broker/manifests.ts';
 import { document, errorsOf, operations } from './contract.ts';
@@ -35,8 +37,7 @@ test('the validator rejects an invalid document', async () => {
 
 // promise: owasp-api9
 test('the storefront serves exactly the routes of the document', async () => {
-  const { createStorefront } = await import('#functions/storefront/index.ts');
-  const served = routesIn((createStorefront() as unknown as { router: { stack: Layer[] } }).router.stack);
+  const served = routesIn((createStorefront(context) as unknown as { router: { stack: Layer[] } }).router.stack);
   expect(served.toSorted()).toEqual(operations.map(({ method, path }) => `${method} ${path}`).toSorted());
 });
 

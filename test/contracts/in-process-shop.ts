@@ -6,14 +6,14 @@ import { createBroker, type Broker, type Deliver } from '#local/broker/broker.ts
 import { serveBroker } from '#local/broker/http.ts';
 import { readManifests } from '#local/broker/manifests.ts';
 import { functionNames } from '#local/functions.ts';
+import { createStorefront } from '#functions/storefront/index.ts';
 import { bearer } from '#test/support/calls.ts';
+import { context, useBroker, useFunctions } from '#test/support/context.ts';
 import { row, useDatabase } from '#test/support/database.ts';
 import { databaseUrl } from '#test/support/global-setup.ts';
-import { backgroundDone } from '#platform/runtime/background.ts';
-import { connectFunctions } from '#platform/http/function-client.ts';
 import { serveHttp } from '#platform/http/http-server.ts';
-import type { EventHandle } from '#platform/events/on-event.ts';
-import type { RequestHandle } from '#platform/http/on-request.ts';
+import type { EventFunction, EventHandle } from '#platform/events/on-event.ts';
+import type { RequestFunction, RequestHandle } from '#platform/http/on-request.ts';
 
 let url = '';
 let broker: Broker;
@@ -36,39 +36,34 @@ export function useInProcessShop({ limit }: { limit?: number } = {}): void {
 }
 
 async function start(): Promise<void> {
-  const handles = new Map<string, EventHandle | RequestHandle>();
+  const functions = new Map<string, EventFunction | RequestFunction>();
   const deliver: Deliver = async (subscriber, event) => {
-    const handle = handles.get(subscriber);
-    return handle && 'deliver' in handle ? handle.deliver(event) : { status: 404 };
+    const found = functions.get(subscriber);
+    return found && 'deliver' in found ? found.deliver(event) : { status: 404 };
   };
   broker = createBroker({ manifests: readManifests('broker'), deliver });
   const ingress = await serveBroker(broker, { port: 0 });
   process.env['K_SINK'] = `http://127.0.0.1:${ingress.port}/shop/default`;
-  // these modules read their settings when they are loaded
-  const [{ connectBroker }, { createStorefront }] = await Promise.all([
-    import('#platform/events/broker-client.ts'),
-    import('#functions/storefront/index.ts'),
-  ]);
   for (const name of functionNames.filter((one) => one !== 'storefront')) {
     const { handle } = (await import(`#functions/${name}/index.ts`)) as { handle: EventHandle | RequestHandle };
-    handles.set(name, handle);
+    functions.set(name, handle(context.of(name)));
   }
-  connectBroker(async (event) => void (await broker.ingest(event)));
-  connectFunctions(async (name, { headers, body }) => {
-    const handle = handles.get(name);
-    if (!handle) throw new Error(`there is no function ${name}`);
-    return handle({ method: 'POST', headers, body });
+  useBroker(async (event) => void (await broker.ingest(event)));
+  useFunctions(async (name, { headers, body }) => {
+    const found = functions.get(name);
+    if (!found) throw new Error(`there is no function ${name}`);
+    return found({ method: 'POST', headers, body });
   });
-  const storefront = await serveHttp(createStorefront(), { port: 0, host: '127.0.0.1' });
+  const storefront = await serveHttp(createStorefront(context), { port: 0, host: '127.0.0.1' });
   url = `http://127.0.0.1:${(storefront.server.address() as AddressInfo).port}`;
   stops.push(storefront.stop, settled, ingress.close, broker.close);
 }
 
 /** Resolves once everything that follows from the requests so far is done. */
 export async function settled(): Promise<void> {
-  await backgroundDone(10_000);
+  await context.tasks.done(10_000);
   await broker.idle();
-  await backgroundDone(10_000);
+  await context.tasks.done(10_000);
 }
 
 export interface Ask {

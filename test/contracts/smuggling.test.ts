@@ -4,10 +4,11 @@ import { uuidv7 } from 'uuidv7';
 import { bearer } from '#test/support/calls.ts';
 import { row, useDatabase } from '#test/support/database.ts';
 import { customer } from '#test/support/fixtures.ts';
-import { connectBroker } from '#platform/events/broker-client.ts';
-import { connectFunctions } from '#platform/http/function-client.ts';
+import { handle as createOrder } from '#functions/create-order/index.ts';
+import { handle as depositMoney } from '#functions/deposit-money/index.ts';
+import { createStorefront } from '#functions/storefront/index.ts';
+import { context, started, useBroker, useFunctions } from '#test/support/context.ts';
 import { serveHttp, type HttpServer } from '#platform/http/http-server.ts';
-import type { FunctionModule } from '#platform/runtime/runtime.ts';
 import { record } from '#test/support/sizes.ts';
 
 // HTTP as no library sends it, over a plain socket. A message that two servers could parse in two ways (RFC 9112, sections
@@ -19,14 +20,13 @@ let storefront: HttpServer;
 let port: number;
 let authorization: string;
 beforeAll(async () => {
-  const { createStorefront } = await import('#functions/storefront/index.ts');
-  const functions: Record<string, FunctionModule> = {
-    'create-order': await import('#functions/create-order/index.ts'),
-    'deposit-money': await import('#functions/deposit-money/index.ts'),
-  };
-  connectFunctions(async (name, request) => (functions[name] as FunctionModule).handle({ method: 'POST', ...request }));
-  connectBroker(async () => undefined);
-  storefront = await serveHttp(createStorefront(), { port: 0, host: '127.0.0.1' });
+  const handles = new Map([
+    ['create-order', createOrder],
+    ['deposit-money', depositMoney],
+  ]);
+  useFunctions((name, request) => started(handles.get(name) ?? createOrder)({ method: 'POST', ...request }));
+  useBroker(async () => undefined);
+  storefront = await serveHttp(createStorefront(context), { port: 0, host: '127.0.0.1' });
   ({ port } = storefront.server.address() as AddressInfo);
   ({ authorization } = await bearer((await customer({ balance: 1_000 })).userId));
 });

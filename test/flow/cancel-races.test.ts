@@ -1,4 +1,4 @@
-import { afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { uuidv7 } from 'uuidv7';
 import { orderCancelRequested } from '#events/order-cancel-requested.ts';
 import { orderPlaced } from '#events/order-placed.ts';
@@ -7,13 +7,11 @@ import { handle as chargeAccount } from '#functions/charge-account/index.ts';
 import { handle as depositMoney } from '#functions/deposit-money/index.ts';
 import { handle as refundCharge } from '#functions/refund-charge/index.ts';
 import { handle as settleOrder } from '#functions/settle-order/index.ts';
-import { call, deliver, eventOf } from '#test/support/calls.ts';
+import { call, callStarted, deliver, deliverTo, eventOf } from '#test/support/calls.ts';
+import { newContext, started, useBroker } from '#test/support/context.ts';
 import { connection, row, rows, useDatabase, waitingForLock } from '#test/support/database.ts';
 import { customer, order, standing } from '#test/support/fixtures.ts';
-import { connectBroker } from '#platform/events/broker-client.ts';
 import type { ShopEvent } from '#platform/events/event.ts';
-import type { EventHandle } from '#platform/events/on-event.ts';
-import type { RequestHandle } from '#platform/http/on-request.ts';
 import { invariants, parameters, type Violation } from '#test/support/invariants.ts';
 import { looked, record } from '#test/support/sizes.ts';
 
@@ -26,7 +24,7 @@ useDatabase();
 const holds = { 'billing.transfers': 1, 'events.outbox': 2, 'ordering.orders': 3 };
 
 beforeAll(async () => {
-  connectBroker(async () => undefined); // each test delivers the events itself
+  useBroker(async () => undefined); // each test delivers the events itself
   await rows(`
     create function hold_here() returns trigger language plpgsql as $$
     begin
@@ -46,10 +44,14 @@ async function holdAt(table: keyof typeof holds): Promise<() => Promise<void>> {
   return async () => void (await other.query('select pg_advisory_unlock($1)', [holds[table]]));
 }
 
-/** A second process of a function: its module, loaded again. */
-async function second<Handle extends EventHandle | RequestHandle>(name: string): Promise<Handle> {
-  return ((await import(`#functions/${name}/index.ts?second`)) as { handle: Handle }).handle;
-}
+/** Functions of a second process, whose context is its own. */
+const secondProcess = newContext();
+const second = {
+  cancelOrder: cancelOrder(secondProcess),
+  chargeAccount: chargeAccount(secondProcess),
+  refundCharge: refundCharge(secondProcess),
+};
+afterAll(() => secondProcess.close(5_000));
 
 async function placed() {
   const { userId, accountId } = await customer({ balance: 1_000 });
@@ -58,8 +60,8 @@ async function placed() {
   return {
     orderId,
     charge: () => deliver(chargeAccount, eventOf(orderPlaced, { orderId, userId })),
-    cancel: (by: RequestHandle = cancelOrder) => call<{ status: string }>(by, { orderId }, { userId }),
-    reverse: (by: EventHandle = refundCharge) => deliver(by, event),
+    cancel: (by = started(cancelOrder)) => callStarted<{ status: string }>(by, { orderId }, { userId }),
+    reverse: (by = started(refundCharge)) => deliverTo(by, event),
     settle: async ({ event: charge }: { event?: ShopEvent }) =>
       (await deliver(settleOrder, charge as ShopEvent)).event?.type,
     status: async () =>
@@ -198,7 +200,7 @@ test('two processes that refund the same order refund it once and reply with the
   await its.charge();
   await its.cancel();
   const release = await holdAt('billing.transfers');
-  const replies = [its.reverse(), its.reverse(await second<EventHandle>('refund-charge'))];
+  const replies = [its.reverse(), its.reverse(second.refundCharge)];
   await waitingForLock(2);
   await release();
   const [first, other] = await Promise.all(replies);
@@ -212,7 +214,7 @@ test('two processes that refund the same order refund it once and reply with the
 test('two processes that cancel the same order cancel it once, and both return 202', async () => {
   const its = await placed();
   const release = await holdAt('events.outbox');
-  const responses = [its.cancel(), its.cancel(await second<RequestHandle>('cancel-order'))];
+  const responses = [its.cancel(), its.cancel(second.cancelOrder)];
   await waitingForLock(2);
   await release();
   for (const response of await Promise.all(responses)) {
@@ -260,8 +262,6 @@ describe('settle-order and cancel-order', () => {
 });
 
 test('two processes charge, cancel, refund and deposit on the same accounts at once without a failure', async () => {
-  const others = await Promise.all(['charge-account', 'refund-charge'].map((name) => second<EventHandle>(name)));
-  const [otherCharge = chargeAccount, otherRefund = refundCharge] = others;
   const customers = await Promise.all(Array.from({ length: 8 }, () => customer({ balance: 1_000 })));
   const statuses = await Promise.all(
     customers.flatMap(({ userId }) =>
@@ -269,11 +269,14 @@ test('two processes charge, cancel, refund and deposit on the same accounts at o
         const orderId = await order(userId, 100);
         const event = eventOf(orderPlaced, { orderId, userId });
         const deposit = call(depositMoney, { amount: 1, currency: 'usd' }, { userId, key: uuidv7() });
-        const charges = Promise.all([chargeAccount, otherCharge].map((handle) => deliver(handle, event)));
+        const charges = Promise.all([deliver(chargeAccount, event), deliverTo(second.chargeAccount, event)]);
         if (index % 2 === 0) await charges;
         const { status } = await call(cancelOrder, { orderId }, { userId });
         const requested = eventOf(orderCancelRequested, { orderId, userId });
-        const reversals = await Promise.all([refundCharge, otherRefund].map((handle) => deliver(handle, requested)));
+        const reversals = await Promise.all([
+          deliver(refundCharge, requested),
+          deliverTo(second.refundCharge, requested),
+        ]);
         for (const { event: next } of [...reversals, ...(await charges)]) await deliver(settleOrder, next as ShopEvent);
         return [status, (await deposit).status, ...[...reversals, ...(await charges)].map((reply) => reply.status)];
       }),

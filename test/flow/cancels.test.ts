@@ -3,7 +3,7 @@ import { chargeSucceeded } from '#events/charge-succeeded.ts';
 import { orderCancelRequested } from '#events/order-cancel-requested.ts';
 import { orderPlaced } from '#events/order-placed.ts';
 import { continueChain } from '#platform/events/event.ts';
-import { signed } from '#platform/events/signature.ts';
+import { signed } from '#test/support/context.ts';
 import { call } from '#test/support/api.ts';
 import { customersWith, customerWith, newCustomers, openAccounts } from '#test/support/customers.ts';
 import type { Customer, Order, Page } from '#test/support/customers.ts';

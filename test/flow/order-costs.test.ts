@@ -1,17 +1,16 @@
 import { performance } from 'node:perf_hooks';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
-import Mail from 'nodemailer/lib/mailer';
-import pg from 'pg';
+import type pg from 'pg';
 import { handle as charge } from '#functions/charge-account/index.ts';
 import { handle as create } from '#functions/create-order/index.ts';
-import { handle as notify } from '#functions/send-notification/index.ts';
+import { notifyBy } from '#functions/send-notification/index.ts';
+import { createOutgoing } from '#functions/send-notification/outgoing.ts';
 import { handle as settle } from '#functions/settle-order/index.ts';
-import { call, deliver } from '#test/support/calls.ts';
+import { callStarted, deliverTo } from '#test/support/calls.ts';
+import { newContext, useBroker } from '#test/support/context.ts';
 import { connection, rows, useDatabase } from '#test/support/database.ts';
-import { backgroundDone } from '#platform/runtime/background.ts';
-import { connectBroker } from '#platform/events/broker-client.ts';
+import { databaseOf } from '#platform/database/database.ts';
 import type { ShopEvent } from '#platform/events/event.ts';
-import { republishDue } from '#platform/events/outbox.ts';
 import { sized } from '#test/support/sizes.ts';
 
 // What an order costs the database. Counted, not timed, so it is the same on every machine and a step that becomes more
@@ -21,45 +20,46 @@ const stored = sized(20_000, 1_000_000);
 jest.setTimeout(60_000 + stored);
 useDatabase();
 
-const handles = new Map([
-  ['shop.order.placed.v1', charge],
-  ['shop.charge.succeeded.v1', settle],
-  ['shop.order.paid.v1', notify],
-]);
-
 let backend: pg.Client;
 let statements: string[] = [];
 let customers: string[] = [];
-const { query } = pg.Pool.prototype;
-const { sendMail } = Mail.prototype;
+
+const context = newContext({
+  database: databaseOf(async (query) => {
+    statements.push(query.name);
+    return (await backend.query(query)).rows as object[];
+  }),
+});
+const mailer = { send: async () => ({ sent: true }) as const, close: () => undefined };
+const notify = notifyBy(({ database, tasks }) => createOutgoing({ database, tasks, mailer }));
+const createOrder = create(context);
+const functions = new Map([
+  ['shop.order.placed.v1', charge(context)],
+  ['shop.charge.succeeded.v1', settle(context)],
+  ['shop.order.paid.v1', notify(context)],
+]);
+const { republishDue } = context.outbox;
 const { eventLoopUtilization } = performance;
 
 beforeAll(async () => {
   backend = await connection();
   // as platform/database/database.ts sets it
   await backend.query('set plan_cache_mode = force_generic_plan; set enable_seqscan = off');
-  pg.Pool.prototype.query = ((config: { name: string; text: string }) => {
-    statements.push(config.name);
-    return backend.query({ ...config });
-  }) as unknown as typeof query;
-  Mail.prototype.sendMail = async () => undefined;
   // a busy process sends mails later: how busy this one is depends on the machine
   performance.eventLoopUtilization = () => ({ idle: 1, active: 0, utilization: 0 });
-  connectBroker(follow);
+  useBroker(follow);
   customers = await fill(stored);
 });
 afterAll(() => {
-  pg.Pool.prototype.query = query;
-  Mail.prototype.sendMail = sendMail;
   performance.eventLoopUtilization = eventLoopUtilization;
 });
 
 /** Delivers an event and all that follow from it, as the broker does. */
 async function follow(event: ShopEvent): Promise<void> {
   for (let next: ShopEvent | undefined = event; next;) {
-    const handle = handles.get(next.type);
-    if (!handle) throw new Error(`no function here handles ${next.type}`);
-    const reply: { status: number; event?: ShopEvent } = await deliver(handle, next);
+    const found = functions.get(next.type);
+    if (!found) throw new Error(`no function here handles ${next.type}`);
+    const reply: { status: number; event?: ShopEvent } = await deliverTo(found, next);
     expect(reply.status).toBeLessThan(300);
     next = reply.event;
   }
@@ -124,10 +124,10 @@ async function costOf(orders: number, atATime: number) {
   for (let placed = 0; placed < orders; placed += atATime) {
     const those = customers.slice(placed % customers.length, (placed % customers.length) + atATime);
     const responses = await Promise.all(
-      those.map((userId) => call(create, { items: [{ sku: 'pen', quantity: 1 }] }, { userId })),
+      those.map((userId) => callStarted(createOrder, { items: [{ sku: 'pen', quantity: 1 }] }, { userId })),
     );
     for (const { status } of responses) expect(status).toBe(202);
-    await backgroundDone(10_000);
+    await context.tasks.done(10_000);
   }
   const sent = statements;
   const after = await counters();
@@ -190,7 +190,7 @@ test('a poll of a full outbox fetches only the rows it takes', async () => {
     insert into events.outbox (id, event, due_at)
     select n || '.placed', json_build_object('id', n || '.placed', 'source', '/shop/create-order'), now() - interval '1 minute'
       from generate_series(1, 2000) n`);
-  connectBroker(async () => undefined);
+  useBroker(async () => undefined);
   const before = await counters();
   expect(await republishDue()).toBe(100);
   const { fetched, scans } = await counters();

@@ -17,8 +17,7 @@ import { ping } from '#local/ping.ts';
 import { call, deliver, eventOf } from '#test/support/calls.ts';
 import { row, rows, useDatabase } from '#test/support/database.ts';
 import { customer, order, standing } from '#test/support/fixtures.ts';
-import { backgroundDone } from '#platform/runtime/background.ts';
-import { connectBroker } from '#platform/events/broker-client.ts';
+import { context, started, useBroker } from '#test/support/context.ts';
 import type { ShopEvent } from '#platform/events/event.ts';
 import type { EventHandle } from '#platform/events/on-event.ts';
 
@@ -36,12 +35,15 @@ const functions: Record<string, EventHandle> = {
 };
 const broker = createBroker({
   manifests: readManifests('broker'),
-  deliver: async (name, event) => functions[name]?.deliver(event, name) ?? { status: 404 },
+  deliver: async (name, event) => {
+    const handle = functions[name];
+    return handle ? started(handle, name).deliver(event) : { status: 404 };
+  },
 });
 let isBrokerUp = false;
 const reopened: string[] = [];
 beforeAll(() =>
-  connectBroker(async (event) => {
+  useBroker(async (event) => {
     reopened.push(event.id);
     if (isBrokerUp) await broker.ingest(event);
   }),
@@ -93,7 +95,7 @@ async function refunded(of: Order) {
 
 /** Deletes the outbox rows of an order and makes it two minutes older. */
 async function strand({ orderId }: Order): Promise<void> {
-  await backgroundDone(1_000);
+  await context.tasks.done(1_000);
   await rows('delete from events.outbox where id like $1', [`${orderId}.%`]);
   await rows(
     `update ordering.orders
@@ -109,7 +111,7 @@ async function strand({ orderId }: Order): Promise<void> {
 async function sweepAndSettle(): Promise<void> {
   isBrokerUp = true;
   expect(await deliver(sweep, ping())).toEqual({ status: 204 });
-  await backgroundDone(5_000);
+  await context.tasks.done(5_000);
   await broker.idle();
 }
 
@@ -225,7 +227,7 @@ test('a customer without an account gets one, and a deposit without a receipt ge
   const { id: accountId } = await row<{ id: string }>('select id from billing.accounts where user_id = $1', [userId]);
   isBrokerUp = false;
   const { body } = await call<{ id: string }>(depositMoney, { amount: 100, currency: 'usd' }, { userId });
-  await backgroundDone(1_000);
+  await context.tasks.done(1_000);
   await rows('delete from events.outbox');
   await rows(`update billing.deposits set created_at = created_at - interval '2 minutes' where id = $1`, [body.id]);
   await sweepAndSettle();

@@ -3,7 +3,12 @@ import type { CloudEventV1 } from 'cloudevents';
 import { createBrokerClient, type BrokerClient } from '#platform/events/broker-client.ts';
 import type { ShopEvent } from '#platform/events/event.ts';
 import type { CallFunction } from '#platform/http/function-client.ts';
-import { createContext, type FunctionContext, type ProcessContext } from '#platform/runtime/context.ts';
+import {
+  createContext,
+  type FunctionContext,
+  type ProcessContext,
+  type Replacements,
+} from '#platform/runtime/context.ts';
 
 // What the functions of a test file work with: made from the settings of environment.ts, when it is first used.
 
@@ -11,7 +16,7 @@ let broker: BrokerClient | undefined;
 let callFunction: CallFunction | undefined;
 
 /** Makes a context of its own, as another process has. Its broker and functions are those of `useBroker` and `useFunctions`. */
-export const newContext = (): ProcessContext =>
+export const newContext = (replaced: Replacements = {}): ProcessContext =>
   createContext('shop', {
     broker: {
       send: (event) => (broker ??= createBrokerClient()).send(event),
@@ -21,6 +26,7 @@ export const newContext = (): ProcessContext =>
       if (!callFunction) throw new Error('useFunctions comes first');
       return callFunction(name, request);
     },
+    ...replaced,
   });
 
 /** The context of this test file. */
