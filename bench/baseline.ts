@@ -13,7 +13,7 @@ import { serveRequests } from './worker.ts';
 
 /** A run of the functions' own SQL statements, without HTTP, tokens, events or mails. */
 export interface BaselineRun {
-  /** `single`: one order per statement, and so per commit. `batched`: all waiting orders per statement, as in the functions. */
+  /** `single`: one order per statement and commit. `batched`: all waiting orders per statement, as in the functions. */
   mode: 'single' | 'batched';
   /** Closed loop with `inFlight` orders at a time, or open loop at a fixed rate. */
   pace: { inFlight: number } | { perSecond: number };

@@ -2,7 +2,7 @@ import { parseArgs, type ParseArgsOptionsConfig } from 'node:util';
 
 type Values<Config extends ParseArgsOptionsConfig> = ReturnType<typeof parseArgs<{ options: Config }>>['values'];
 
-/** Reads the command line. `--help` prints the help and exits; an error prints one sentence and the help, and exits with 1. */
+/** Reads the command line. Prints the help and exits for `--help`, and after an error, which is one sentence and exit 1. */
 export function readCommandLine<Config extends ParseArgsOptionsConfig, Options>(
   help: string,
   options: Config,

@@ -59,7 +59,9 @@ serveRequests<Load, Sent>(async (load) => {
   return sent;
 });
 
-/** The epoch time at which `performance.now()` was 0. Read before each load: hypervisors adjust clocks by milliseconds. */
+/**
+ * The epoch time at which `performance.now()` was 0. Read before each load: hypervisors adjust clocks by milliseconds.
+ */
 function originNow(): number {
   const readings = Array.from({ length: 5 }, () => {
     const from = Date.now();
@@ -102,7 +104,7 @@ async function place(at: number, { accepted, refused }: Sent, senders = identiti
   }
 }
 
-/** Sends an order without items for each customer: it is refused after the storefront and create-order verified the token. */
+/** Sends one invalid order per customer: it is refused after the storefront and create-order have verified the token. */
 async function verifyTokens(): Promise<void> {
   const remaining = identities.values();
   const connection = async () => {

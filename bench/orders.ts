@@ -22,8 +22,8 @@ export async function waitForCompletion(database: Database, timeoutMs = 60_000):
 }
 
 /**
- * Waits until no mail is queued. Returns how many still are after the timeout, or once none was sent for 2 s: the others
- * then wait in the table until they are due.
+ * Waits until no mail is queued. Returns how many still are after the timeout, or once none was sent for 2 s: the
+ * others then wait in the table until they are due.
  */
 export async function waitForMails(database: Database, timeoutMs: number): Promise<number> {
   let fewest = Infinity;

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
  * Open loop: calls `order` at fixed intervals, whether or not earlier calls are done, with its intended time in ms of
- * `performance.now()`. A late call counts from its intended time (no coordinated omission). Resolves with the last call.
+ * `performance.now()`. A late call counts from its intended time (no coordinated omission). Resolves after the last.
  */
 export async function atRate(perSecond: number, seconds: number, order: (at: number) => Promise<void>): Promise<void> {
   const first = performance.now() + 50;

@@ -33,7 +33,9 @@ export async function dumpSchema(): Promise<string> {
   return header + tidy(await dump.text());
 }
 
-/** Removes settings, comments and surplus blank lines, and writes keywords in lower case, as all SQL here is written. */
+/**
+ * Removes settings, comments and surplus blank lines, and writes keywords in lower case, as all SQL here is written.
+ */
 function tidy(dump: string): string {
   return dump
     .replaceAll(/^(--|SET |SELECT pg_catalog\.set_config).*\n/gm, '')

@@ -3,8 +3,8 @@ import { D2, type Diagram } from '@terrastruct/d2';
 export const header = '# Written by `npm run diagrams` from the Triggers, the contracts and the database. Do not edit.';
 
 /**
- * The style of all pictures: commands are blue, functions that consume events green, the Broker and its safeguards yellow.
- * The wider a picture is, the larger its text has to be to remain readable in a column of 900 pixels.
+ * The style of all pictures: commands are blue, functions that consume events green, the Broker and its safeguards
+ * yellow. The wider a picture is, the larger its text has to be to remain readable in a column of 900 pixels.
  */
 export function classes(fontSize: number): string {
   const box = (fill: string, stroke: string) =>

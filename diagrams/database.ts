@@ -67,8 +67,8 @@ export async function readTables(client: pg.ClientBase): Promise<Table[]> {
 }
 
 /**
- * The database as a diagram: one box per schema, one line per foreign key. No foreign key crosses schemas; a column that
- * is named after another table (`user_id`) is labeled with that table.
+ * The database as a diagram: one box per schema, one line per foreign key. No foreign key crosses schemas; a column
+ * that is named after another table (`user_id`) is labeled with that table.
  */
 export function databaseSource(tables: Table[]): string {
   const schemas = [...new Set(tables.map(({ schema }) => schema))];

@@ -38,8 +38,8 @@ type StartMessage = { smtpPort: number; webPort: number } | { failure: Failure }
 const smallHeap = ['--max-old-space-size=256', '--max-semi-space-size=16', '--heap-growing-percent=100'];
 
 /**
- * Starts maildev 3.0 in a process of its own, on the loopback. Resolves once it accepts mails (about a second). It exits
- * with this process. Throws one sentence when a port is in use or the folder cannot be written.
+ * Starts maildev 3.0 in a process of its own, on the loopback. Resolves once it accepts mails (about a second). It
+ * exits with this process. Throws one sentence when a port is in use or the folder cannot be written.
  *
  * The parts of its API that tests use (a mail is `{id, time, read, subject, from: [{address, name}], to, headers, text,
  * html, envelope, …}`, its Message-ID `headers['message-id']`):

@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { findTarget, type Target } from '#local/target.ts';
 import { settings } from '#platform/runtime/settings.ts';
 
-const help = `Runs the Postman collection (postman/) with Newman against the shop on this machine, or against another one.
+const help = `Runs the Postman collection (postman/) with Newman against the shop on this machine, or another one.
 
   npm run newman                                      the whole collection
   npm run newman -- --folder "What the shop refuses"  one folder of it
@@ -19,7 +19,7 @@ Settings (environment):
   BASE_URL, HOST_HEADER        URL of another shop, and its public name if the URL is only the address of an ingress
   MAIL_URL                     URL of its mail catcher; without it the requests that read mails are skipped
   ADMIN_EMAIL, ADMIN_PASSWORD  its administrator
-  REPORT                       "xml" (JUnit) or "json" writes a report to reports/; so does a path that ends in one of them
+  REPORT                       "xml" (JUnit) or "json" writes a report to reports/; or a path that ends in one of them
 
 Ends with the number of assertions passed and failed; exits with 1 if any failed.
 `;

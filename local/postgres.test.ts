@@ -55,7 +55,7 @@ test('finds its data again after a restart', async () => {
   await second.stop();
 });
 
-test('runs two shops side by side, one in a folder with a space in its name and an interrupted first start', async () => {
+test('runs two shops side by side, one in a folder with a space in its name after an interrupted first start', async () => {
   const other = join(base, 'a second shop');
   await mkdir(join(other, 'postgres.new-1', 'base'), { recursive: true });
   const both = await Promise.all([start({ dataDir }), start({ dataDir: other })]);

@@ -16,7 +16,7 @@ const help = `Measures the shop's order scenario on other systems, side by side 
   npm run bench:peers -- --rounds 3       rounds, each of which measures every system once (2, with --quick 1)
   npm run bench:peers -- --seconds 10     duration of each saturation and each steady load (6, with --quick 3)
   npm run bench:peers -- --quick          one short round, the shop in one process only
-  npm run bench:peers -- --kill           instead: kill -9 during 300 orders; counts what is lost or unsettled after 60 s
+  npm run bench:peers -- --kill           instead: kill -9 during 300 orders; counts lost and stuck orders after 60 s
   npm run bench:peers -- --help           this text
 
 Systems: ${names.join(', ')}.

@@ -71,8 +71,8 @@ async function hasAccess(path: string, user: { uid: number; gid: number }): Prom
 }
 
 /**
- * The user postgres cannot reach a project under /root, for example. It then gets one of root's capabilities, the weakest
- * that allows it to traverse folders.
+ * The user postgres cannot reach a project under /root, for example. It then gets one of root's capabilities, the
+ * weakest that allows it to traverse folders.
  */
 async function traverseWithCapability(path: string, { uid, gid }: { uid: number; gid: number }): Promise<string[]> {
   const capability = await traverseCapability();

@@ -14,8 +14,8 @@ export interface DataFolder {
 }
 
 /**
- * Returns `<dataDir>/postgres` and its password; creates both at the first start. The folder gets its name only when it is
- * complete and on disk, so an interrupted start leaves nothing broken.
+ * Returns `<dataDir>/postgres` and its password; creates both at the first start. The folder gets its name only when it
+ * is complete and on disk, so an interrupted start leaves nothing broken.
  */
 export async function openDataFolder(dataDir: string, programs: Programs, account: Account): Promise<DataFolder> {
   const folder = join(dataDir, 'postgres');

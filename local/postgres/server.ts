@@ -23,8 +23,8 @@ interface Options {
 }
 
 /**
- * Starts the server, which stops when this process exits. Resolves once it accepts connections, or with how it exited and
- * its last log lines if it did not start.
+ * Starts the server, which stops when this process exits. Resolves once it accepts connections, or with how it exited
+ * and its last log lines if it did not start.
  */
 export async function launch({ program, account, folder, port, log }: Options): Promise<Server | string> {
   // by the owner a later start recognizes a server whose shop was killed
@@ -58,7 +58,7 @@ async function exitReason(child: Program, lines: string[]): Promise<string> {
   const closed = new Promise((resolve) => child.once('close', resolve));
   try {
     const [code, signal] = await once(child, 'exit');
-    // the last lines may still be in the pipe; it stays open while backends outlive a killed server, so wait only 200 ms
+    // the last lines may still be in the pipe, which backends of a killed server keep open: wait for 200 ms only
     await Promise.race([closed, sleep(200)]);
     return [`exited with ${signal ?? `code ${code}`}`, ...lines].join('\n');
   } catch (error) {

@@ -7,19 +7,19 @@ export const serverSettings = [
   'max_connections=200',
   // twice the default, so that pages stay in memory for longer
   'shared_buffers=256MB',
-  // After a kill -9 Postgres replays the WAL since the last checkpoint, at 100 to 250 MB per second: the default of 1 GB
-  // took 5 s, this takes 1 to 2 s. At 4,000 orders per second it causes a checkpoint every 15 s, which measurably changed
-  // neither throughput nor latency. Intended, hence no warning.
+  // After a kill -9 Postgres replays the WAL since the last checkpoint, at 100 to 250 MB per second: the default of 1
+  // GB took 5 s, this takes 1 to 2 s. At 4,000 orders per second it causes a checkpoint every 15 s, which measurably
+  // changed neither throughput nor latency. Intended, hence no warning.
   'max_wal_size=256MB',
   'checkpoint_warning=0',
   // segments are recycled, not created and zeroed again after every quiet hour
   'min_wal_size=256MB',
-  // Statements find their rows by keys, so small samples suffice. Growing tables are analyzed every few seconds; with the
-  // default of 100 each analyze occupied a core for up to 0.4 s, which delayed orders.
+  // Statements find their rows by keys, so small samples suffice. Growing tables are analyzed every few seconds; with
+  // the default of 100 each analyze occupied a core for up to 0.4 s, which delayed orders.
   'default_statistics_target=10',
   // compiling takes longer than executing any statement of the shop
   'jit=off',
-  // new tables get their first statistics within seconds, not a minute; a shorter interval is costly with many databases
+  // new tables get their first statistics within seconds instead of a minute; shorter is costly with many databases
   'autovacuum_naptime=10s',
   // only messages of the server: the caller logs the errors of its statements, which may contain personal data
   'log_min_messages=log',

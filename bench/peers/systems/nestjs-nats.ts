@@ -135,7 +135,8 @@ class JetStreamServer extends Server implements CustomTransportStrategy {
 
 /**
  * A Nest application on Fastify that both accepts the orders and handles the events. Guarantee: an event is handled at
- * least once after the broker has confirmed it; an order that is committed and not yet published at a crash stays pending.
+ * least once after the broker has confirmed it; an order that is committed and not yet published at a crash stays
+ * pending.
  */
 export const start: StartPeer = async ({ databaseUrl, dataDir }) => {
   // from 2.10 on the broker can sync before it confirms; earlier versions sync within two minutes

@@ -10,8 +10,8 @@ import { Unavailable } from '../system.ts';
 
 /**
  * One durable invocation per order, sent with the order's id; the server journals each step, with fsync as is its
- * default. The response is sent when the server has stored the invocation. Guarantee: a crash loses no accepted order; a
- * step may run twice, so each has to be idempotent.
+ * default. The response is sent when the server has stored the invocation. Guarantee: a crash loses no accepted order;
+ * a step may run twice, so each has to be idempotent.
  */
 export const start: StartPeer = async ({ databaseUrl, dataDir }) => {
   const pool = openPool(databaseUrl);
