@@ -7,25 +7,25 @@ import { recordNotifications, type NewNotification } from '#functions/send-notif
 import { settleOrders } from '#functions/settle-order/queries.ts';
 import { batch } from '#platform/database/batch.ts';
 import { beginChain } from '#platform/events/event.ts';
-import { latency, type Latency } from './statistics.ts';
 import { atRate } from './pace.ts';
-import { benchmarkResponse } from './worker.ts';
+import { latency, type Latency } from './statistics.ts';
+import { serveRequests } from './worker.ts';
 
-/** The rooms' own statements for `inFlight` orders at a time, without HTTP, tokens, events or mails. */
-export interface Drive {
-  /** `single`: a statement, and so a commit, is for one order. `batched`: for all that wait, as in the rooms. */
-  how: 'single' | 'batched';
-  /** So many at a time, one after the other; or, at a fixed rate, each when its time has come. */
+/** A run of the functions' own SQL statements, without HTTP, tokens, events or mails. */
+export interface BaselineRun {
+  /** `single`: one order per statement and commit. `batched`: all waiting orders per statement, as in the functions. */
+  mode: 'single' | 'batched';
+  /** Closed loop with `inFlight` orders at a time, or open loop at a fixed rate. */
   pace: { inFlight: number } | { perSecond: number };
   seconds: number;
   customers: string[];
 }
 
-export interface Driven extends Latency {
+export interface BaselineResult extends Latency {
   orders: number;
   ordersPerSecond: number;
   statementsPerOrder: number;
-  /** What driving cost this process. */
+  /** CPU time of this process. */
   cpuMsPerOrder: number;
 }
 
@@ -33,8 +33,8 @@ type Run<Item> = (items: Item[]) => Promise<object[]>;
 
 let statements = 0;
 
-benchmarkResponse<Drive, Driven>(async ({ how, pace, seconds, customers }) => {
-  const run = steps(how);
+serveRequests<BaselineRun, BaselineResult>(async ({ mode, pace, seconds, customers }) => {
+  const run = steps(mode);
   const took: number[] = [];
   const began = performance.now();
   const cpu = process.cpuUsage();
@@ -43,12 +43,12 @@ benchmarkResponse<Drive, Driven>(async ({ how, pace, seconds, customers }) => {
     await place(run, customers[Math.floor(Math.random() * customers.length)] ?? '');
     took.push(performance.now() - at);
   };
-  const lane = async () => {
+  const connection = async () => {
     while (performance.now() - began < seconds * 1_000) await order(performance.now());
   };
   await ('perSecond' in pace
     ? atRate(pace.perSecond, seconds, order)
-    : Promise.all(Array.from({ length: pace.inFlight }, lane)));
+    : Promise.all(Array.from({ length: pace.inFlight }, connection)));
   const { user, system } = process.cpuUsage(cpu);
   return {
     orders: took.length,
@@ -59,16 +59,16 @@ benchmarkResponse<Drive, Driven>(async ({ how, pace, seconds, customers }) => {
   };
 });
 
-/** One statement a room, each for one item or for all that wait: with the keys that the rooms batch by. */
-function steps(how: Drive['how']) {
+/** One statement for each of the four functions; batches use the same keys as the functions. */
+function steps(mode: BaselineRun['mode']) {
   const step = <Item>(key: (item: Item) => string, run: Run<Item>) => {
     const counted: Run<Item> = async (items) => {
       statements += 1;
       const rows = await run(items);
-      if (rows.length !== items.length) throw new Error(`${rows.length} rows came back for ${items.length} orders`);
+      if (rows.length !== items.length) throw new Error(`${items.length} orders returned ${rows.length} rows`);
       return rows;
     };
-    return how === 'single' ? (item: Item) => counted([item]) : batch<Item, object>({ key, run: counted });
+    return mode === 'single' ? (item: Item) => counted([item]) : batch<Item, object>({ key, run: counted });
   };
   return {
     create: step<Draft>(({ id }) => id, insertOrders),

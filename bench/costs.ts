@@ -2,39 +2,39 @@ import { readFileSync } from 'node:fs';
 import { descendants, functionOf, inspect } from '#test/support/processes.ts';
 import type { Shop } from './shop.ts';
 
-/** Whose work a process of the shop does. In one process the broker is among the functions. */
+/** What a process of the shop runs. In one process the broker counts as functions. */
 export type Group = 'functions' | 'postgres' | 'broker' | 'catcher';
 export const groups: readonly Group[] = ['functions', 'postgres', 'broker', 'catcher'];
 
-/** What was used up so far; costs are the difference of two. */
+/** Resources used so far; a cost is the difference of two readings. */
 export interface Counters {
   cpuMs: Record<Group, number>;
-  /** CPU time of every program on this machine. */
+  /** CPU time of all programs on this machine. */
   machineMs: number;
   walBytes: number;
-  /** Transactions that wrote something. */
+  /** Transactions that wrote. */
   writes: number;
-  /** All transactions; a backend tells them up to a second late. */
+  /** All transactions; a backend reports them up to a second late. */
   commits: number;
   atMs: number;
 }
 
-// Linux tells CPU time in ticks, 100 a second wherever Node runs
+// Linux counts CPU time in ticks, 100 per second on every platform of Node
 const msPerTick = 10;
 
 interface ShopProcess {
   pid: number;
   group: Group;
-  /** Which function it runs, if it is one alone. */
+  /** The function that it runs, if it runs only one. */
   name: string | undefined;
 }
 
-/** The processes of a shop, by whose work they do. */
+/** The processes of a shop with their groups. */
 export function processesOf(shopPid: number): ShopProcess[] {
   const shop = inspect(shopPid);
   const all = [...(shop ? [shop] : []), ...descendants(shopPid)];
   const groupOf = new Map<number, Group>();
-  // descendants come level by level, so a parent has its group before its children need it
+  // descendants are listed level by level, so a parent has its group before its children
   return all.map(({ pid, parent, command }) => {
     const above = groupOf.get(parent);
     const group = above && above !== 'functions' ? above : ownGroup(command);
@@ -68,7 +68,7 @@ export async function readCounters(shop: Shop): Promise<Counters> {
   };
 }
 
-/** CPU time of a process, with that of its children that have ended: proc(5), utime to cstime. */
+/** CPU time of a process and of its children that have exited: proc(5), utime to cstime. */
 function cpuMsOf(pid: number): number {
   try {
     const afterName = readFileSync(`/proc/${pid}/stat`, 'utf8')
@@ -76,7 +76,7 @@ function cpuMsOf(pid: number): number {
       .split(' ');
     return afterName.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) * msPerTick;
   } catch {
-    return 0; // it has ended meanwhile; from then on its parent counts it
+    return 0; // it has exited; its parent now counts it
   }
 }
 
@@ -101,20 +101,20 @@ function residentMb(pid: number): number {
   }
 }
 
-/** The most that one process of functions had in memory while `work` went on, in MB. */
-export async function watchingMemory<Result>(
+/** Runs `work` and returns the peak memory of any process of functions meanwhile, in MB. */
+export async function trackPeakMemory<Result>(
   shopPid: number,
   work: () => Promise<Result>,
-): Promise<{ result: Result; maxMb: number }> {
-  let maxMb = 0;
-  const look = () => {
-    maxMb = Math.max(maxMb, ...memoryOfFunctions(shopPid).map(({ mb }) => mb));
+): Promise<{ result: Result; peakMb: number }> {
+  let peakMb = 0;
+  const measure = () => {
+    peakMb = Math.max(peakMb, ...memoryOfFunctions(shopPid).map(({ mb }) => mb));
   };
-  const timer = setInterval(look, 500);
+  const timer = setInterval(measure, 500);
   try {
     const result = await work();
-    look();
-    return { result, maxMb };
+    measure();
+    return { result, peakMb };
   } finally {
     clearInterval(timer);
   }

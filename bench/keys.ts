@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { localSecrets } from '#local/secrets.ts';
 
-// Imported before what reads its settings: the keys of the shops that are measured, in which their customers' tokens
-// are signed. The harness hands them to the shop.
+// Sets the keys that sign the customers' tokens, and that the test support passes to each shop. Imported before any
+// module that reads these settings.
 const folder = mkdtempSync(path.join(tmpdir(), 'shop-bench-'));
 const { EVENT_KEYS, TOKEN_PRIVATE_KEY, TOKEN_PUBLIC_KEYS } = localSecrets(folder);
 rmSync(folder, { recursive: true });

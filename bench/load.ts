@@ -2,48 +2,48 @@ import { Pool } from 'undici';
 import { uuidv7 } from 'uuidv7';
 import { signToken } from '#functions/log-in/sign-token.ts';
 import { atRate } from './pace.ts';
-import { benchmarkResponse } from './worker.ts';
+import { serveRequests } from './worker.ts';
 
-/** What the load generator, a process of its own, is asked to do. */
+/** A request to the load generator, which is a separate process. */
 export type Load =
   /**
-   * These customers send the orders. Each of them knocks once, so that their token has been checked. Without tokens a
-   * header says who they are, for systems that ask for no more.
+   * Sets the customers that send the orders. Each first sends one invalid order, so that its token has been verified.
+   * Without tokens a header names the customer, for systems that authenticate nothing.
    */
   | { do: 'begin'; url: string; customers: string[]; withoutTokens?: boolean }
-  /** Closed loop: so many connections, each with one order after the other. */
+  /** Closed loop: each connection sends one order after the other. */
   | { do: 'saturate'; connections: number; seconds: number }
   /**
-   * Open loop: an order is sent when its time has come, whether or not earlier ones were answered. `alone`: all of them
-   * by one customer.
+   * Open loop: orders are sent at a fixed rate, whether or not earlier ones have a response. `alone`: all by one
+   * customer.
    */
   | { do: 'steady'; rate: number; seconds: number; alone?: boolean };
 
 export interface Sent {
-  accepted: { id: string; /** When it was to be sent, epoch ms. */ at: number; /** Until the 202. */ tookMs: number }[];
-  /** Answers that were no 202, by what they were, with their number. */
+  accepted: { id: string; /** Intended time, epoch ms. */ at: number; /** Until the 202. */ tookMs: number }[];
+  /** Number of responses other than 202, by status and body. */
   refused: Record<string, number>;
-  /** What sending cost this process. */
+  /** CPU time of this process. */
   cpuMs: number;
 }
 
 const order = JSON.stringify({ items: [{ sku: 'pen', quantity: 1 }] });
-// the system's clock, as Postgres reads it, but finer than Date.now()
+// the system clock, as Postgres reads it, with the resolution of performance.now()
 let origin = performance.timeOrigin;
 const now = () => origin + performance.now();
 
 let pool: Pool;
 let identities: Record<string, string>[] = [];
 
-benchmarkResponse<Load, Sent>(async (load) => {
+serveRequests<Load, Sent>(async (load) => {
   const sent: Sent = { accepted: [], refused: {}, cpuMs: 0 };
   origin = originNow();
   const began = process.cpuUsage();
   switch (load.do) {
     case 'begin':
       pool = new Pool(load.url, { connections: 256, pipelining: 1 });
-      identities = await Promise.all(load.customers.map(load.withoutTokens ? named : withToken));
-      await knock();
+      identities = await Promise.all(load.customers.map(load.withoutTokens ? byHeader : byToken));
+      await verifyTokens();
       break;
     case 'saturate':
       await saturate(load, sent);
@@ -59,7 +59,9 @@ benchmarkResponse<Load, Sent>(async (load) => {
   return sent;
 });
 
-/** When `performance.now()` was 0. Hypervisors set clocks by milliseconds now and then: it is read before each load. */
+/**
+ * The epoch time at which `performance.now()` was 0. Read before each load: hypervisors adjust clocks by milliseconds.
+ */
 function originNow(): number {
   const readings = Array.from({ length: 5 }, () => {
     const from = Date.now();
@@ -67,34 +69,34 @@ function originNow(): number {
     while (at === from) at = Date.now();
     return at - performance.now();
   });
-  return Math.max(...readings); // what interrupts a reading makes it smaller
+  return Math.max(...readings); // an interruption makes a reading smaller
 }
 
-const named = async (id: string): Promise<Record<string, string>> => ({ 'customer-id': id });
-const withToken = async (id: string): Promise<Record<string, string>> => ({
+const byHeader = async (id: string): Promise<Record<string, string>> => ({ 'customer-id': id });
+const byToken = async (id: string): Promise<Record<string, string>> => ({
   authorization: `Bearer ${await signToken({ id, role: 'customer' })}`,
 });
 
 async function saturate({ connections, seconds }: { connections: number; seconds: number }, sent: Sent): Promise<void> {
   const until = now() + seconds * 1_000;
-  const customer = async () => {
+  const connection = async () => {
     while (now() < until) await place(now(), sent);
   };
-  await Promise.all(Array.from({ length: connections }, customer));
+  await Promise.all(Array.from({ length: connections }, connection));
 }
 
 async function steady(
   { rate, seconds, alone = false }: { rate: number; seconds: number; alone?: boolean },
   sent: Sent,
 ): Promise<void> {
-  const among = alone ? identities.slice(0, 1) : identities;
-  await atRate(rate, seconds, (at) => place(origin + at, sent, among));
+  const senders = alone ? identities.slice(0, 1) : identities;
+  await atRate(rate, seconds, (at) => place(origin + at, sent, senders));
 }
 
-/** Sends an order of a customer, any of them; its latency counts from `at`. */
-async function place(at: number, { accepted, refused }: Sent, among = identities): Promise<void> {
+/** Sends an order of a random customer; its latency counts from `at`. */
+async function place(at: number, { accepted, refused }: Sent, senders = identities): Promise<void> {
   try {
-    const { status, text } = await post(among[Math.floor(Math.random() * among.length)] ?? {}, order);
+    const { status, text } = await post(senders[Math.floor(Math.random() * senders.length)] ?? {}, order);
     if (status === 202) accepted.push({ id: (JSON.parse(text) as { id: string }).id, at, tookMs: now() - at });
     else count(refused, `${status} ${text.slice(0, 200)}`);
   } catch (error) {
@@ -102,26 +104,26 @@ async function place(at: number, { accepted, refused }: Sent, among = identities
   }
 }
 
-/** An order of nothing: refused after the token was checked, by the storefront and by create-order. */
-async function knock(): Promise<void> {
-  const waiting = [...identities];
-  const visitor = async () => {
-    for (let identity = waiting.pop(); identity !== undefined; identity = waiting.pop()) {
+/** Sends one invalid order per customer: it is refused after the storefront and create-order have verified the token. */
+async function verifyTokens(): Promise<void> {
+  const remaining = identities.values();
+  const connection = async () => {
+    for (const identity of remaining) {
       const { status, text } = await post(identity, '{"items":[]}');
-      if (status !== 422) throw new Error(`an order of nothing was answered by ${status} ${text}`);
+      if (status !== 422) throw new Error(`an order without items returned ${status} ${text}`);
     }
   };
-  await Promise.all(Array.from({ length: 32 }, visitor));
+  await Promise.all(Array.from({ length: 32 }, connection));
 }
 
 async function post(identity: Record<string, string>, body: string): Promise<{ status: number; text: string }> {
-  const answer = await pool.request({
+  const response = await pool.request({
     method: 'POST',
     path: '/v1/orders',
     headers: { 'content-type': 'application/json', 'idempotency-key': uuidv7(), ...identity },
     body,
   });
-  return { status: answer.statusCode, text: await answer.body.text() };
+  return { status: response.statusCode, text: await response.body.text() };
 }
 
 function count(refused: Record<string, number>, what: string): void {

@@ -1,7 +1,7 @@
 import { closeSync, fdatasyncSync, openSync, rmSync, writeSync } from 'node:fs';
 import { cpus, freemem, loadavg, tmpdir, totalmem } from 'node:os';
 import path from 'node:path';
-import type { Database } from './shop.ts';
+import type { Database } from './database.ts';
 
 export interface Machine {
   cores: number;
@@ -12,11 +12,11 @@ export interface Machine {
   load: [number, number];
   node: string;
   platform: string;
-  /** Writes of 8 KB that were made durable one after the other, where the shop keeps its data. */
+  /** Durable writes of 8 KB per second, one after the other, on the disk that holds the shop's data. */
   fsyncsPerSecond: number;
 }
 
-/** What the figures were measured on. */
+/** The machine that the figures were measured on. */
 export function inspectMachine(): Machine {
   const gb = (bytes: number) => Math.round(bytes / 2 ** 30);
   const [oneMinute = 0, fiveMinutes = 0] = loadavg();
@@ -49,10 +49,10 @@ function fsyncRate(file: string): number {
   }
 }
 
-/** Settings by name, as the server tells them to the shop's own user. */
+/** Settings by name, as the server reports them to the shop's user. */
 export type PostgresSettings = Record<string, string>;
 
-const told = [
+const reported = [
   ...['server_version', 'fsync', 'synchronous_commit', 'full_page_writes', 'wal_sync_method', 'wal_level'],
   ...['shared_buffers', 'max_wal_size', 'checkpoint_timeout', 'wal_buffers', 'commit_delay', 'max_connections'],
   ...['jit', 'autovacuum', 'autovacuum_naptime', 'data_checksums'],
@@ -61,14 +61,14 @@ const told = [
 export async function readSettings(database: Database): Promise<PostgresSettings> {
   const rows = await database.sql<{ name: string; value: string }>(
     'select name, current_setting(name) as value from unnest($1::text[]) as name',
-    [told],
+    [reported],
   );
   return Object.fromEntries(rows.map(({ name, value }) => [name, value]));
 }
 
-/** Why figures from this server would mean nothing: it confirms what a power cut takes away. */
+/** Why figures from this server would be meaningless: it confirms commits that a power failure would lose. */
 export function explainRejection({ fsync, synchronous_commit: commit }: PostgresSettings): string | undefined {
   const off = [...(fsync === 'on' ? [] : ['fsync']), ...(commit === 'off' ? ['synchronous_commit'] : [])];
   if (off.length === 0) return undefined;
-  return `Postgres has ${off.join(' and ')} switched off, so it loses what it has confirmed: nothing is measured.`;
+  return `Postgres has ${off.join(' and ')} switched off, so a power failure would lose confirmed commits: nothing is measured.`;
 }

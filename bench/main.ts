@@ -4,37 +4,24 @@ import './keys.ts';
 import { inspectMachine, type PostgresSettings } from './machine.ts';
 import { measure, Refusal, type Measured, type Session } from './measure.ts';
 import { readOptions } from './options.ts';
-import { aboutMachine, aboutPostgres, describe, notes, writeJson } from './report.ts';
+import { describe, describeMachine, describePostgres, notes, writeJson } from './report.ts';
+import { openTerminal } from './terminal.ts';
 
-const options = readOptions(process.argv.slice(2));
-const began = performance.now();
-const print = (text: string) => process.stdout.write(`${text}\n`);
-const say = (line: string) =>
-  process.stderr.write(`${((performance.now() - began) / 1_000).toFixed(0).padStart(4)} s  ${line}\n`);
-
+const options = readOptions();
 const stops: (() => Promise<void> | void)[] = [];
-let interrupted = false;
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void interrupt());
-
-async function interrupt(): Promise<void> {
-  if (interrupted) return;
-  interrupted = true;
-  say('Stopping: everything that was started is ended.');
-  await Promise.allSettled(stops.toReversed().map(async (stop) => stop()));
-  process.exit(130);
-}
+const { print, say, isInterrupted } = openTerminal(() =>
+  Promise.allSettled(stops.toReversed().map(async (stop) => stop())),
+);
 
 const machine = inspectMachine();
-print(aboutMachine(machine));
+print(describeMachine(machine));
 
 let postgres: PostgresSettings | undefined;
 const session: Session = {
-  say: (line) => {
-    if (!interrupted) say(line);
-  },
+  say,
   onStop: (stop) => stops.push(stop),
   onSettings: (settings) => {
-    if (!postgres) print(aboutPostgres(settings));
+    if (!postgres) print(describePostgres(settings));
     postgres = settings;
   },
 };
@@ -45,30 +32,30 @@ try {
     modes.push(await measure(mode, options, session));
     stops.length = 0;
   }
-  if (!interrupted) finish(modes);
-  if (!interrupted && options.peers) await measurePeers();
+  if (!isInterrupted()) report(modes);
+  if (!isInterrupted() && options.peers) await measurePeers();
 } catch (error) {
   if (!(error instanceof Refusal)) throw error;
   process.stderr.write(`${error.message}\n`);
   process.exitCode = 1;
 }
 
-function finish(modes: Measured[]): void {
+function report(modes: Measured[]): void {
   for (const measured of modes) print(describe(measured));
   print(notes);
   print(`written to ${writeJson({ options, machine, postgres, modes })}`);
   if (modes.some(({ failure }) => failure !== undefined)) process.exitCode = 1;
 }
 
-/** They have a program of their own, because their packages are no part of this install. */
+/** Runs them as a separate program: their packages are not part of this install. */
 async function measurePeers(): Promise<void> {
-  say('the other systems beside the shop (npm run bench:peers)');
+  say('the other systems (npm run bench:peers)');
   const peers = spawn(process.execPath, [...process.execArgv, 'bench/peers/main.ts'], { stdio: 'inherit' });
-  const ended = once(peers, 'exit');
+  const exited = once(peers, 'exit');
   stops.push(async () => {
     peers.kill('SIGTERM');
-    await ended;
+    await exited;
   });
-  const [code] = (await ended) as [number | null];
+  const [code] = (await exited) as [number | null];
   if (code !== 0) process.exitCode = 1;
 }

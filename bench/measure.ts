@@ -1,82 +1,82 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { BaselineResult, BaselineRun } from './baseline.ts';
 import { memoryOfFunctions, readCounters } from './costs.ts';
 import { newCustomers, seed } from './customers.ts';
-import type { Load, Sent } from './load.ts';
+import type { Database, openDatabase } from './database.ts';
+import { checkInvariants } from './invariants.ts';
+import { startLoadGenerator, type LoadGenerator } from './load-generator.ts';
 import { readSettings, explainRejection, type PostgresSettings } from './machine.ts';
 import type { Mode, Options } from './options.ts';
 import { compareReplicas, type Replicated } from './replicas.ts';
 import { saturate, type Saturation } from './saturation.ts';
-import { databaseAlongside, startAtRest, startTwice, type Database, type Shop, type Starts } from './shop.ts';
-import { checkSound } from './sound.ts';
+import { createBaselineDatabase, startAtRest, startTwice, type Shop, type Starts } from './shop.ts';
 import { steady, type Steady } from './steady.ts';
 import { openReader, storeOrders } from './stored.ts';
 import { warmUp } from './warm-up.ts';
 import { startWorker, type Worker } from './worker.ts';
-import type { Drive, Driven } from './baseline.ts';
 
-/** What was measured of one mode; lists have an entry a repetition. */
+/** The measurements of one mode; lists have one entry per repetition. */
 export interface Measured {
   mode: Mode;
   starts: Starts[];
   /** Resident MB of each process that runs functions; with a process each, before the first order. */
   memoryAtStart: { name: string; mb: number }[];
   repetitions: Repetition[];
-  /** All orders of one customer, whose account then is in every statement. */
+  /** All orders by one customer, so that every statement updates the same account. */
   hot?: Steady;
-  /** The last saturation, beside so many orders from before. */
+  /** A saturation with this many stored orders. */
   grown?: { stored: number; saturation: Saturation };
-  /** With more processes of each function. */
+  /** With several processes of each function. */
   replicas?: Replicated[];
   soak?: Soak;
-  /** Rates that were left out, because the shop does not reach them. */
+  /** Rates that were skipped because the shop does not reach them. */
   tooFast: number[];
-  /** Why it broke off, if it did. */
+  /** Why the measurement was aborted. */
   failure?: string;
 }
 
-/** What each minute of a soak gave, and cost an order: in ms of the functions and of Postgres. */
+/** Per minute of a soak: throughput, CPU ms per order of the functions and of Postgres, and memory of the functions. */
 interface Soak {
   ordersPerSecond: number[];
   functionsCpuMs: number[];
   postgresCpuMs: number[];
-  /** Memory of the functions. */
-  maxMb: number[];
+  peakMb: number[];
 }
 
 interface Repetition {
   saturation: Saturation;
   single: Baseline;
   batched: Baseline;
-  /** The same SQL at 100 orders a second: how soon an order could be told of, were there nothing but Postgres. */
-  batchedAt100?: Driven;
+  /** The same SQL at 100 orders per second: the latency that Postgres alone would have. */
+  batchedAt100?: BaselineResult;
   steady: Steady[];
 }
 
-/** What driving the rooms' statements gave, and what it cost the server, an order. */
-export interface Baseline extends Driven {
+export interface Baseline extends BaselineResult {
+  /** CPU ms of the server, per order. */
   postgresCpuMs: number;
 }
 
-/** How the benchmark tells of its progress, and what has to be ended if it is interrupted. */
+/** Reports progress, and registers what an interruption has to stop. */
 export interface Session {
   say(line: string): void;
   onStop(stop: () => Promise<void> | void): void;
-  /** Called once a server runs; throws if it is not worth measuring. */
+  /** Called once a server runs. */
   onSettings(settings: PostgresSettings): void;
 }
 
-/** Something that the operator has to change first; one sentence. */
+/** A reason not to measure that the operator has to remove; one sentence. */
 export class Refusal extends Error {}
 
 const connections = 32;
-// for the mails of a saturation; longer than they are kept in memory (send-notification/outgoing.ts)
+// for the mails of a saturation; longer than send-notification/outgoing.ts holds them in memory
 const timeoutMs = 30_000;
-// a stall of this machine takes 100 ms and more: the slowest of a hundred has to be one of many
+// long enough that one stall of this machine, 100 ms and more, does not decide the p99 alone
 const secondsAt100 = 15;
-// Near to what the shop can do a queue grows, and the latency says only for how long the rate was kept up.
-const keptUp = 0.8;
+// Close to saturation a queue grows, and the latency only says how long the load lasted.
+const maxShareOfSaturation = 0.8;
 
-/** Measures the shop in one mode, on a fresh database, alternating with the baseline. */
+/** Measures the shop in one mode on a new database, alternating with the baseline. */
 export async function measure(mode: Mode, options: Options, session: Session): Promise<Measured> {
   const measured: Measured = { mode, starts: [], memoryAtStart: [], repetitions: [], tooFast: [] };
   let shop: Shop | undefined;
@@ -119,14 +119,14 @@ async function start(measured: Measured, customer: string, options: Options, ses
   }
 }
 
-/** A running shop with what measures it. */
-interface Scene {
+/** A running shop with the processes that measure it. */
+interface Context {
   shop: Shop;
-  beside: Database & { url: string };
-  load: Worker<Load, Sent>;
-  baseline: Worker<Drive, Driven>;
+  baselineDatabase: ReturnType<typeof openDatabase>;
+  load: LoadGenerator;
+  baseline: Worker<BaselineRun, BaselineResult>;
   customers: string[];
-  /** Ids of all orders that were accepted, for the invariants. */
+  /** Ids of all accepted orders, for the invariants. */
   accepted: string[];
   say(line: string): void;
 }
@@ -138,133 +138,141 @@ async function measureRunning(
   options: Options,
   session: Session,
 ): Promise<void> {
-  const beside = await databaseAlongside(shop);
-  const load = startWorker<Load, Sent>('load.ts');
-  const env = { DATABASE_URL: beside.url, DATABASE_POOL: String(connections) };
-  const baseline = startWorker<Drive, Driven>('baseline.ts', env);
+  const baselineDatabase = await createBaselineDatabase(shop);
+  const load = startLoadGenerator();
+  const env = { DATABASE_URL: baselineDatabase.url, DATABASE_POOL: String(connections) };
+  const baseline = startWorker<BaselineRun, BaselineResult>('baseline.ts', env);
   session.onStop(() => load.end());
   session.onStop(() => baseline.end());
   const say = (line: string) => session.say(`${measured.mode}: ${line}`);
   const accepted: string[] = [];
-  const scene = { shop, beside, load, baseline, customers, accepted, say };
+  const context = { shop, baselineDatabase, load, baseline, customers, accepted, say };
   try {
     say('10,000 customers');
-    await seed(beside, customers);
+    await seed(baselineDatabase, customers);
     const rounds = options.quick ? 2 : 6;
     accepted.push(...(await warmUp({ shop, load, customers, connections, timeoutMs, rounds, say })));
-    for (const how of ['single', 'batched'] as const) {
-      await baseline.ask({ how, pace: { inFlight: connections }, seconds: 1, customers });
+    for (const mode of ['single', 'batched'] as const) {
+      await baseline.call({ mode, pace: { inFlight: connections }, seconds: 1, customers });
     }
     if (options.soakMinutes > 0) {
-      measured.soak = await soak(scene, options.soakMinutes);
+      measured.soak = await soak(context, options.soakMinutes);
       return;
     }
     for (let time = 1; time <= options.repetitions; time += 1) {
-      await repeat(scene, `${time}/${options.repetitions}`, measured, options);
+      await repeat(context, `${time}/${options.repetitions}`, measured, options);
     }
-    if (measured.mode === 'one process' && !options.quick) await atItsHardest(scene, measured, options);
+    if (measured.mode === 'one process' && !options.quick) await measureWorstCases(context, measured, options);
   } finally {
     load.end();
     baseline.end();
-    await beside.close();
+    await baselineDatabase.close();
   }
 }
 
-async function repeat(scene: Scene, of: string, measured: Measured, options: Options): Promise<void> {
-  const { shop, beside, load, accepted, say } = scene;
+async function repeat(context: Context, of: string, measured: Measured, options: Options): Promise<void> {
+  const { shop, baselineDatabase, load, accepted, say } = context;
   const { quick, seconds, rates } = options;
   say(`saturation ${of}, ${connections} connections, ${seconds} s, and its mails`);
   const { saturation, accepted: ids } = await saturate(shop, load, { connections, seconds, timeoutMs });
   accepted.push(...ids);
   say(`saturation ${of}: ${Math.round(saturation.ordersPerSecond)} orders/s`);
-  const single = await drive(scene, 'single', quick ? 2 : 3);
-  const batched = await drive(scene, 'batched', quick ? 2 : 3);
+  const single = await runBaseline(context, 'single', quick ? 2 : 3);
+  const batched = await runBaseline(context, 'batched', quick ? 2 : 3);
   say(`baseline ${of}: ${Math.round(single.ordersPerSecond)} single, ${Math.round(batched.ordersPerSecond)} batched`);
-  const reached = rates.filter((rate) => rate <= saturation.ordersPerSecond * keptUp);
+  const reached = rates.filter((rate) => rate <= saturation.ordersPerSecond * maxShareOfSaturation);
   measured.tooFast.push(...rates.filter((rate) => !reached.includes(rate) && !measured.tooFast.includes(rate)));
-  await tidyUp(shop, beside);
-  const repetition: Repetition = { saturation, single, batched, steady: await atRates(scene, reached, quick) };
+  await vacuum(shop, baselineDatabase);
+  const repetition: Repetition = { saturation, single, batched, steady: await measureRates(context, reached, quick) };
   if (!quick) {
-    const pace = { perSecond: 100 };
-    repetition.batchedAt100 = await scene.baseline.ask({
-      how: 'batched',
-      pace,
+    repetition.batchedAt100 = await context.baseline.call({
+      mode: 'batched',
+      pace: { perSecond: 100 },
       seconds: secondsAt100,
-      customers: scene.customers,
+      customers: context.customers,
     });
   }
   measured.repetitions.push(repetition);
   say(`invariants ${of}`);
-  await checkSound(shop, accepted);
-  await checkSound(beside, []);
+  await checkInvariants(shop, accepted);
+  await checkInvariants(baselineDatabase, []);
 }
 
-/** All orders on one account, and beside many orders from before. */
-async function atItsHardest(scene: Scene, measured: Measured, { stored, seconds }: Options): Promise<void> {
-  const { shop, load, accepted, say } = scene;
+/** All orders on one account, then a saturation with many stored orders. */
+async function measureWorstCases(context: Context, measured: Measured, { stored, seconds }: Options): Promise<void> {
+  const { shop, load, accepted, say } = context;
   say('100/s on one account');
   const hot = await steady(shop, load, { rate: 100, seconds: 6, alone: true });
   measured.hot = hot.steady;
   accepted.push(...hot.accepted);
   if (stored > 0) {
-    const there = await storeOrders(shop, stored, (count) => say(`${count.toLocaleString('en')} orders stored`));
-    say(`saturation beside ${there.toLocaleString('en')} orders`);
+    const total = await storeOrders(shop, stored, (count) => say(`${count.toLocaleString('en')} orders stored`));
+    say(`saturation with ${total.toLocaleString('en')} stored orders`);
     const grown = await saturate(shop, load, { connections, seconds, timeoutMs });
-    measured.grown = { stored: there, saturation: grown.saturation };
+    measured.grown = { stored: total, saturation: grown.saturation };
     accepted.push(...grown.accepted);
   }
   say('invariants');
-  await checkSound(shop, accepted);
+  await checkInvariants(shop, accepted);
 }
 
-/** Saturation for minutes, while somebody reads in a transaction that stays open: nothing old can be cleaned up. */
-async function soak({ shop, beside, load, accepted, say }: Scene, minutes: number): Promise<Soak> {
-  const found: Soak = { ordersPerSecond: [], functionsCpuMs: [], postgresCpuMs: [], maxMb: [] };
-  const end = await openReader(shop);
+/** Saturates the shop for minutes while a transaction stays open, so that Postgres can remove no dead rows. */
+async function soak(context: Context, minutes: number): Promise<Soak> {
+  const { shop, baselineDatabase, load, accepted, say } = context;
+  const results: Soak = { ordersPerSecond: [], functionsCpuMs: [], postgresCpuMs: [], peakMb: [] };
+  const closeReader = await openReader(shop);
   try {
     for (let minute = 1; minute <= minutes; minute += 1) {
       const one = await saturate(shop, load, { connections, seconds: 55, timeoutMs: 5_000 });
       accepted.push(...one.accepted);
-      const { ordersPerSecond, maxMb, cost } = one.saturation;
-      found.ordersPerSecond.push(ordersPerSecond);
-      found.functionsCpuMs.push(cost.cpuMs.functions);
-      found.postgresCpuMs.push(cost.cpuMs.postgres);
-      found.maxMb.push(maxMb);
+      const { ordersPerSecond, peakMb, cost } = one.saturation;
+      results.ordersPerSecond.push(ordersPerSecond);
+      results.functionsCpuMs.push(cost.cpuMs.functions);
+      results.postgresCpuMs.push(cost.cpuMs.postgres);
+      results.peakMb.push(peakMb);
       say(
-        `minute ${minute}/${minutes}: ${Math.round(ordersPerSecond)} orders/s, CPU ms an order: ` +
+        `minute ${minute}/${minutes}: ${Math.round(ordersPerSecond)} orders/s, CPU ms per order: ` +
           `functions ${cost.cpuMs.functions.toFixed(2)}, Postgres ${cost.cpuMs.postgres.toFixed(2)}`,
       );
     }
   } finally {
-    await end();
+    await closeReader();
   }
-  await checkSound(shop, accepted);
-  await checkSound(beside, []);
-  return found;
+  await checkInvariants(shop, accepted);
+  await checkInvariants(baselineDatabase, []);
+  return results;
 }
 
-/** As pgbench does before each run: at a fixed rate Postgres cleans up after that rate, not after what came before. */
-async function tidyUp(...databases: Database[]): Promise<void> {
+/** As pgbench does before each run: at a fixed rate Postgres then only cleans up after that rate. */
+async function vacuum(...databases: Database[]): Promise<void> {
   for (const database of databases) await database.sql('vacuum (analyze)');
   await databases[0]?.sql('checkpoint');
-  await sleep(3_000); // the disk has taken it, but is still writing
+  await sleep(3_000); // the disk still writes what it has confirmed
 }
 
-async function atRates({ shop, load, accepted, say }: Scene, rates: number[], quick: boolean): Promise<Steady[]> {
-  const found: Steady[] = [];
+async function measureRates(
+  { shop, load, accepted, say }: Context,
+  rates: number[],
+  quick: boolean,
+): Promise<Steady[]> {
+  const results: Steady[] = [];
   for (const rate of rates) {
     const seconds = rate !== 100 ? 4 : quick ? 6 : secondsAt100;
-    const { steady: at, accepted: ids } = await steady(shop, load, { rate, seconds });
+    const { steady: result, accepted: ids } = await steady(shop, load, { rate, seconds });
     accepted.push(...ids);
-    found.push(at);
-    say(`${rate}/s: end to end p50 ${at.endToEnd.p50.toFixed(1)} ms, p99 ${at.endToEnd.p99.toFixed(1)} ms`);
+    results.push(result);
+    say(`${rate}/s: end to end p50 ${result.endToEnd.p50.toFixed(1)} ms, p99 ${result.endToEnd.p99.toFixed(1)} ms`);
   }
-  return found;
+  return results;
 }
 
-async function drive({ shop, baseline, customers }: Scene, how: Drive['how'], seconds: number): Promise<Baseline> {
+async function runBaseline(
+  { shop, baseline, customers }: Context,
+  mode: BaselineRun['mode'],
+  seconds: number,
+): Promise<Baseline> {
   const before = await readCounters(shop);
-  const driven = await baseline.ask({ how, pace: { inFlight: connections }, seconds, customers });
+  const result = await baseline.call({ mode, pace: { inFlight: connections }, seconds, customers });
   const { cpuMs } = await readCounters(shop);
-  return { ...driven, postgresCpuMs: (cpuMs.postgres - before.cpuMs.postgres) / driven.orders };
+  return { ...result, postgresCpuMs: (cpuMs.postgres - before.cpuMs.postgres) / result.orders };
 }

@@ -1,70 +1,75 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Database } from './database.ts';
 import type { Sent } from './load.ts';
-import type { Database } from './shop.ts';
 
-/** How the orders of one load went, in epoch ms of the machine's clock. */
-export interface Told {
+/** How an order went, in epoch ms of the machine's clock. */
+export interface Outcome {
   sentAt: number;
   acceptMs: number;
-  /** When the notification row was written: just before its commit, so without one last fsync. */
+  /** When the notification row was written: just before its commit, so without the last fsync. */
   notifiedAt: number;
-  /** When the row says that the mail server has taken the mail; null while it has not. */
+  /** When the mail server accepted the mail, as its row says; null until then. */
   mailedAt: number | null;
 }
 
-/** Waits until no chain is open; every order then is decided and its notification committed. */
-export async function completed(database: Database, withinMs = 60_000): Promise<void> {
-  for (const deadline = Date.now() + withinMs; ; await sleep(25)) {
+/** Waits until no chain is open: then every order is settled and its notification is committed. */
+export async function waitForCompletion(database: Database, timeoutMs = 60_000): Promise<void> {
+  for (const deadline = Date.now() + timeoutMs; ; await sleep(25)) {
     const [outbox] = await database.sql<{ open: number }>('select count(*) as open from events.outbox');
     if (outbox?.open === 0) return;
-    if (Date.now() > deadline) throw new Error(`${outbox?.open} orders have not ended after ${withinMs / 1_000} s.`);
+    if (Date.now() > deadline) throw new Error(`${outbox?.open} orders are not settled after ${timeoutMs / 1_000} s.`);
   }
 }
 
 /**
- * Waits until no mail is queued; gives how many still are when the time is over, or when none was sent for so long that
- * the rest waits in the table until it is due.
+ * Waits until no mail is queued. Returns how many still are after the timeout, or once none was sent for 2 s: the
+ * others then wait in the table until they are due.
  */
-export async function mailed(database: Database, withinMs: number): Promise<number> {
-  let least = Infinity;
-  let movedAt = Date.now();
-  for (const deadline = Date.now() + withinMs; ; await sleep(50)) {
+export async function waitForMails(database: Database, timeoutMs: number): Promise<number> {
+  let fewest = Infinity;
+  let progressAt = Date.now();
+  for (const deadline = Date.now() + timeoutMs; ; await sleep(50)) {
     const [queue] = await database.sql<{ queued: number }>(
       'select count(*) as queued from notifying.notifications where due_at is not null',
     );
     const queued = queue?.queued ?? 0;
-    if (queued < least) [least, movedAt] = [queued, Date.now()];
-    if (queued === 0 || Date.now() > deadline || Date.now() > movedAt + 2_000) return queued;
+    if (queued < fewest) [fewest, progressAt] = [queued, Date.now()];
+    if (queued === 0 || Date.now() > deadline || Date.now() > progressAt + 2_000) return queued;
   }
 }
 
 /**
- * Takes the mails that are left out of the queue, so that the next repetition starts without them. What the shop still
- * holds in memory it lets go after 25 s; the rest would come due a minute after its order.
+ * Removes the remaining mails from the queue, so that the next repetition starts without them. The shop drops those it
+ * holds in memory after 25 s; the others would be due a minute after their order.
  */
-export async function giveUpMails(database: Database): Promise<void> {
+export async function discardQueuedMails(database: Database): Promise<void> {
   await database.sql(`
     update notifying.notifications
-       set status = 'failed', due_at = null, error = 'the benchmark did not wait any longer'
+       set status = 'failed', due_at = null, error = 'discarded by the benchmark'
      where due_at is not null`);
 }
 
-/** What the database says of the orders that a load has sent. Throws if one of them was refused or has got lost. */
-export async function findOutcomes(database: Database, { accepted, refused }: Sent): Promise<Told[]> {
+/** Throws if a load got any response but 202. */
+export function assertAllAccepted({ refused }: Sent): void {
   if (Object.keys(refused).length > 0) throw new Error(`Orders were refused: ${JSON.stringify(refused)}`);
-  const rows = await database.sql<{ id: string; told_at: number; mailed_at: number | null }>(
+}
+
+/** Reads the outcome of each order of a load. Throws if one was refused or lost. */
+export async function readOutcomes(database: Database, sent: Sent): Promise<Outcome[]> {
+  assertAllAccepted(sent);
+  const rows = await database.sql<{ id: string; notified_at: number; mailed_at: number | null }>(
     `
-    select order_id as id, extract(epoch from created_at)::float8 * 1000 as told_at,
+    select order_id as id, extract(epoch from created_at)::float8 * 1000 as notified_at,
            extract(epoch from sent_at)::float8 * 1000 as mailed_at
       from notifying.notifications
      where order_id = any ($1::uuid[])
        and template = 'order-paid'`,
-    [accepted.map(({ id }) => id)],
+    [sent.accepted.map(({ id }) => id)],
   );
   const byId = new Map(rows.map((row) => [row.id, row]));
-  return accepted.map(({ id, at, tookMs }) => {
+  return sent.accepted.map(({ id, at, tookMs }) => {
     const row = byId.get(id);
-    if (!row) throw new Error(`Order ${id} was accepted, and nobody was told that it is paid.`);
-    return { sentAt: at, acceptMs: tookMs, notifiedAt: row.told_at, mailedAt: row.mailed_at };
+    if (!row) throw new Error(`Order ${id} was accepted, and its customer was not notified.`);
+    return { sentAt: at, acceptMs: tookMs, notifiedAt: row.notified_at, mailedAt: row.mailed_at };
   });
 }

@@ -6,20 +6,20 @@ import type { Options } from './options.ts';
 import { median } from './statistics.ts';
 import { tableOf, type Line, type Row } from './table.ts';
 
-/** Of the columns: label, median, range, must, goal, verdict. */
+/** Widths of the columns: label, median, range, must, goal, verdict. */
 const widths = [46, 10, 20, 8, 8, 8];
 
 /** The table of one mode, as text. */
 export function describe(measured: Measured): string {
   const { mode, failure, repetitions } = measured;
-  const title = mode === 'one process' ? 'npm start: all functions in one process' : 'each function in its own process';
+  const title = mode === 'one process' ? 'all functions in one process' : 'each function in its own process';
   const head = line(['', 'median', 'range', 'must', 'goal', '']);
-  const lines = tableOf(measured).flatMap(inLine);
-  const end = failure === undefined ? `${repetitions.length} repetitions, every invariant holds` : `FAILED: ${failure}`;
+  const lines = tableOf(measured).flatMap(toLines);
+  const end = failure === undefined ? `repetitions: ${repetitions.length}; all invariants hold` : `FAILED: ${failure}`;
   return ['', title, '', head, ...lines, '', end, ''].join('\n');
 }
 
-function inLine(entry: Line): string[] {
+function toLines(entry: Line): string[] {
   if (typeof entry === 'string') return entry.startsWith(' ') ? [`  ${entry}`] : ['', entry];
   const { label, values, digits = 0, must, goal } = entry;
   if (values.length === 0) return [];
@@ -41,35 +41,33 @@ const line = (cells: string[]): string =>
 const format = (value: number, digits: number) =>
   value.toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits });
 
-/** Which of its bounds the median keeps. */
+/** Which of its bounds the median meets. */
 export function verdict({ values, must, goal, better }: Row): '' | 'goal' | 'must' | 'MISSED' {
   if (must === undefined || goal === undefined || values.length === 0) return '';
-  const keeps = (bound: number) => (better === 'more' ? median(values) >= bound : median(values) <= bound);
-  if (keeps(goal)) return 'goal';
-  return keeps(must) ? 'must' : 'MISSED';
+  const meets = (bound: number) => (better === 'more' ? median(values) >= bound : median(values) <= bound);
+  if (meets(goal)) return 'goal';
+  return meets(must) ? 'must' : 'MISSED';
 }
 
-export const aboutMachine = (machine: Machine): string =>
+export const describeMachine = (machine: Machine): string =>
   [
     `machine    ${machine.cores} cores, ${machine.model}, ${machine.memoryGb} GB (${machine.freeMemoryGb} free), ${machine.platform}`,
     `load       ${machine.load.map((value) => value.toFixed(2)).join(' and ')} (1 and 5 minutes)${
-      machine.load[0] > machine.cores / 4
-        ? ': other programs are at work, the figures are lower than they could be'
-        : ''
+      machine.load[0] > machine.cores / 4 ? ': other programs are running, so the figures are too low' : ''
     }`,
     `node       ${machine.node}`,
-    `disk       ${machine.fsyncsPerSecond} fdatasync of 8 KB a second`,
+    `disk       ${machine.fsyncsPerSecond} fdatasync of 8 KB per second`,
     '',
   ].join('\n');
 
-export const aboutPostgres = ({ server_version: version, ...others }: PostgresSettings): string =>
+export const describePostgres = ({ server_version: version, ...others }: PostgresSettings): string =>
   [
-    `postgres   ${version}, as the server says:`,
-    ...inRows(Object.entries(others).map(([name, value]) => `${name}=${value}`)).map((row) => `           ${row}`),
+    `postgres   ${version}, with`,
+    ...wrap(Object.entries(others).map(([name, value]) => `${name}=${value}`)).map((row) => `           ${row}`),
     '',
   ].join('\n');
 
-function inRows(words: string[]): string[] {
+function wrap(words: string[]): string[] {
   const rows: string[] = [];
   for (const word of words) {
     const last = rows.at(-1);
@@ -79,17 +77,17 @@ function inRows(words: string[]): string[] {
   return rows;
 }
 
-export const notes = `how to read it
-  orders/s        orders decided and told, until the last notification row; tokens, limits, signatures and retries are on
-  end to end      until the notification row is written, just before its commit: one fsync earlier than it is durable
-  mail taken      until the catcher has taken it (sent_at; the catcher itself keeps times only to the second)
-  commits         counted by transaction ids; pg_stat_database beside it counts reads too and is up to a second late
-  baseline       create, charge, settle, notify: the rooms' own statements from a process of its own, on a database
-                  beside the shop's. pgbench itself is not part of the embedded Postgres and was left out
-  each customer   has an account and a deposit; the token of each was checked once before
+export const notes = `notes
+  orders/s       orders settled and notified, until the last notification row; with tokens, limits, signatures and retries
+  end to end     until the notification row is written, just before its commit: one fsync before it is durable
+  mail accepted  by the mail catcher, as sent_at says
+  commits        counted by transaction ids; "all commits" is pg_stat_database, which includes reads and is up to 1 s late
+  baseline       the functions' own statements (create, charge, settle, notify) from a separate process, on a second
+                 database of the same server; pgbench is not part of the embedded Postgres
+  each customer  has an account and a deposit, and a token that has been verified once
 `;
 
-/** Everything that was measured, for machines. */
+/** Writes all measurements to reports/bench.json and returns its path. */
 export function writeJson(all: {
   options: Options;
   machine: Machine;

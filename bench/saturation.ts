@@ -1,12 +1,10 @@
-import { caughtMails, emptyCatcher } from './catcher.ts';
-import { groups, readCounters, watchingMemory, type Counters, type Group } from './costs.ts';
-import type { Load, Sent } from './load.ts';
-import { completed, giveUpMails, findOutcomes, mailed } from './orders.ts';
+import { groups, readCounters, trackPeakMemory, type Counters, type Group } from './costs.ts';
+import type { LoadGenerator } from './load-generator.ts';
+import { discardQueuedMails, readOutcomes, waitForCompletion, waitForMails } from './orders.ts';
 import type { Shop } from './shop.ts';
 import { latency, type Latency } from './statistics.ts';
-import type { Worker } from './worker.ts';
 
-/** What the orders of one saturation cost, each. */
+/** Resources per order of one saturation. */
 export interface Cost {
   cpuMs: Record<Group, number>;
   /** All processes but the load generator. */
@@ -14,13 +12,13 @@ export interface Cost {
   walBytes: number;
   /** Transactions that wrote, each with its own commit. */
   writes: number;
-  /** All commits, the reads too; as Postgres tells them, up to a second late. */
+  /** All commits, reads included; Postgres reports them up to a second late. */
   commits: number;
 }
 
 export interface Saturation {
   orders: number;
-  /** Orders decided and told, over the time from the first order sent to the last notification written. */
+  /** Orders settled and notified, per second from the first order sent to the last notification written. */
   ordersPerSecond: number;
   accept: Latency;
   /** From the first order to the last notification. */
@@ -28,18 +26,16 @@ export interface Saturation {
   /** From the first order to the last mail marked as sent. */
   costWithMails: Cost;
   generatorCpuMs: number;
-  /** Cores that programs took which are not of this benchmark. */
-  strangersCores: number;
-  /** The most that one process of functions had in memory. */
-  maxMb: number;
+  /** Cores used by programs that are not part of this benchmark. */
+  foreignCores: number;
+  /** Peak memory of any process of functions. */
+  peakMb: number;
   mails: {
     perSecond: number;
-    /** Between the last notification and the last mail. */
+    /** From the last notification to the last mail. */
     afterMs: number;
     /** Not sent when the benchmark stopped waiting. */
     queued: number;
-    /** In the catcher; undefined where it cannot tell. */
-    caught: number | undefined;
   };
 }
 
@@ -50,31 +46,32 @@ interface Options {
   timeoutMs: number;
 }
 
-/** So many connections, each with one order after the other; then waits for the rest of the chains, and the mails. */
+/** Sends orders over all connections, one after the other on each, then waits for the open chains and the mails. */
 export async function saturate(
   shop: Shop,
-  load: Worker<Load, Sent>,
+  load: LoadGenerator,
   { connections, seconds, timeoutMs }: Options,
 ): Promise<{ saturation: Saturation; accepted: string[] }> {
-  await emptyCatcher(shop.mailUrl);
+  // a full mail catcher would be slower
+  await fetch(`${shop.mailUrl}/api/email/all`, { method: 'DELETE', signal: AbortSignal.timeout(30_000) });
   const before = await readCounters(shop);
-  const { result: sent, maxMb } = await watchingMemory(shop.pid, async () => {
-    const answer = await load.ask({ do: 'saturate', connections, seconds });
-    await completed(shop);
-    return answer;
+  const { result: sent, peakMb } = await trackPeakMemory(shop.pid, async () => {
+    const response = await load.call({ do: 'saturate', connections, seconds });
+    await waitForCompletion(shop);
+    return response;
   });
   const done = await readCounters(shop);
-  const queued = await mailed(shop, timeoutMs);
+  const queued = await waitForMails(shop, timeoutMs);
   const drained = await readCounters(shop);
-  if (queued > 0) await giveUpMails(shop);
+  if (queued > 0) await discardQueuedMails(shop);
 
-  const orders = await findOutcomes(shop, sent);
+  const orders = await readOutcomes(shop, sent);
   const count = orders.length;
-  const firstSentAt = least(orders.map(({ sentAt }) => sentAt));
-  const lastNotifiedAt = most(orders.map(({ notifiedAt }) => notifiedAt));
-  const lastMailedAt = most(orders.map(({ mailedAt }) => mailedAt ?? 0));
+  const firstSentAt = min(orders.map(({ sentAt }) => sentAt));
+  const lastNotifiedAt = max(orders.map(({ notifiedAt }) => notifiedAt));
+  const lastMailedAt = max(orders.map(({ mailedAt }) => mailedAt ?? 0));
   const cost = costOf(before, done, count);
-  const ours = cost.totalCpuMs * count + sent.cpuMs;
+  const ownMs = cost.totalCpuMs * count + sent.cpuMs;
   const saturation = {
     orders: count,
     ordersPerSecond: count / ((lastNotifiedAt - firstSentAt) / 1_000),
@@ -82,21 +79,20 @@ export async function saturate(
     cost,
     costWithMails: costOf(before, drained, count),
     generatorCpuMs: sent.cpuMs / count,
-    strangersCores: Math.max(0, (done.machineMs - before.machineMs - ours) / (done.atMs - before.atMs)),
-    maxMb,
+    foreignCores: Math.max(0, (done.machineMs - before.machineMs - ownMs) / (done.atMs - before.atMs)),
+    peakMb,
     mails: {
       perSecond: (count - queued) / ((lastMailedAt - firstSentAt) / 1_000),
       afterMs: Math.max(0, lastMailedAt - lastNotifiedAt),
       queued,
-      caught: await caughtMails(shop.mailUrl),
     },
   };
   return { saturation, accepted: sent.accepted.map(({ id }) => id) };
 }
 
-// not Math.min(...): there are too many for arguments
-const least = (values: number[]) => values.reduce((a, b) => Math.min(a, b), Infinity);
-const most = (values: number[]) => values.reduce((a, b) => Math.max(a, b), -Infinity);
+// not Math.min(...values), which has a limit on arguments
+export const min = (values: number[]): number => values.reduce((a, b) => Math.min(a, b), Infinity);
+export const max = (values: number[]): number => values.reduce((a, b) => Math.max(a, b), -Infinity);
 
 function costOf(from: Counters, to: Counters, orders: number): Cost {
   const cpuMs = { functions: 0, postgres: 0, broker: 0, catcher: 0 };

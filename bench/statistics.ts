@@ -1,10 +1,10 @@
-/** The value that this share of all values does not exceed (nearest rank). NaN if there are none. */
+/** The smallest value that at least this share of all values does not exceed (nearest rank). NaN if there are none. */
 export function percentile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.max(Math.ceil(share * sorted.length) - 1, 0)] ?? Number.NaN;
 }
 
-/** The middle value, or the mean of the two in the middle. NaN if there are none. */
+/** The middle value, or the mean of the two middle values. NaN if there are none. */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const half = Math.floor(sorted.length / 2);
@@ -17,5 +17,4 @@ export interface Latency {
   p99: number;
 }
 
-/** The two percentiles that are reported of a latency. */
 export const latency = (ms: readonly number[]): Latency => ({ p50: percentile(ms, 0.5), p99: percentile(ms, 0.99) });

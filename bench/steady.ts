@@ -1,30 +1,29 @@
-import type { Load, Sent } from './load.ts';
-import { completed, findOutcomes, mailed } from './orders.ts';
+import type { LoadGenerator } from './load-generator.ts';
+import { readOutcomes, waitForCompletion, waitForMails } from './orders.ts';
 import type { Shop } from './shop.ts';
 import { latency, type Latency } from './statistics.ts';
-import type { Worker } from './worker.ts';
 
-/** Latencies in ms, each from when the order was to be sent, however late it was (no coordinated omission). */
+/** Latencies in ms, each from the intended time of the order (no coordinated omission). */
 export interface Steady {
   rate: number;
   /** Until the 202. */
   accept: Latency;
   /** Until the notification is written. */
   endToEnd: Latency;
-  /** Until the row says that the catcher has taken the mail; undefined if some were not sent in time. */
+  /** Until the mail catcher accepted the mail, as its row says; undefined if some mails were not sent in time. */
   mailed: Latency | undefined;
 }
 
-/** Orders at a fixed rate, whether or not earlier ones were answered. */
+/** Sends orders at a fixed rate, whether or not earlier ones have a response. */
 export async function steady(
   shop: Shop,
-  load: Worker<Load, Sent>,
+  load: LoadGenerator,
   { rate, seconds, alone = false }: { rate: number; seconds: number; alone?: boolean },
 ): Promise<{ steady: Steady; accepted: string[] }> {
-  const sent = await load.ask({ do: 'steady', rate, seconds, alone });
-  await completed(shop);
-  await mailed(shop, 5_000);
-  const orders = await findOutcomes(shop, sent);
+  const sent = await load.call({ do: 'steady', rate, seconds, alone });
+  await waitForCompletion(shop);
+  await waitForMails(shop, 5_000);
+  const orders = await readOutcomes(shop, sent);
   const mails = orders.flatMap(({ mailedAt, sentAt }) => (mailedAt === null ? [] : [mailedAt - sentAt]));
   return {
     steady: {

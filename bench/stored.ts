@@ -1,24 +1,29 @@
 import pg from 'pg';
-import type { Database, Shop } from './shop.ts';
+import type { Database } from './database.ts';
+import type { Shop } from './shop.ts';
 
-const atOnce = 50_000;
+const batchSize = 50_000;
 
 /**
- * Stores orders as they are once they were paid and told, spread over the customers, with their lines, decisions,
- * transfers and notifications; gives how many there are then.
+ * Stores paid and notified orders, spread over the customers, with their lines, charges, transfers and notifications,
+ * until the table holds `wanted`. Returns how many it holds.
  */
-export async function storeOrders(database: Database, wanted: number, tell: (stored: number) => void): Promise<number> {
+export async function storeOrders(
+  database: Database,
+  wanted: number,
+  report: (stored: number) => void,
+): Promise<number> {
   for (let stored = await count(database); stored < wanted; stored = await count(database)) {
-    tell(stored);
-    await database.sql(store, [Math.min(atOnce, wanted - stored)]);
+    report(stored);
+    await database.sql(store, [Math.min(batchSize, wanted - stored)]);
   }
-  // as it is in a shop that has taken its time to get so large
+  // as autovacuum and checkpoints leave a shop that grew slowly
   await database.sql('vacuum analyze');
   await database.sql('checkpoint');
   return count(database);
 }
 
-/** Opens a transaction that has seen the shop as it is now and stays open; gives what ends it. */
+/** Opens a transaction with a snapshot of the shop that stays open; returns a function that ends it. */
 export async function openReader({ databaseUrl }: Shop): Promise<() => Promise<void>> {
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();
@@ -31,16 +36,16 @@ async function count(database: Database): Promise<number> {
   return orders?.stored ?? 0;
 }
 
-// of each customer so many more as make up the number, with running balances, so that the books still balance
+// the orders are spread evenly over the customers, with running balances, so that the invariants still hold
 const store = `
   with account as (
-    select id, user_id, balance::bigint as balance, version, row_number() over () as nth, count(*) over () as among
+    select id, user_id, balance::bigint as balance, version, row_number() over () as nth, count(*) over () as customers
       from billing.accounts
      where user_id in (select id from users.users where role = 'customer')
        and balance > 100000
   ), sold as (
     select account.*, n, uuidv7(interval '-1 day') as order_id
-      from account, lateral generate_series(1, ($1::int / among + case when nth <= $1::int % among then 1 else 0 end)::int) n
+      from account, lateral generate_series(1, ($1::int / customers + case when nth <= $1::int % customers then 1 else 0 end)::int) n
   ), placed as (
     insert into ordering.orders (id, user_id, idempotency_key, request_hash, status, total, currency, created_at, paid_at)
     select order_id, user_id, order_id, '', 'paid', 100, 'usd', now() - interval '1 day', now() - interval '1 day' from sold

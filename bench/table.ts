@@ -4,21 +4,21 @@ import { groups } from './costs.ts';
 import { median } from './statistics.ts';
 import type { Latency } from './statistics.ts';
 
-/** A figure with a value a repetition, and what it is meant to be (PERFORMANCE 2). */
+/** A figure with one value per repetition, and its bounds: `must` is the limit, `goal` the target. */
 export interface Row {
   label: string;
   values: number[];
   digits?: number;
   must?: number;
   goal?: number;
-  /** Less is better, unless it is 'more'. */
+  /** By default lower values are better. */
   better?: 'more';
 }
 
-/** A line of the table: a figure, or a heading or remark. */
+/** A line of the table: a figure, a heading or a note. */
 export type Line = Row | string;
 
-const isGiven = <Value>(value: Value | undefined): value is Value => value !== undefined;
+const isDefined = <Value>(value: Value | undefined): value is Value => value !== undefined;
 
 /** The table of one mode. */
 export function tableOf(measured: Measured): Line[] {
@@ -55,50 +55,50 @@ export function tableOf(measured: Measured): Line[] {
     },
     ...latencyRows('accept (202)', of, ({ accept }) => accept),
     { label: 'mails/s', values: of(({ mails }) => mails.perSecond), better: 'more' },
-    { label: 'last mail after the last notification, ms', values: of(({ mails }) => mails.afterMs) },
-    ...mailRemarks(repetitions.map(({ saturation }) => saturation)),
+    { label: 'last notification → last mail, ms', values: of(({ mails }) => mails.afterMs) },
+    ...mailNotes(repetitions.map(({ saturation }) => saturation)),
 
-    'the same SQL without HTTP, events and mails (the baseline)',
-    { label: 'one order a statement, orders/s', values: ofSingle.map(({ ordersPerSecond }) => ordersPerSecond) },
-    { label: 'batched as the rooms do, orders/s', values: ofBatched.map(({ ordersPerSecond }) => ordersPerSecond) },
-    { label: '  statements an order', values: ofBatched.map((one) => one.statementsPerOrder), digits: 2 },
+    'the same SQL without HTTP, events and mails (baseline)',
+    { label: 'one order per statement, orders/s', values: ofSingle.map(({ ordersPerSecond }) => ordersPerSecond) },
+    { label: 'batched as in the functions, orders/s', values: ofBatched.map(({ ordersPerSecond }) => ordersPerSecond) },
+    { label: '  statements per order', values: ofBatched.map((one) => one.statementsPerOrder), digits: 2 },
     { label: '  CPU ms of Postgres', values: ofBatched.map(({ postgresCpuMs }) => postgresCpuMs), digits: 2 },
-    { label: '  an order, p50 ms', values: ofBatched.map(({ p50 }) => p50), digits: 1 },
-    { label: '  an order, p99 ms', values: ofBatched.map(({ p99 }) => p99), digits: 1 },
-    { label: 'shop / one order a statement', values: share(ofSingle), digits: 2, better: 'more' },
+    { label: '  latency p50, ms', values: ofBatched.map(({ p50 }) => p50), digits: 1 },
+    { label: '  latency p99, ms', values: ofBatched.map(({ p99 }) => p99), digits: 1 },
+    { label: 'shop / one order per statement', values: share(ofSingle), digits: 2, better: 'more' },
     { label: 'shop / batched', values: share(ofBatched), digits: 2, better: 'more' },
 
-    'what an order costs at saturation',
+    'cost of an order at saturation',
     {
-      label: 'CPU ms, all but the load generator',
+      label: 'CPU ms, without the load generator',
       values: of(({ cost }) => cost.totalCpuMs),
       digits: 2,
       ...(one && { must: 0.8, goal: 0.45 }),
     },
     ...groups.map((group) => ({ label: `  ${group}`, values: of(({ cost }) => cost.cpuMs[group]), digits: 2 })),
-    { label: 'the same until its mail is sent', values: of((s) => s.costWithMails.totalCpuMs), digits: 2 },
+    { label: 'CPU ms, including the mail', values: of((s) => s.costWithMails.totalCpuMs), digits: 2 },
     ...groups.map((group) => ({ label: `  ${group}`, values: of((s) => s.costWithMails.cpuMs[group]), digits: 2 })),
-    { label: 'CPU ms of the load generator', values: of(({ generatorCpuMs }) => generatorCpuMs), digits: 2 },
+    { label: 'CPU ms, load generator', values: of(({ generatorCpuMs }) => generatorCpuMs), digits: 2 },
     {
-      label: 'commits that wrote',
+      label: 'commits with writes',
       values: of(({ cost }) => cost.writes),
       digits: 2,
       ...(one && { must: 4, goal: 1 }),
     },
-    { label: 'all commits, with the reads', values: of(({ cost }) => cost.commits), digits: 2 },
+    { label: 'all commits', values: of(({ cost }) => cost.commits), digits: 2 },
     { label: 'WAL bytes', values: of(({ cost }) => cost.walBytes) },
-    { label: 'cores taken by other programs', values: of(({ strangersCores }) => strangersCores), digits: 2 },
+    { label: 'cores used by other programs', values: of(({ foreignCores }) => foreignCores), digits: 2 },
 
     'fixed rates, open loop, from the intended time, ms',
     ...ratesOf(measured).flatMap((rate) => rowsOfRate(measured, rate)),
     ...sqlAt100(measured),
     ...(measured.tooFast.length > 0
       ? [
-          `  ${measured.tooFast.toSorted((a, b) => a - b).join(', ')}/s: not in every repetition, being more than 80 % of the saturation`,
+          `  ${measured.tooFast.toSorted((a, b) => a - b).join(', ')}/s: skipped where it is more than 80 % of the saturation`,
         ]
       : []),
 
-    ...hardestOf(measured),
+    ...specialCases(measured),
 
     'memory, MB',
     ...memoryRows(measured),
@@ -116,15 +116,9 @@ function latencyRows(
   ];
 }
 
-function mailRemarks(saturations: Saturation[]): string[] {
+function mailNotes(saturations: Saturation[]): string[] {
   const queued = saturations.map(({ mails }) => mails.queued);
-  const caught = saturations.map(({ mails, orders }) =>
-    mails.caught === undefined ? 'cannot tell' : `${mails.caught} of ${orders}`,
-  );
-  return [
-    `  in the catcher: ${caught.join('; ')}`,
-    ...(queued.some((count) => count > 0) ? [`  not sent when the wait was over: ${queued.join(', ')}`] : []),
-  ];
+  return queued.some((count) => count > 0) ? [`  not sent before the timeout: ${queued.join(', ')}`] : [];
 }
 
 const ratesOf = ({ repetitions }: Measured): number[] => [
@@ -134,7 +128,7 @@ const ratesOf = ({ repetitions }: Measured): number[] => [
 function rowsOfRate({ repetitions, mode }: Measured, rate: number): Row[] {
   const found = repetitions.flatMap(({ steady }) => steady.filter((one) => one.rate === rate));
   const judged = mode === 'one process' && rate === 100;
-  const mailed = found.map((one) => one.mailed).filter(isGiven);
+  const mailed = found.map((one) => one.mailed).filter(isDefined);
   return [
     { label: `${rate}/s: accept p50`, values: found.map(({ accept }) => accept.p50), digits: 1 },
     {
@@ -156,7 +150,7 @@ function rowsOfRate({ repetitions, mode }: Measured, rate: number): Row[] {
       ...(judged && { must: 15, goal: 10 }),
     },
     {
-      label: `${rate}/s: mail taken by the catcher p99`,
+      label: `${rate}/s: mail accepted p99`,
       values: mailed.map(({ p99 }) => p99),
       digits: 1,
       ...(judged && { must: 60, goal: 40 }),
@@ -165,14 +159,14 @@ function rowsOfRate({ repetitions, mode }: Measured, rate: number): Row[] {
 }
 
 function sqlAt100({ repetitions }: Measured): Row[] {
-  const driven = repetitions.map(({ batchedAt100 }) => batchedAt100).filter(isGiven);
+  const results = repetitions.map(({ batchedAt100 }) => batchedAt100).filter(isDefined);
   return [
-    { label: '100/s: the same SQL alone p50', values: driven.map(({ p50 }) => p50), digits: 1 },
-    { label: '100/s: the same SQL alone p99', values: driven.map(({ p99 }) => p99), digits: 1 },
+    { label: '100/s: baseline p50', values: results.map(({ p50 }) => p50), digits: 1 },
+    { label: '100/s: baseline p99', values: results.map(({ p99 }) => p99), digits: 1 },
   ];
 }
 
-function hardestOf({ hot, grown, soak, replicas, repetitions }: Measured): Line[] {
+function specialCases({ hot, grown, soak, replicas, repetitions }: Measured): Line[] {
   const lines: Line[] = [];
   if (hot) {
     lines.push(
@@ -185,15 +179,15 @@ function hardestOf({ hot, grown, soak, replicas, repetitions }: Measured): Line[
     const { ordersPerSecond, cost } = grown.saturation;
     const before = median(repetitions.map(({ saturation }) => saturation.cost.totalCpuMs));
     lines.push(
-      `saturation beside ${grown.stored.toLocaleString('en')} stored orders`,
+      `saturation with ${grown.stored.toLocaleString('en')} stored orders`,
       { label: 'orders/s to completion', values: [ordersPerSecond], better: 'more' },
-      { label: 'CPU ms, all but the load generator', values: [cost.totalCpuMs], digits: 2 },
-      { label: '  times what it cost before', values: [cost.totalCpuMs / before], digits: 2, must: 1.3, goal: 1.1 },
+      { label: 'CPU ms, without the load generator', values: [cost.totalCpuMs], digits: 2 },
+      { label: '  relative to before', values: [cost.totalCpuMs / before], digits: 2, must: 1.3, goal: 1.1 },
     );
   }
   if (replicas) {
     lines.push(
-      'saturation with more processes of each function but the storefront',
+      'saturation with several processes of each function but the storefront',
       ...replicas.map(({ replicas: count, saturation }): Row => {
         return {
           label: `${count} of each: orders/s to completion`,
@@ -205,20 +199,20 @@ function hardestOf({ hot, grown, soak, replicas, repetitions }: Measured): Line[
   }
   if (soak) {
     lines.push(
-      `saturation for ${soak.ordersPerSecond.length} minutes, beside an open reader`,
+      `saturation for ${soak.ordersPerSecond.length} minutes, next to an open transaction`,
       { label: 'orders/s to completion, each minute', values: soak.ordersPerSecond, better: 'more' },
       {
-        label: '  the last minute / the first',
+        label: '  last minute / first minute',
         values: [lastByFirst(soak.ordersPerSecond)],
         digits: 2,
         better: 'more',
       },
-      { label: 'CPU ms an order of the functions, each minute', values: soak.functionsCpuMs, digits: 2 },
-      { label: '  the last minute / the first', values: [lastByFirst(soak.functionsCpuMs)], digits: 2 },
-      { label: 'CPU ms an order of Postgres, each minute', values: soak.postgresCpuMs, digits: 2 },
-      { label: '  the last minute / the first', values: [lastByFirst(soak.postgresCpuMs)], digits: 2 },
-      { label: 'memory of the functions, MB, each minute', values: soak.maxMb },
-      { label: '  the last minute / the first', values: [lastByFirst(soak.maxMb)], digits: 2 },
+      { label: 'CPU ms per order, functions, each minute', values: soak.functionsCpuMs, digits: 2 },
+      { label: '  last minute / first minute', values: [lastByFirst(soak.functionsCpuMs)], digits: 2 },
+      { label: 'CPU ms per order, Postgres, each minute', values: soak.postgresCpuMs, digits: 2 },
+      { label: '  last minute / first minute', values: [lastByFirst(soak.postgresCpuMs)], digits: 2 },
+      { label: 'memory of the functions, MB, each minute', values: soak.peakMb },
+      { label: '  last minute / first minute', values: [lastByFirst(soak.peakMb)], digits: 2 },
     );
   }
   return lines;
@@ -227,7 +221,7 @@ function hardestOf({ hot, grown, soak, replicas, repetitions }: Measured): Line[
 const lastByFirst = (values: number[]) => (values.at(-1) ?? Number.NaN) / (values[0] ?? Number.NaN);
 
 function memoryRows({ mode, memoryAtStart, repetitions }: Measured): Row[] {
-  const underLoad = { label: 'functions under load, at most', values: repetitions.map((r) => r.saturation.maxMb) };
+  const underLoad = { label: 'functions under load, peak', values: repetitions.map((r) => r.saturation.peakMb) };
   const atStart = (name: string) => memoryAtStart.filter((one) => one.name === name).map(({ mb }) => mb);
   if (mode === 'one process') {
     return [
@@ -237,9 +231,9 @@ function memoryRows({ mode, memoryAtStart, repetitions }: Measured): Row[] {
   }
   const functions = memoryAtStart.filter(({ name }) => name !== 'shop').map(({ mb }) => mb);
   return [
-    { label: 'a function at start, the median one', values: [median(functions)] },
-    { label: 'a function at start, the largest', values: [Math.max(...functions)], must: 100, goal: 80 },
+    { label: 'a function at start, median', values: [median(functions)] },
+    { label: 'a function at start, largest', values: [Math.max(...functions)], must: 100, goal: 80 },
     { label: 'the process that starts them', values: atStart('shop') },
-    { ...underLoad, label: 'a function under load, at most' },
+    { ...underLoad, label: 'a function under load, peak' },
   ];
 }

@@ -1,22 +1,21 @@
 import { seed } from './customers.ts';
-import type { Load, Sent } from './load.ts';
-import { completed, giveUpMails, mailed } from './orders.ts';
+import type { LoadGenerator } from './load-generator.ts';
+import { discardQueuedMails, waitForCompletion, waitForMails } from './orders.ts';
 import type { Shop } from './shop.ts';
-import type { Worker } from './worker.ts';
 
-interface Scene {
+interface WarmUp {
   shop: Shop;
-  load: Worker<Load, Sent>;
+  load: LoadGenerator;
   customers: string[];
   connections: number;
   /** How long to wait for the mails. */
   timeoutMs: number;
-  /** At most so many; 6 if it is not given. */
+  /** Up to this many; 6 by default. */
   rounds?: number;
   say(line: string): void;
 }
 
-/** Brings the customers in and has them order; gives the ids of what was accepted. */
+/** Adds the customers and sends orders until it gets no faster. Returns the ids of the accepted orders. */
 export async function warmUp({
   shop,
   load,
@@ -25,17 +24,17 @@ export async function warmUp({
   timeoutMs,
   rounds = 6,
   say,
-}: Scene): Promise<string[]> {
+}: WarmUp): Promise<string[]> {
   const accepted: string[] = [];
   await seed(shop, customers);
-  await load.ask({ do: 'begin', url: shop.url, customers });
-  // until it gets no faster: a process compiles what it runs often, and there may be fourteen of them
+  await load.call({ do: 'begin', url: shop.url, customers });
+  // V8 compiles what runs often, in up to fourteen processes
   let best = 0;
   for (let round = 1; round <= rounds; round += 1) {
-    const sent = await load.ask({ do: 'saturate', connections, seconds: 5 });
+    const sent = await load.call({ do: 'saturate', connections, seconds: 5 });
     accepted.push(...sent.accepted.map(({ id }) => id));
-    await completed(shop);
-    if (await mailed(shop, timeoutMs)) await giveUpMails(shop);
+    await waitForCompletion(shop);
+    if (await waitForMails(shop, timeoutMs)) await discardQueuedMails(shop);
     const perSecond = sent.accepted.length / 5;
     say(`warm-up ${round}: ${Math.round(perSecond)} orders/s accepted`);
     if (perSecond < best * 1.05) break;

@@ -1,62 +1,49 @@
 import { fork } from 'node:child_process';
+import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
-/** A process of the benchmark's own, so that its CPU time can be told apart from the shop's. */
-export interface Worker<Request, Reply> {
-  readonly pid: number;
-  /** One question at a time. Rejects if it fails or the process ends. */
-  ask(request: Request): Promise<Reply>;
+/** A separate process of the benchmark, so that its CPU time is measured apart from the shop's. */
+export interface Worker<Request, Response> {
+  /** One request at a time. Rejects if it fails or the process exits. */
+  call(request: Request): Promise<Response>;
   end(): void;
 }
 
-type Outcome = { reply: unknown } | { failure: string };
+type Outcome = { response: unknown } | { failure: string };
 
-// who collects all of its memory takes both cores for 20 ms, which orders would wait for
+// a full garbage collection occupies both cores for 20 ms, which orders would wait for
 const largerHeap = ['--max-semi-space-size=16', '--initial-heap-size=1024'];
 
-/** Starts a file of this folder as a worker. It ends when this process does. */
-export function startWorker<Request extends object, Reply>(
+/** Starts a file of this folder as a worker, which exits with this process. */
+export function startWorker<Request extends object, Response>(
   file: string,
   env: Record<string, string> = {},
-): Worker<Request, Reply> {
+): Worker<Request, Response> {
   const child = fork(fileURLToPath(new URL(file, import.meta.url)), [], {
     execArgv: largerHeap,
     env: { ...process.env, ...env },
     serialization: 'advanced',
   });
-  let ended = false;
-  child.once('exit', () => {
-    ended = true;
-  });
+  const exited = once(child, 'exit').then((): Outcome[] => [{ failure: 'the process exited' }]);
   return {
-    pid: child.pid ?? 0,
-    ask: (request) =>
-      new Promise((resolve, reject) => {
-        const gone = () => reject(new Error(`${file} has ended`));
-        if (ended) {
-          gone();
-          return;
-        }
-        child.once('exit', gone);
-        child.once('message', (outcome: Outcome) => {
-          child.off('exit', gone);
-          if ('failure' in outcome) reject(new Error(`${file}: ${outcome.failure}`));
-          else resolve(outcome.reply as Reply);
-        });
-        child.send(request);
-      }),
+    call: async (request) => {
+      if (child.connected) child.send(request);
+      const [outcome] = (await Promise.race([once(child, 'message'), exited])) as [Outcome];
+      if ('failure' in outcome) throw new Error(`${file}: ${outcome.failure}`);
+      return outcome.response as Response;
+    },
     end: () => {
       if (child.connected) child.disconnect();
     },
   };
 }
 
-/** The other side: answers questions until the benchmark lets go. */
-export function benchmarkResponse<Request, Reply>(answer: (request: Request) => Promise<Reply>): void {
+/** The worker's side: serves requests until the benchmark disconnects. */
+export function serveRequests<Request, Response>(handle: (request: Request) => Promise<Response>): void {
   process.on('disconnect', () => process.exit());
   process.on('message', (request) => {
-    answer(request as Request).then(
-      (reply) => process.send?.({ reply } satisfies Outcome),
+    handle(request as Request).then(
+      (response) => process.send?.({ response } satisfies Outcome),
       (error: unknown) => process.send?.({ failure: error instanceof Error ? error.message : String(error) }),
     );
   });

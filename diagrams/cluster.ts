@@ -5,7 +5,7 @@ import { classes, header, onTwoLines, quoted } from './d2.ts';
 /** A function as it is deployed. */
 interface Deployed {
   name: string;
-  /** The instances that are kept. */
+  /** The instances that Knative keeps running. */
   min: number;
 }
 
@@ -20,7 +20,7 @@ interface Manifest {
   spec?: { schedule?: string; sink?: { ref: { name: string } }; ref?: { name: string } };
 }
 
-/** The functions as their func.yaml deploy them. */
+/** The functions as their func.yaml files deploy them. */
 export function readDeployed(root: string): Deployed[] {
   const files = globSync('functions/*/func.yaml', { cwd: root }).toSorted();
   return files
@@ -28,8 +28,8 @@ export function readDeployed(root: string): Deployed[] {
     .map(({ name, deploy }) => ({ name, min: deploy.options.scale.min }));
 }
 
-/** What `knative/` puts beside them. */
-export function readAlongside(root: string): Manifest[] {
+/** The objects that `knative/` adds to the functions. */
+export function readKnative(root: string): Manifest[] {
   const files = globSync(['knative/base/*.yaml', 'knative/*.yaml'], { cwd: root }).toSorted();
   return files.flatMap((file) => read<Manifest>(`${root}/${file}`));
 }
@@ -38,14 +38,14 @@ const read = <Kind>(file: string): Kind[] =>
   parseAllDocuments(readFileSync(file, 'utf8')).map((document) => document.toJS() as Kind);
 
 /** What runs where on a cluster. */
-export function clusterSource(functions: Deployed[], beside: Manifest[]): string {
-  const ofKind = (kind: string) => beside.filter((manifest) => manifest.kind === kind);
-  const door = ofKind('DomainMapping').map(({ metadata, spec }) => ({
+export function clusterSource(functions: Deployed[], manifests: Manifest[]): string {
+  const ofKind = (kind: string) => manifests.filter((manifest) => manifest.kind === kind);
+  const domains = ofKind('DomainMapping').map(({ metadata, spec }) => ({
     host: metadata.name,
     to: spec?.ref?.name ?? '',
   }));
   const pings = ofKind('PingSource').map(({ metadata, spec }) => ({ ...metadata, to: spec?.sink?.ref.name ?? '' }));
-  const gateways = door.map(({ to }) => to);
+  const gateways = domains.map(({ to }) => to);
   const warm = functions.filter(({ name, min }) => min > 0 && !gateways.includes(name));
   const cold = functions.filter(({ name, min }) => min === 0 && !gateways.includes(name));
   return [
@@ -55,11 +55,11 @@ export function clusterSource(functions: Deployed[], beside: Manifest[]): string
     'style.fill: "#FFFFFF"',
     'customers: customers {class: outside}',
     'kourier: "Kourier (kourier-system)" {class: outside}',
-    ...door.map(({ host }) => `customers -> kourier: ${quoted(host)} {class: call}`),
+    ...domains.map(({ host }) => `customers -> kourier: ${quoted(host)} {class: call}`),
     'shop: "namespace shop" {',
     '  class: panel',
     ...gateways.map((name) => `  ${name}: ${quoted(name)} {class: command}`),
-    ...group('warm', 'keep an instance: the path of an order', warm, 3),
+    ...group('warm', 'always one instance: the path of an order', warm, 3),
     ...group('cold', 'scale to zero', cold, 4),
     '  broker: "Broker default\\nand its Triggers" {class: broker}',
     ...pings.map(({ name }) => `  ping: ${quoted(`PingSource\n${name}`)} {class: outside}`),

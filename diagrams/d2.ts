@@ -3,8 +3,8 @@ import { D2, type Diagram } from '@terrastruct/d2';
 export const header = '# Written by `npm run diagrams` from the Triggers, the contracts and the database. Do not edit.';
 
 /**
- * One look for all pictures: blue commands, green functions on events, yellow the Broker and what guards it.
- * The wider a picture is, the larger its letters must be to be read in a column of 900 pixels.
+ * The style of all pictures: commands are blue, functions that consume events green, the Broker and its safeguards
+ * yellow. The wider a picture is, the larger its text has to be to remain readable in a column of 900 pixels.
  */
 export function classes(fontSize: number): string {
   const box = (fill: string, stroke: string) =>
@@ -21,7 +21,7 @@ export function classes(fontSize: number): string {
     `  broker: ${box('#FFF8C5', '#9A6700')}`,
     `  event: ${arrow('#1A7F37', '#1F2328')}`,
     `  call: ${arrow('#57606A', '#57606A')}`,
-    `  answer: ${arrow('#57606A', '#57606A', ' stroke-dash: 4;')}`,
+    `  response: ${arrow('#57606A', '#57606A', ' stroke-dash: 4;')}`,
     `  good: ${group('#DAFBE1', '#116329')}`,
     `  bad: ${group('#FFEBE9', '#A40E26')}`,
     '  panel: {style: {fill: "#F6F8FA"; stroke: "#D1D9E0"; border-radius: 8; font-size: 26; font-color: "#1F2328"; bold: true}}',
@@ -30,25 +30,25 @@ export function classes(fontSize: number): string {
   ].join('\n');
 }
 
-/** A text as D2 takes it wherever a name or a label may stand. */
+/** A text as a D2 name or label. */
 export const quoted = (text: string): string => JSON.stringify(text);
 
-/** A function's name on two lines, so that its box is narrow. */
+/** A function's name on two lines, for a narrow box. */
 export const onTwoLines = (name: string): string => name.replace('-', '-\n');
 
 /**
- * Draws with D2: offline, without a browser, the same bytes each time and on each machine, for it brings its letters
- * and puts them into the picture. Its worker lives on: whoever draws ends the process.
+ * Draws with D2: offline, without a browser, and with the same bytes on each machine, since D2 embeds its own font. Its
+ * worker keeps the process alive: the caller has to exit.
  */
 export async function draw(source: string, arrange: (diagram: Diagram) => void = () => {}): Promise<string> {
   d2 ??= new D2();
   const { diagram, renderOptions } = await d2.compile({ fs: { index: source }, options: { layout: 'elk' } });
   arrange(diagram);
   const picture = await d2.render(diagram, { ...renderOptions, themeID: 0, pad: 24, noXMLTag: true });
-  return `${picture.replaceAll(/font-family: ("[^"]+");/g, `font-family: $1, ${similarDeadLetters};`)}\n`;
+  return `${picture.replaceAll(/font-family: ("[^"]+");/g, `font-family: $1, ${fallbackFonts};`)}\n`;
 }
 
-// for viewers that take no letters from a picture
-const similarDeadLetters = '"Source Sans 3", "Segoe UI", Helvetica, Arial, sans-serif';
+// for viewers that ignore embedded fonts
+const fallbackFonts = '"Source Sans 3", "Segoe UI", Helvetica, Arial, sans-serif';
 
 let d2: D2 | undefined;

@@ -10,9 +10,9 @@ export interface Table {
 interface Column {
   name: string;
   type: string;
-  /** `PK`, `FK`, `UK`; one of several columns of a key also says which: `UK 1/2`. */
+  /** `PK`, `FK`, `UK`; in a key of several columns with its position: `UK 1/2`. */
   keys: string[];
-  /** The columns that it names by a foreign key. */
+  /** The columns that it references by foreign keys. */
   references: Reference[];
 }
 
@@ -67,15 +67,15 @@ export async function readTables(client: pg.ClientBase): Promise<Table[]> {
 }
 
 /**
- * The database as a diagram: a box a schema, a line a foreign key. There are none across schemas; a column that is
- * named after another table (`user_id`) refers to it all the same and says so.
+ * The database as a diagram: one box per schema, one line per foreign key. No foreign key crosses schemas; a column
+ * that is named after another table (`user_id`) is labeled with that table.
  */
 export function databaseSource(tables: Table[]): string {
   const schemas = [...new Set(tables.map(({ schema }) => schema))];
-  return [header, look, ...schemas.flatMap((schema) => box(schema, tables)), ''].join('\n');
+  return [header, style, ...schemas.flatMap((schema) => box(schema, tables)), ''].join('\n');
 }
 
-const look = `grid-rows: 2
+const style = `grid-rows: 2
 grid-gap: 24
 style.fill: "#FFFFFF"
 classes: {
@@ -101,13 +101,13 @@ function box(schema: string, all: Table[]): string[] {
 function line(table: Table, column: Column, all: Table[]): string {
   const { name, type, keys } = column;
   const short = type.replace('timestamp with time zone', 'timestamptz');
-  const meant = meantBy(table, column, all).map((to) => ` → ${to}`);
+  const target = targetOf(table, column, all).map((to) => ` → ${to}`);
   const constraint = keys.length > 0 ? ` {constraint: [${keys.map(quoted).join('; ')}]}` : '';
-  return `${quoted(name)}: ${quoted(short + meant.join(''))}${constraint}`;
+  return `${quoted(name)}: ${quoted(short + target.join(''))}${constraint}`;
 }
 
-/** `user_id` means the table `users`, unless a foreign key says what it means. */
-function meantBy(table: Table, { name, references }: Column, all: Table[]): string[] {
+/** The table that a column without a foreign key refers to by its name: `user_id` refers to `users`. */
+function targetOf(table: Table, { name, references }: Column, all: Table[]): string[] {
   if (references.length > 0) return [];
   return all
     .filter((other) => other !== table && name === `${other.name.replace(/s$/, '')}_id`)

@@ -1,6 +1,6 @@
 import { classes, header, onTwoLines, quoted } from './d2.ts';
 import { commandsOf, type Hop } from './hops.ts';
-import { commands, mailer, repeaters } from './words.ts';
+import { commands, mailer, republishers } from './scenario.ts';
 
 export interface Shop {
   hops: Hop[];
@@ -10,22 +10,25 @@ export interface Shop {
   functions: readonly string[];
 }
 
-/** The small picture: who hands which event to whom; below, what looks after events that were lost or given up. */
+/** The small picture: which function sends which event to which; below, the safeguards for lost and refused events. */
 export function flowSource({ hops, deadLetterSinks, functions }: Shop): string {
   const begin = commandsOf(hops);
   const order = Object.keys(commands);
-  const rooms = [...new Set(hops.flatMap(({ producer, subscribers }) => [producer, ...subscribers]))];
-  const known = [...order.filter((name) => rooms.includes(name)), ...rooms.filter((name) => !order.includes(name))];
+  const involved = [...new Set(hops.flatMap(({ producer, subscribers }) => [producer, ...subscribers]))];
+  const ordered = [
+    ...order.filter((name) => involved.includes(name)),
+    ...involved.filter((name) => !order.includes(name)),
+  ];
   const chains = [
     'storefront: storefront {class: outside}',
-    ...known.map((name) => box(name, begin.includes(name) ? 'command' : 'function')),
-    ...known.filter((name) => begin.includes(name)).map((name) => `storefront -> ${name} {class: call}`),
-    ...known.flatMap((name) => edges(hops.filter(({ producer }) => producer === name))),
-    ...(rooms.includes(mailer) ? ['mail: mail {class: outside}', `${mailer} -> mail {class: call}`] : []),
+    ...ordered.map((name) => box(name, begin.includes(name) ? 'command' : 'function')),
+    ...ordered.filter((name) => begin.includes(name)).map((name) => `storefront -> ${name} {class: call}`),
+    ...ordered.flatMap((name) => edges(hops.filter(({ producer }) => producer === name))),
+    ...(involved.includes(mailer) ? ['mail: mail {class: outside}', `${mailer} -> mail {class: call}`] : []),
   ];
-  const guards = [
+  const safeguards = [
     'broker: Broker {class: broker}',
-    ...Object.entries(repeaters).flatMap(([name, { caller, call, publishes }]) =>
+    ...Object.entries(republishers).flatMap(([name, { caller, call, publishes }]) =>
       functions.includes(name)
         ? [
             `${quoted(caller)}: ${quoted(caller)} {class: outside}`,
@@ -37,7 +40,7 @@ export function flowSource({ hops, deadLetterSinks, functions }: Shop): string {
     ),
     ...deadLetterSinks.flatMap((name) => [
       `${name}: ${quoted(name)} {class: broker}`,
-      `broker -> ${name}: "what was given up" {class: event}`,
+      `broker -> ${name}: "what cannot be delivered" {class: event}`,
     ]),
   ];
   return [
@@ -46,8 +49,12 @@ export function flowSource({ hops, deadLetterSinks, functions }: Shop): string {
     'grid-columns: 1',
     'grid-gap: 16',
     'style.fill: "#FFFFFF"',
-    ...row('events', 'Green arrows are events: the Broker takes them and a Trigger hands each to its function', chains),
-    ...row('guards', 'What the Broker loses comes again; what a function refuses is parked', guards),
+    ...row(
+      'events',
+      'Green arrows are events: the Broker accepts them, and a Trigger delivers each to its function',
+      chains,
+    ),
+    ...row('safeguards', 'What the Broker loses is published again; what a function refuses is parked', safeguards),
     '',
   ].join('\n');
 }
@@ -61,6 +68,6 @@ function edges(hops: Hop[]): string[] {
 const box = (name: string, kind: string): string => `${name}: ${quoted(onTwoLines(name))} {class: ${kind}}`;
 
 function row(name: string, label: string, lines: string[]): string[] {
-  const look = ['direction: right', 'class: row', 'label.near: top-left'];
-  return [`${name}: ${quoted(label)} {`, ...[...look, ...lines].map((line) => `  ${line}`), '}'];
+  const style = ['direction: right', 'class: row', 'label.near: top-left'];
+  return [`${name}: ${quoted(label)} {`, ...[...style, ...lines].map((line) => `  ${line}`), '}'];
 }

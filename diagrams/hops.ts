@@ -4,15 +4,15 @@ import { compileFilter } from '#local/broker/filters.ts';
 import type { Trigger } from '#local/broker/manifests.ts';
 import { beginChain, type EventContract } from '#platform/events/event.ts';
 
-/** One kind of event and its way: who produces it and which functions the Triggers hand it to. */
+/** An event type with its producer and the functions that the Triggers deliver it to. */
 export interface Hop {
-  /** `order.placed`; other versions than the first say so: `order.placed v2`. */
+  /** `order.placed`; later versions include their number: `order.placed v2`. */
   event: string;
   producer: string;
   subscribers: string[];
 }
 
-/** The contracts in a folder: every export that is one. */
+/** All contracts that the modules of a folder export. */
 export async function readContracts(folder: URL): Promise<EventContract[]> {
   const files = readdirSync(fileURLToPath(folder)).filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts'));
   const modules = await Promise.all(
@@ -21,25 +21,25 @@ export async function readContracts(folder: URL): Promise<EventContract[]> {
   return modules.flatMap((module) => Object.values(module)).filter(isContract);
 }
 
-/** What the contracts and the Triggers say together. A Trigger gets an event if its filter lets the sample pass. */
+/** Combines the contracts with the Triggers. A Trigger receives an event type if its filter matches the sample. */
 export function hopsOf(contracts: EventContract[], triggers: Trigger[]): Hop[] {
-  const wanting = triggers.map(({ subscriber, ...filter }) => ({ subscriber, matches: compileFilter(filter) }));
+  const filters = triggers.map(({ subscriber, ...filter }) => ({ subscriber, matches: compileFilter(filter) }));
   return contracts.map((contract) => {
     const sample = beginChain(contract.create(contract.sample));
-    const subscribers = wanting.filter(({ matches }) => matches(sample)).map(({ subscriber }) => subscriber);
+    const subscribers = filters.filter(({ matches }) => matches(sample)).map(({ subscriber }) => subscriber);
     return { event: nameOf(contract.type), producer: contract.producer, subscribers: [...new Set(subscribers)] };
   });
 }
 
-/** Producers that get no event: the commands, which begin the chains. */
+/** Producers that consume no event: the commands, which begin the chains. */
 export function commandsOf(hops: Hop[]): string[] {
   const called = new Set(hops.flatMap(({ subscribers }) => subscribers));
   return [...new Set(hops.map(({ producer }) => producer))].filter((name) => !called.has(name));
 }
 
 function nameOf(type: string): string {
-  const [, object, happened, version] = type.split('.');
-  return `${object}.${happened}${version === 'v1' ? '' : ` ${version}`}`;
+  const [, object, verb, version] = type.split('.');
+  return `${object}.${verb}${version === 'v1' ? '' : ` ${version}`}`;
 }
 
 function isContract(value: unknown): value is EventContract {

@@ -19,7 +19,7 @@ const contracts = await readContracts(new URL('../events/', import.meta.url));
 const sequenceOf = (some: Trigger[]) => sequenceSource(hopsOf(contracts, some));
 const flowOf = (some: Trigger[]) => flowSource({ hops: hopsOf(contracts, some), deadLetterSinks: [], functions: [] });
 
-test('every Trigger is an arrow in the sequence and in the flow', () => {
+test('draws every Trigger as an arrow in the sequence and in the flow', () => {
   for (const { event, producer, subscribers } of hopsOf(contracts, triggers)) {
     for (const subscriber of subscribers) {
       expect(sequenceOf(triggers)).toContain(`broker -> ${subscriber}: "${event}"`);
@@ -28,21 +28,21 @@ test('every Trigger is an arrow in the sequence and in the flow', () => {
   }
 });
 
-test('a Trigger that is added shows in the pictures', () => {
+test('draws a Trigger that is added', () => {
   const [first] = triggers as [Trigger];
   const added = { ...first, name: 'added', subscriber: 'count-orders', filter: { type: 'shop.order.placed.v1' } };
   expect(sequenceOf([...triggers, added])).toContain('broker -> count-orders: "order.placed"');
   expect(flowOf([...triggers, added])).toContain('create-order -> count-orders: "order.placed"');
 });
 
-test('a Trigger that is removed is gone from the pictures, with all that it led to', () => {
+test('omits a Trigger that is removed, with the chain that followed from it', () => {
   const fewer = triggers.filter(({ name }) => name !== 'create-account');
   expect(triggers).toHaveLength(fewer.length + 1);
   expect(sequenceOf(fewer)).not.toContain('broker -> create-account');
   expect(flowOf(fewer)).not.toContain('register-user -> create-account');
 });
 
-test('an affordable order is charged and confirmed, another one is rejected', () => {
+test('draws an affordable order as charged and confirmed, another one as rejected', () => {
   const lines = sequenceOf(triggers).split('\n');
   const group = (title: string) => {
     const from = lines.findIndex((line) => line.includes(title));
@@ -59,13 +59,13 @@ test('an affordable order is charged and confirmed, another one is rejected', ()
   expect(group('if charge.declined')).toContain('settle-order -> broker: "order.rejected"');
 });
 
-test('a fact of which nobody said what it follows from is not guessed', () => {
+test('throws for an event without a defined cause, instead of guessing one', () => {
   const hops = hopsOf(contracts, triggers);
   const shipped = { event: 'order.shipped', producer: 'settle-order', subscribers: ['send-notification'] };
-  expect(() => sequenceSource([...hops, shipped])).toThrow('say in follows which of them order.shipped follows from');
+  expect(() => sequenceSource([...hops, shipped])).toThrow('add to follows which of them order.shipped follows from');
 });
 
-test('the states of an order are those that the database allows, each led to by a fact of a Trigger', async () => {
+test('draws the states that the database allows, each reached by an event of a Trigger', async () => {
   const client = await connection();
   const { rows } = await client.query<{ allowed: string }>(
     `select pg_get_constraintdef(oid) as allowed from pg_constraint where conname = 'orders_status_check'`,
@@ -76,10 +76,10 @@ test('the states of an order are those that the database allows, each led to by 
   expect(states.toSorted()).toEqual(allowed.toSorted());
   expect(drawn).toContain('paid -> canceling: "order.cancel_requested" {class: event}');
   const fewer = contracts.filter(({ type }) => type !== 'shop.charge.voided.v1');
-  expect(() => statesSource(hopsOf(fewer, triggers))).toThrow('nobody produces charge.voided');
+  expect(() => statesSource(hopsOf(fewer, triggers))).toThrow('no function produces charge.voided');
 });
 
-test('the picture of the database holds its tables, keys and references', async () => {
+test('draws the tables of the database with their keys and references', async () => {
   const client = await connection();
   const before = databaseSource(await readTables(client));
   expect(before).toContain('"deposits"."account_id" -> "accounts"."id"');
@@ -88,11 +88,11 @@ test('the picture of the database holds its tables, keys and references', async 
   expect(databaseSource(await readTables(client))).toContain('"order_id": "uuid null → ordering.orders"');
 });
 
-test('the committed pictures are up to date', async () => {
+test('finds the committed pictures up to date', async () => {
   expect(await check()).toEqual({ code: 0, said: '' });
 }, 60_000);
 
-test('a stale picture is named, with exit 1', async () => {
+test('names a stale picture and exits with 1', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'shop-diagrams-'));
   try {
     await cp(import.meta.dirname, folder, { recursive: true });

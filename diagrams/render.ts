@@ -4,17 +4,17 @@ import { parseArgs } from 'node:util';
 import { withMigratedDatabase } from '#database/scratch.ts';
 import { readManifests } from '#local/broker/manifests.ts';
 import { functionNames } from '#local/functions.ts';
-import { clusterSource, readAlongside, readDeployed } from './cluster.ts';
+import { clusterSource, readDeployed, readKnative } from './cluster.ts';
 import { draw } from './d2.ts';
 import { databaseSource, readTables } from './database.ts';
 import { flowSource } from './flow.ts';
 import { hopsOf, readContracts } from './hops.ts';
-import { moveRowsTogether, sequenceSource } from './sequence.ts';
+import { compactRows, sequenceSource } from './sequence.ts';
 import { statesSource } from './states.ts';
 
 /*
  * npm run diagrams              writes the pictures and their sources
- * npm run diagrams -- --check   says which of the committed ones are stale, with exit 1
+ * npm run diagrams -- --check   names the committed ones that are stale, and exits with 1
  */
 const { values } = parseArgs({
   options: {
@@ -29,19 +29,19 @@ const sinks = [broker, ...triggers].flatMap(({ delivery }) => delivery.deadLette
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const sources = {
-  cluster: clusterSource(readDeployed(root), readAlongside(root)),
+  cluster: clusterSource(readDeployed(root), readKnative(root)),
   flow: flowSource({ hops, deadLetterSinks: [...new Set(sinks)], functions: functionNames }),
   sequence: sequenceSource(hops),
   states: statesSource(hops),
   database: databaseSource(await withMigratedDatabase(readTables)),
 };
 for (const [name, source] of Object.entries(sources)) {
-  await keep(`${name}.d2`, source);
-  await keep(`${name}.svg`, await draw(source, name === 'sequence' ? moveRowsTogether : undefined));
+  await writeOrCheck(`${name}.d2`, source);
+  await writeOrCheck(`${name}.svg`, await draw(source, name === 'sequence' ? compactRows : undefined));
 }
 process.exit();
 
-async function keep(name: string, text: string): Promise<void> {
+async function writeOrCheck(name: string, text: string): Promise<void> {
   const file = new URL(name, pathToFileURL(`${values.folder}/`));
   if (!values.check) return writeFile(file, text);
   if ((await readFile(file, 'utf8').catch(() => '')) === text) return;

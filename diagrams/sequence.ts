@@ -1,9 +1,9 @@
 import type { Diagram, Point } from '@terrastruct/d2';
 import { classes, header, onTwoLines, quoted } from './d2.ts';
 import { commandsOf, type Hop } from './hops.ts';
-import { commands, follows, mailer, mails, outcomes } from './words.ts';
+import { commands, follows, mailer, mails, outcomes } from './scenario.ts';
 
-/** The sequence diagram: a panel a command, from the customer's request through the Triggers to the mail. */
+/** The sequence diagram: one panel per command, from the customer's request through the Triggers to the mail. */
 export function sequenceSource(hops: Hop[]): string {
   const order = Object.keys(commands);
   const place = (name: string) => (order.includes(name) ? order.indexOf(name) : order.length);
@@ -14,7 +14,7 @@ export function sequenceSource(hops: Hop[]): string {
 }
 
 function panel(command: string, hops: Hop[]): string {
-  const { title, request, answer } = commands[command] ?? { title: command, request: 'POST', answer: '' };
+  const { title, request, response } = commands[command] ?? { title: command, request: 'POST', response: '' };
   const chain = chainOf(command, hops);
   const functions = [...new Set(chain.functions)].filter((name) => name !== mailer);
   const ends = chain.functions.includes(mailer) ? [lane(mailer, 'function'), 'mail: Mail {class: outside}'] : [];
@@ -29,7 +29,7 @@ function panel(command: string, hops: Hop[]): string {
     ...ends,
     `customer -> storefront: ${quoted(request)} {class: call}`,
     `storefront <-> ${command} {class: call}`,
-    `storefront -> customer: ${quoted(answer)} {class: answer}`,
+    `storefront -> customer: ${quoted(response)} {class: response}`,
     ...chain.lines,
   ];
   return [`${command}: ${quoted(title)} {`, ...indented(body), '}'].join('\n');
@@ -37,8 +37,8 @@ function panel(command: string, hops: Hop[]): string {
 
 const rowHeight = 56;
 
-/** Moves the rows of the picture together: D2 leaves nearly twice the room that the labels need. */
-export function moveRowsTogether({ shapes, connections }: Diagram): void {
+/** Reduces the height of the rows: D2 leaves nearly twice the space that the labels need. */
+export function compactRows({ shapes, connections }: Diagram): void {
   const heads = shapes.filter(({ classes: of }) => !of?.some((name) => ['panel', 'good', 'bad'].includes(name)));
   const isHead = (y: number) => heads.some(({ pos, height }) => pos.y <= y && y < pos.y + height);
   const marks = new Set<number>();
@@ -62,22 +62,22 @@ export function moveRowsTogether({ shapes, connections }: Diagram): void {
 
 interface Chain {
   lines: string[];
-  /** In the order in which they are reached. */
+  /** In the order in which the events reach them. */
   functions: string[];
 }
 
-/** What a producer sets going, after the event `cause` if it was given one. */
+/** The chain that a producer begins, or continues after the event `cause`. */
 function chainOf(producer: string, hops: Hop[], cause?: Hop, passed: string[] = []): Chain {
   const next = responsesOf(producer, hops, cause).toSorted((a, b) => placeOf(a) - placeOf(b));
   const chains = next.map((hop) => {
     if (passed.includes(hop.event)) throw new Error(`${hop.event} leads back to itself: ${passed.join(' → ')}`);
-    const chain = wayOf(hop, hops, [...passed, hop.event]);
+    const chain = deliveriesOf(hop, hops, [...passed, hop.event]);
     return next.length > 1 ? alternative(hop, chain) : chain;
   });
   return joined(chains);
 }
 
-function wayOf(hop: Hop, hops: Hop[], passed: string[]): Chain {
+function deliveriesOf(hop: Hop, hops: Hop[], passed: string[]): Chain {
   const name = quoted(hop.event);
   const on = hop.subscribers.map((subscriber) => {
     const chain = chainOf(subscriber, hops, hop, passed);
@@ -91,16 +91,16 @@ function wayOf(hop: Hop, hops: Hop[], passed: string[]): Chain {
   return joined([{ lines: [`${hop.producer} -> broker: ${name} {class: event}`], functions: [] }, ...on]);
 }
 
-/** The facts that a function may answer an event with. */
+/** The events that a function may reply with to an event. */
 function responsesOf(producer: string, hops: Hop[], cause?: Hop): Hop[] {
   const produced = hops.filter((hop) => hop.producer === producer);
   if (!cause || produced.length < 2) return produced;
-  const taken = hops.filter(({ subscribers }) => subscribers.includes(producer));
-  if (taken.length < 2) return produced;
-  const untold = produced.filter(({ event }) => !taken.some((other) => follows[other.event]?.includes(event)));
-  if (untold.length > 0) {
+  const consumed = hops.filter(({ subscribers }) => subscribers.includes(producer));
+  if (consumed.length < 2) return produced;
+  const unassigned = produced.filter(({ event }) => !consumed.some((other) => follows[other.event]?.includes(event)));
+  if (unassigned.length > 0) {
     throw new Error(
-      `diagrams/words.ts: ${producer} takes several kinds of events: say in follows which of them ${untold.map(({ event }) => event).join(' and ')} follows from`,
+      `diagrams/scenario.ts: ${producer} consumes several event types: add to follows which of them ${unassigned.map(({ event }) => event).join(' and ')} follows from`,
     );
   }
   return produced.filter(({ event }) => follows[cause.event]?.includes(event));

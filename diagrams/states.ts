@@ -1,12 +1,12 @@
 import { classes, header, quoted } from './d2.ts';
 import type { Hop } from './hops.ts';
-import { transitions } from './words.ts';
+import { transitions } from './scenario.ts';
 
-/** The states of an order, and the fact that leads from one to the next. Throws for a fact that nobody produces. */
+/** The states of an order with the event of each transition. Throws for an event without a producer. */
 export function statesSource(hops: Hop[]): string {
-  const unknown = transitions.filter(({ fact }) => !hops.some(({ event }) => event === fact));
+  const unknown = transitions.filter((transition) => !hops.some(({ event }) => event === transition.event));
   if (unknown.length > 0) {
-    throw new Error(`diagrams/words.ts: nobody produces ${unknown.map(({ fact }) => fact).join(' and ')}`);
+    throw new Error(`diagrams/scenario.ts: no function produces ${unknown.map(({ event }) => event).join(' and ')}`);
   }
   const states = [...new Set(transitions.flatMap(({ from, to }) => [from, to]))];
   return [
@@ -15,14 +15,14 @@ export function statesSource(hops: Hop[]): string {
     'direction: right',
     'style.fill: "#FFFFFF"',
     ...states.map((state) => `${state}: ${quoted(state)} {class: ${kindOf(state)}}`),
-    ...transitions.map(({ from, to, fact }) => `${from} -> ${to}: ${quoted(fact)} {class: event}`),
+    ...transitions.map(({ from, to, event }) => `${from} -> ${to}: ${quoted(event)} {class: event}`),
     '',
   ].join('\n');
 }
 
-/** Yellow: on its way to another state. Blue: settled, and can be canceled. Green: nothing follows. */
+/** Yellow: transient. Blue: settled, and can be canceled. Green: final. */
 function kindOf(state: string): string {
   const next = transitions.filter(({ from }) => from === state);
   if (next.length === 0) return 'function';
-  return next.every(({ fact }) => fact === 'order.cancel_requested') ? 'command' : 'broker';
+  return next.every(({ event }) => event === 'order.cancel_requested') ? 'command' : 'broker';
 }

@@ -13,23 +13,23 @@ const usualPaths = [
   'C:\\Program Files (x86)\\Microsoft\\Edge\\Application\\msedge.exe',
 ];
 
-/** What to say where no browser is. */
-export const noBrowser = 'There is no Chromium or Chrome on this machine; CHROMIUM names one in another place.';
+/** The message where no browser is found. */
+export const noBrowser = 'There is no Chromium or Chrome on this machine; CHROMIUM can name one in another place.';
 
-/** The program of a Chromium: the one that `CHROMIUM` names, or one in its usual place. */
+/** The path of a Chromium: `CHROMIUM`, or the first that exists among the usual paths. */
 export function findBrowser(): string | undefined {
   const named = process.env['CHROMIUM'];
   return named ? named : usualPaths.find((file) => existsSync(file));
 }
 
 /**
- * Starts a browser of its own without a window. Whatever host it is asked for, it goes to the loopback, so that a page
- * can be opened under a name of no meaning to this machine, as behind an ingress.
+ * Starts a headless browser that resolves every host to the loopback, so that a page can be opened under a public name,
+ * as behind an ingress.
  */
 export function openBrowser(executablePath: string): Promise<Browser> {
   return chromium.launch({
     executablePath,
-    // a sandbox is not to be had as root, nor in most containers
+    // the sandbox is not available to root, nor in most containers
     chromiumSandbox: false,
     args: ['--host-resolver-rules=MAP * 127.0.0.1', '--no-proxy-server'],
   });

@@ -1,37 +1,37 @@
 /**
  * The mail catcher's process: `mail-catcher-main.ts <smtp port> <web port> <folder>`, started by mail-catcher.ts.
- * Tells its parent the ports, or why it cannot listen, and ends when the parent lets go of it or is gone.
+ * Sends its parent the ports, or why it cannot listen, and exits when the parent disconnects or exits.
  */
 import { mkdirSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 process.on('disconnect', () => process.exit());
-// Ctrl-C reaches every process of the terminal; the last mails are still to be caught when the functions end
+// Ctrl-C signals every process of the terminal, but the functions still send their last mails while they shut down
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
-if (!process.connected) process.exit(); // the parent went before we listened
+if (!process.connected) process.exit(); // the parent exited before the handler was registered
 
 const [smtpPort = 0, webPort = 0] = process.argv.slice(2).map(Number);
 const mailDirectory = process.argv[4] ?? '';
-// reading 10,000 mails back in takes 6 s of a core, so a start keeps only the newest
-const runningAtStart = 500;
-// 10,000 of our mails are about 20 MB
-const keptWhileRunning = 10_000;
-/** More than there are connections that bring mails at a time. */
+// loading 10,000 mails takes 6 s of CPU time, so a start loads only the newest
+const storedAtStart = 500;
+// 10,000 mails of the shop are about 20 MB
+const storedWhileRunning = 10_000;
+/** More than the concurrent SMTP connections. */
 const inFlight = 100;
 
 try {
-  // here and not above, because it takes most of a second: until then the signals would end the process
+  // imported here, since it takes most of a second during which signals would end the process
   const { MailDev } = await import('maildev');
   const ip = '127.0.0.1';
   mkdirSync(mailDirectory, { recursive: true });
-  removeHalfMails(mailDirectory);
-  // the class, unlike the command, reads no settings file and no environment, where a relay could lurk
+  removePartialMails(mailDirectory);
+  // the class, unlike the command, reads no settings file and no environment, which could configure a relay
   const maildev = new MailDev({
     ...{ smtp: smtpPort, ip, web: webPort, webIp: ip },
-    ...{ mailDirectory, maxEmails: runningAtStart, silent: true },
+    ...{ mailDirectory, maxEmails: storedAtStart, silent: true },
   });
   const { storage, smtp, api } = await maildev.start();
-  storage.options.maxEmails = keptWhileRunning;
+  storage.options.maxEmails = storedWhileRunning;
   process.send?.({ smtpPort: smtp.getPort(), webPort: api?.getPort() });
 } catch (error) {
   const { code, port, message } = error as Error & { code?: string; port?: number };
@@ -39,11 +39,10 @@ try {
 }
 
 /**
- * Removes what a catcher that was killed had begun to write: its sender was never told that it had arrived, and sends
- * it again. A mail is whole when its last part is closed (RFC 2046, section 5.1.1); one without parts when it has any
- * text.
+ * Removes mails that a killed catcher has partly written: their sender got no confirmation and sends them again. A mail
+ * is complete when its last part is closed (RFC 2046, section 5.1.1), or without parts, when it has a body.
  */
-function removeHalfMails(folder: string): void {
+function removePartialMails(folder: string): void {
   const files = readdirSync(folder, { withFileTypes: true })
     .filter((entry) => entry.isFile() && entry.name.endsWith('.eml'))
     .map(({ name }) => join(folder, name))
@@ -54,7 +53,7 @@ function removeHalfMails(folder: string): void {
     const boundary = /^content-type:\s*multipart\/[^\r\n]*(?:\r\n[ \t][^\r\n]*)*?boundary="?([^"\r\n;]+)/im.exec(
       mail,
     )?.[1];
-    const end = boundary === undefined ? /\r?\n\r?\n/.test(mail) : mail.includes(`--${boundary}--`);
-    if (!end) rmSync(path);
+    const isComplete = boundary === undefined ? /\r?\n\r?\n/.test(mail) : mail.includes(`--${boundary}--`);
+    if (!isComplete) rmSync(path);
   }
 }

@@ -14,19 +14,18 @@ import type { MailCatcher, MailCatcherOptions } from '#local/mail-catcher.ts';
 const anyPorts = { smtpPort: 0, webPort: 0 };
 let dataDir: string;
 let catcher: MailCatcher;
-let announce: (reason: string) => void;
-const announced = new Promise<string>((resolve) => (announce = resolve));
+const { promise: exited, resolve: onExit } = Promise.withResolvers<string>();
 
 beforeAll(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'shop mail '));
-  catcher = await startMailCatcher({ ...anyPorts, dataDir, onExit: announce });
+  catcher = await startMailCatcher({ ...anyPorts, dataDir, onExit });
 });
 afterAll(async () => {
   await catcher.stop();
   await rm(dataDir, { recursive: true, force: true });
 });
 
-test('a mail that was sent can be read, by tests and on a page', async () => {
+test('serves the mails that were sent, over its API and on a page', async () => {
   await send(catcher.smtpUrl, 'ann@example.org');
   await send(catcher.smtpUrl, 'bob@example.org');
   expect(await mailsTo('ann@example.org')).toMatchObject([
@@ -44,7 +43,7 @@ test('a mail that was sent can be read, by tests and on a page', async () => {
   expect(await page.text()).toContain('<title>MailDev</title>');
 });
 
-test('it gives way to the shop, and a stray signal does not end it', async () => {
+test('runs at a lower priority than the shop, and survives a stray signal', async () => {
   expect(getPriority(catcher.pid)).toBeGreaterThan(getPriority());
   process.kill(catcher.pid, 'SIGINT'); // what Ctrl-C sends to every process of a terminal
   process.kill(catcher.pid, 'SIGTERM');
@@ -53,14 +52,14 @@ test('it gives way to the shop, and a stray signal does not end it', async () =>
   expect(await mailsTo('late@example.org')).toHaveLength(1);
 });
 
-test('a catcher that was killed is announced, and the next one has its mails', async () => {
+test('reports that it was killed, and has its mails after a restart', async () => {
   process.kill(catcher.pid, 'SIGKILL');
-  expect(await announced).toBe(`The mail catcher (process ${catcher.pid}) ended with SIGKILL`);
+  expect(await exited).toBe(`The mail catcher (process ${catcher.pid}) exited with SIGKILL`);
   catcher = await startMailCatcher({ ...anyPorts, dataDir });
   expect(await mailsTo('ann@example.org')).toHaveLength(1);
 });
 
-test('a mail that was cut off by a kill is not taken for one', async () => {
+test('removes a mail that was cut off by a kill', async () => {
   await catcher.stop();
   const head = 'Message-ID: <half@shop>\r\nTo: half@example.org\r\nSubject: Half\r\n';
   const parts = `${head}Content-Type: multipart/alternative;\r\n boundary="b-1"\r\n\r\n--b-1\r\n\r\nText`;
@@ -73,7 +72,7 @@ test('a mail that was cut off by a kill is not taken for one', async () => {
   expect((await readdir(folder)).filter((name) => /empty|head|parts/.test(name))).toEqual([]);
 });
 
-test('it goes with its shop when the shop is killed, and has not written to its output', async () => {
+test('exits when its shop is killed, and writes nothing to its output', async () => {
   const program = `
     import { startMailCatcher } from '#local/mail-catcher.ts';
     const { webUrl } = await startMailCatcher({ smtpPort: 0, webPort: 0, dataDir: ${JSON.stringify(dataDir)} });
@@ -82,29 +81,29 @@ test('it goes with its shop when the shop is killed, and has not written to its 
     cwd: join(import.meta.dirname, '..'),
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  const [said] = await once(shop.stdout, 'data');
-  const url = String(said).trim();
+  const [output] = await once(shop.stdout, 'data');
+  const url = String(output).trim();
   expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
   expect(await get(`${url}/api/healthz`)).toBe(true);
   shop.kill('SIGKILL');
   await expect(untilRefused(`${url}/api/healthz`, 3_000)).resolves.toBe(true);
 });
 
-test('a port that is in use and a folder that cannot be used are named', async () => {
+test('names a port that is in use and a folder that cannot be used', async () => {
   const other = createServer().listen(0, '127.0.0.1');
   await once(other, 'listening');
   const { port } = other.address() as AddressInfo;
   const file = join(dataDir, 'file');
   await writeFile(file, '');
   await Promise.all([
-    refused({ ...anyPorts, smtpPort: port, dataDir }, `Port ${port} (SMTP_PORT) is in use`),
-    refused({ ...anyPorts, webPort: port, dataDir }, `Port ${port} (MAIL_PORT) is in use`),
-    refused({ ...anyPorts, dataDir: file }, `did not start in ${file}`),
+    expectRefused({ ...anyPorts, smtpPort: port, dataDir }, `Port ${port} (SMTP_PORT) is in use`),
+    expectRefused({ ...anyPorts, webPort: port, dataDir }, `Port ${port} (MAIL_PORT) is in use`),
+    expectRefused({ ...anyPorts, dataDir: file }, `did not start in ${file}`),
   ]);
   other.close();
 });
 
-const refused = (options: MailCatcherOptions, reason: string) =>
+const expectRefused = (options: MailCatcherOptions, reason: string) =>
   expect(startMailCatcher(options)).rejects.toThrow(reason);
 
 async function send(smtpUrl: string, to: string): Promise<void> {
@@ -127,11 +126,11 @@ const get = async (url: string) => (await fetch(url)).json();
 async function untilRefused(url: string, timeoutMs: number): Promise<boolean> {
   const deadline = Date.now() + timeoutMs;
   while (Date.now() < deadline) {
-    const answered = await fetch(url).then(
+    const responded = await fetch(url).then(
       () => true,
       () => false,
     );
-    if (!answered) return true;
+    if (!responded) return true;
     await sleep(10);
   }
   return false;

@@ -6,22 +6,22 @@ import { constants, setPriority } from 'node:os';
 import { join } from 'node:path';
 
 export interface MailCatcherOptions {
-  /** 0 takes any free port; so does the next. */
+  /** 0 selects a free port, here and below. */
   smtpPort: number;
   webPort: number;
-  /** Mails are kept in its folder `mail`: the newest 10,000 while it runs, the newest 500 over a restart. */
+  /** Mails are stored in its folder `mail`: the newest 10,000 while it runs, the newest 500 after a restart. */
   dataDir: string;
-  /** Called when it ends without `stop`, with a sentence that says how. */
+  /** Called with one sentence when it exits without `stop`. */
   onExit?: (reason: string) => void;
 }
 
 export interface MailCatcher {
-  /** `smtp://127.0.0.1:<port>`; takes every mail and passes none on. */
+  /** `smtp://127.0.0.1:<port>`; accepts every mail and forwards none. */
   smtpUrl: string;
-  /** `http://127.0.0.1:<port>`: the page to read mails on, and below `/api` the REST API. */
+  /** `http://127.0.0.1:<port>`: a page to read the mails, and a REST API below `/api`. */
   webUrl: string;
   pid: number;
-  /** Ends it. Can be called again. */
+  /** Idempotent. */
   stop(): Promise<void>;
 }
 
@@ -31,20 +31,20 @@ interface Failure {
   message: string;
 }
 
-/** What its process says once, when it has started or has not. */
-type Answer = { smtpPort: number; webPort: number } | { failure: Failure };
+/** The one message of its process. */
+type StartMessage = { smtpPort: number; webPort: number } | { failure: Failure };
 
-// left to itself it grew to 480 MB over 60,000 mails
+// without limits it grew to 480 MB over 60,000 mails
 const smallHeap = ['--max-old-space-size=256', '--max-semi-space-size=16', '--heap-growing-percent=100'];
 
 /**
- * Starts maildev 3.0 in a process of its own, on the loopback, and gives it once it takes mails (about a second).
- * It goes when this process goes. Throws one sentence when a port is in use or the folder cannot be written.
+ * Starts maildev 3.0 in a process of its own, on the loopback. Resolves once it accepts mails (about a second). It
+ * exits with this process. Throws one sentence when a port is in use or the folder cannot be written.
  *
- * Its API, as far as tests need it (a mail is `{id, time, read, subject, from: [{address, name}], to, headers, text,
+ * The parts of its API that tests use (a mail is `{id, time, read, subject, from: [{address, name}], to, headers, text,
  * html, envelope, …}`, its Message-ID `headers['message-id']`):
- * - `GET /api/email?<path>=<value>&skip=&limit=&sort=desc` – mails with exactly that value at a dotted path, whole and
- *   oldest first: `?to.address=ann@example.org`, `?headers.message-id=<…>`, `?subject=…`; no filter gives all
+ * - `GET /api/email?<path>=<value>&skip=&limit=&sort=desc` – mails with exactly that value at a dotted path, complete and
+ *   oldest first: `?to.address=ann@example.org`, `?headers.message-id=<…>`, `?subject=…`; without a filter all
  * - `GET /api/email/summary?search=<text>&skip=&limit=&sort=asc&unread=true` – `{items, total, storeTotal, unread}`,
  *   newest first, 50 to 200 a page, `text` anywhere in subject, addresses or body
  * - `GET /api/email/:id` (marks it read), `/api/email/:id/html`, `/api/email/:id/source`, `/api/email/:id/download`
@@ -56,51 +56,51 @@ export async function startMailCatcher(options: MailCatcherOptions): Promise<Mai
   const child = fork(
     new URL('mail-catcher-main.ts', import.meta.url),
     [String(smtpPort), String(webPort), join(dataDir, 'mail')],
-    // a session of its own: Linux shares its cores out by session first (sched(7), autogroup)
+    // a separate session: Linux distributes CPU time among sessions first (sched(7), autogroup)
     { execArgv: smallHeap, stdio: ['ignore', 'ignore', 'inherit', 'ipc'], detached: true },
   );
   const { pid } = child;
   if (pid === undefined)
     throw new Error('The mail catcher could not be started.', { cause: await once(child, 'error') });
-  // A mail costs the catcher 1 ms, more than an order costs the shop: on a laptop they share the cores, and orders go
-  // first. Not the lowest priority: at that, on busy cores, a mail took seconds, near to what a sender gives up after.
-  // Set here, at once, so that the threads it is about to start inherit it.
-  giveWay(pid, constants.priority.PRIORITY_BELOW_NORMAL);
+  // A mail takes the catcher 1 ms of CPU, more than an order takes the shop, so orders get priority on shared cores. At
+  // the lowest priority a mail took seconds on busy cores, close to the timeout of its sender. Set at once, so that the
+  // catcher's threads inherit it.
+  lowerPriority(pid, constants.priority.PRIORITY_BELOW_NORMAL);
 
-  const ended = once(child, 'exit').then(([code, signal]) => `ended with ${signal ?? `code ${code}`}`);
-  const answer = await Promise.race([once(child, 'message').then(([message]) => message as Answer), ended]);
-  if (typeof answer === 'string') throw new Error(`The mail catcher did not start: it ${answer}.`);
-  if ('failure' in answer) throw explain(answer.failure, options);
+  const exited = once(child, 'exit').then(([code, signal]) => `exited with ${signal ?? `code ${code}`}`);
+  const started = await Promise.race([once(child, 'message').then(([message]) => message as StartMessage), exited]);
+  if (typeof started === 'string') throw new Error(`The mail catcher did not start: it ${started}.`);
+  if ('failure' in started) throw explain(started.failure, options);
 
   let stopping: Promise<void> | undefined;
-  void ended.then((how) => stopping ?? onExit?.(`The mail catcher (process ${pid}) ${how}`));
+  void exited.then((how) => stopping ?? onExit?.(`The mail catcher (process ${pid}) ${how}`));
   return {
-    smtpUrl: `smtp://127.0.0.1:${answer.smtpPort}`,
-    webUrl: `http://127.0.0.1:${answer.webPort}`,
+    smtpUrl: `smtp://127.0.0.1:${started.smtpPort}`,
+    webUrl: `http://127.0.0.1:${started.webPort}`,
     pid,
-    stop: () => (stopping ??= stop(child, ended)),
+    stop: () => (stopping ??= stop(child, exited)),
   };
 }
 
-function giveWay(pid: number, niceness: number): void {
+function lowerPriority(pid: number, niceness: number): void {
   setPriority(pid, niceness);
   try {
     writeFileSync(`/proc/${pid}/autogroup`, String(niceness));
   } catch {
-    // another system, or one that shares by process alone
+    // not Linux, or a kernel without autogroup
   }
 }
 
-async function stop(child: ChildProcess, ended: Promise<unknown>): Promise<void> {
+async function stop(child: ChildProcess, exited: Promise<unknown>): Promise<void> {
   if (child.connected) child.disconnect();
-  const patience = setTimeout(() => child.kill('SIGKILL'), 2_000);
-  await ended;
-  clearTimeout(patience);
+  const timeout = setTimeout(() => child.kill('SIGKILL'), 2_000);
+  await exited;
+  clearTimeout(timeout);
 }
 
 function explain({ code, port, message }: Failure, { smtpPort, dataDir }: MailCatcherOptions): Error {
   if (port === undefined) return new Error(`The mail catcher did not start in ${join(dataDir, 'mail')}: ${message}.`);
   const setting = port === smtpPort ? 'SMTP_PORT' : 'MAIL_PORT';
-  const trouble = code === 'EADDRINUSE' ? 'is in use by another program' : `cannot be listened on (${code})`;
-  return new Error(`Port ${port} (${setting}) ${trouble}: set ${setting} to another one.`);
+  const problem = code === 'EADDRINUSE' ? 'is in use by another program' : `cannot be opened (${code})`;
+  return new Error(`Port ${port} (${setting}) ${problem}: set ${setting} to another one.`);
 }

@@ -1,44 +1,42 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import newman, { type NewmanRunSummary } from 'newman';
-import type {
-  CollectionDefinition,
-  Item,
-  ItemGroup,
-  Request,
-  Response,
-  VariableScopeDefinition,
-} from 'postman-collection';
+import newman, { type NewmanRunExecution, type NewmanRunSummary } from 'newman';
+import type { CollectionDefinition, Response, VariableScopeDefinition } from 'postman-collection';
 import { z } from 'zod';
-import { sayEnd, sayStep, type CollectionResult, type Step } from '#local/newman-progress.ts';
 import { findTarget, type Target } from '#local/target.ts';
 import { programSettings } from '#platform/runtime/settings.ts';
 
-const help = `Runs the Postman collection (postman/) against the shop that runs on this machine, or against another one.
+const help = `Runs the Postman collection (postman/) with Newman against the shop on this machine, or another one.
 
   npm run newman                                      the whole collection
   npm run newman -- --folder "What the shop refuses"  one folder of it
   npm run newman -- --iterations 5                    five times, each with new customers
   npm run newman -- --help                            this text
 
-Settings (environment): DATA_DIR .data, where a shop on this machine is found. For another one: BASE_URL, HOST_HEADER
-(the public name, where BASE_URL is only the address of an ingress), MAIL_URL (its mail catcher; without one the mails
-themselves are not looked at), ADMIN_EMAIL, ADMIN_PASSWORD. REPORT: "xml" (JUnit) or "json" writes a report to
-reports/, a path that ends in one of them writes it there.
+Settings (environment):
+  DATA_DIR                     data folder of a shop on this machine (.data)
+  BASE_URL, HOST_HEADER        URL of another shop, and its public name if the URL is only the address of an ingress
+  MAIL_URL                     URL of its mail catcher; without it the requests that read mails are skipped
+  ADMIN_EMAIL, ADMIN_PASSWORD  its administrator
+  REPORT                       "xml" (JUnit) or "json" writes a report to reports/; or a path that ends in one of them
+
+Ends with the number of assertions passed and failed; exits with 1 if any failed.
 `;
 
 export interface CollectionRun {
   target: Target;
   /** Only the folder with this name. */
   folder?: string | undefined;
-  /** How many times, one after the other; once if it is not given. */
+  /** How many times to run it, one after the other; 1 by default. */
   iterations?: number | undefined;
-  /** Where to write a report: JUnit if it ends in `.xml`, JSON otherwise. */
+  /** A file to write a report to: JUnit if it ends in `.xml`, JSON otherwise. */
   report?: string | undefined;
-  /** Is given every answer. */
+  /** Whether Newman prints its progress and summary to standard output. */
+  progress?: boolean | undefined;
+  /** Called with every response, when the run is over. */
   onAnswer?: ((answer: Answer) => void) | undefined;
-  /** Is given each line of the progress and of the failures. */
+  /** Called with each line of the result: the failures and the totals. */
   say?: ((line: string) => void) | undefined;
 }
 
@@ -50,43 +48,59 @@ export interface Answer {
   body: string;
 }
 
-/** Runs the collection. Throws one sentence if it cannot be run; checks that fail are in the result. */
+export interface CollectionResult {
+  /** Assertions that passed. */
+  passed: number;
+  /** Assertions that failed, requests without a response and scripts that threw. */
+  failed: number;
+  failures: { where: string; message: string }[];
+  /** Requests that were skipped because there is no `mailUrl`. */
+  skipped: number;
+  requests: RequestResult[];
+}
+
+/** A request of the collection; one that polls for something is sent several times. */
+export interface RequestResult {
+  name: string;
+  /** Status of each response; `null` for an attempt without one. */
+  statuses: (number | null)[];
+  /** The executions that got no response, by Newman's reference. */
+  cut: string[];
+}
+
+/** Runs the collection. Throws one sentence if it cannot be run; failed assertions are in the result. */
 export async function runCollection(run: CollectionRun): Promise<CollectionResult> {
-  const { target, say = () => undefined, report } = run;
+  const { target, report, onAnswer, say = () => undefined } = run;
   const hide = hider(target.adminPassword);
-  const steps: Step[] = [];
-  // executions that got no answer, and whose request was answered when it was sent again
-  const repeated = new Set<string>();
-  const summary = await runNewman(run, (step) => {
-    steps.push(step);
-    if (step.status !== null) for (const cut of step.cut) repeated.add(cut);
-    sayStep(step, steps.at(-2), (line) => say(hide(line)));
-  });
-  const { stats } = summary.run;
-  const failures = summary.run.failures.filter(({ cursor }) => !('ref' in cursor && repeated.has(cursor.ref)));
-  const where = new Map(steps.map(({ id, folders, name }) => [id, [...folders, name]]));
+  const summary = await runNewman(run);
+  const { stats, executions, failures } = summary.run;
+  const requests = resultsOf(executions);
+  // the collection retries a request without a response: it has failed only if it never got one
+  const repeated = new Set(requests.flatMap(({ statuses, cut }) => (statuses.at(-1) === null ? [] : cut)));
+  const counted = failures.filter(({ cursor }) => !('ref' in cursor && repeated.has(cursor.ref)));
+  const assertions = executions.filter(({ cursor }) => !repeated.has(cursor.ref)).flatMap((one) => one.assertions);
   const result = {
-    passed: steps.flatMap(({ checks }) => checks).filter(({ passed }) => passed).length,
-    failed: failures.length,
-    failures: failures.map(({ source, error, at }) => ({
-      where: [...(where.get(source?.id ?? '') ?? []), error.test ?? at].join(' › '),
+    passed: assertions.filter((assertion) => assertion && !assertion.error).length,
+    failed: counted.length,
+    failures: counted.map(({ parent, source, error, at }) => ({
+      where: [(parent as { name?: string })?.name, source?.name, error.test ?? at].filter(Boolean).join(' › '),
       message: hide(error.message),
     })),
-    skipped: steps.filter(({ times }) => times === 0).length,
-    requests: steps,
+    skipped: (stats.items.total ?? 0) - (stats.requests.total ?? 0),
+    requests,
   };
-  sayEnd(result, stats.requests.total ?? 0, (line) => say(hide(line)));
+  for (const line of describe(result)) say(line);
+  if (onAnswer) executions.flatMap(answerOf).forEach(onAnswer);
   if (report?.endsWith('.xml')) writeFileSync(report, hide(readFileSync(report, 'utf8')));
   else if (report) writeReport(report, hide(JSON.stringify({ baseUrl: target.baseUrl, ...result }, null, 2)));
   return result;
 }
 
-function runNewman(run: CollectionRun, onStep: (step: Step) => void): Promise<NewmanRunSummary> {
-  const { target, folder, iterations = 1, report } = run;
-  const junit = report?.endsWith('.xml');
-  spareLoopback();
+function runNewman(run: CollectionRun): Promise<NewmanRunSummary> {
+  const { target, folder, iterations = 1, report, progress } = run;
+  exemptLoopbackFromProxy();
   return new Promise((resolve, reject) => {
-    const emitter = newman.run(
+    newman.run(
       {
         collection: readPostman<CollectionDefinition>('shop.postman_collection.json'),
         environment: readPostman<VariableScopeDefinition>('local.postman_environment.json'),
@@ -94,106 +108,55 @@ function runNewman(run: CollectionRun, onStep: (step: Step) => void): Promise<Ne
         folder,
         iterationCount: iterations,
         timeoutRequest: 30_000,
-        ...(junit && { reporters: ['junit'], reporter: { junit: { export: report } } }),
+        reporters: [...(progress ? ['cli'] : []), ...(report?.endsWith('.xml') ? ['junit'] : [])],
+        // the failures are in the result, without passwords and tokens
+        reporter: { cli: { noBanner: true, noFailures: true }, junit: { export: report } },
       },
       (error, summary) => {
         if (error ?? summary.run.executions.length === 0) {
-          reject(new Error(`The collection cannot be run: ${error?.message ?? 'nothing in it was sent'}.`));
+          reject(new Error(`The collection cannot be run: ${error?.message ?? 'it sent no request'}.`));
         } else resolve(summary);
       },
     );
-    follow(emitter, onStep);
-    if (run.onAnswer) passOn(emitter, run.onAnswer);
   });
 }
 
-// newman sends even what stays on this machine through the proxy of HTTP_PROXY
-function spareLoopback(): void {
-  const spared = process.env['NO_PROXY'] || process.env['no_proxy'] || '127.0.0.1';
-  if (spared !== '*') process.env['NO_PROXY'] = `${spared},127.0.0.1,localhost`;
+// Newman sends even requests to this machine through the proxy of HTTP_PROXY
+function exemptLoopbackFromProxy(): void {
+  const exempt = process.env['NO_PROXY'] || process.env['no_proxy'] || '127.0.0.1';
+  if (exempt !== '*') process.env['NO_PROXY'] = `${exempt},127.0.0.1,localhost`;
 }
 
 const readPostman = <Content>(file: string): Content =>
   JSON.parse(readFileSync(new URL(`../postman/${file}`, import.meta.url), 'utf8')) as Content;
 
-/** Calls `onStep` for each request when it is over; one that repeats itself, because it waits, is one step. */
-function follow(emitter: NodeJS.EventEmitter, onStep: (step: Step) => void): void {
-  let step: Step | undefined;
-  let current = '';
-  let beganAt = 0;
-  const end = () => step && onStep(step);
-  emitter.on('beforeItem', (_: unknown, { item, cursor }: { item: Item; cursor: { iteration: number } }) => {
-    const key = `${cursor.iteration} ${item.id}`;
-    if (key === current) {
-      // what it got no answer to the last time does not count, now that it is sent again
-      if (step?.status === null) [step.failed, step.checks] = [false, []];
-      return;
-    }
-    end();
-    current = key;
-    beganAt = performance.now();
-    const { id, name } = item;
-    const { iteration } = cursor;
-    step = {
-      id,
-      folders: foldersOf(item),
-      name,
-      iteration,
-      times: 0,
-      ms: 0,
-      status: null,
-      checks: [],
-      failed: false,
-      cut: [],
-    };
-  });
-  emitter.on(
-    'request',
-    (error: unknown, { response, cursor }: { response?: { code: number }; cursor: { ref: string } }) => {
-      if (!step) return;
-      step.times += 1;
-      step.status = response?.code ?? null;
-      if (!error) return;
-      step.failed = true;
-      step.cut.push(cursor.ref);
-    },
-  );
-  emitter.on('assertion', (error: unknown, { assertion }: { assertion: string }) => {
-    step?.checks.push({ name: assertion, passed: !error });
-    if (step && error) step.failed = true;
-  });
-  emitter.on('script', (error: unknown) => {
-    if (step && error) step.failed = true;
-  });
-  emitter.on('item', () => {
-    if (step) step.ms = Math.round(performance.now() - beganAt);
-  });
-  emitter.on('beforeDone', end);
+function resultsOf(executions: NewmanRunExecution[]): RequestResult[] {
+  const byRequest = Map.groupBy(executions, ({ item, cursor }) => `${cursor.iteration} ${item.id}`);
+  return [...byRequest.values()].map((attempts) => ({
+    name: attempts[0]?.item.name ?? '',
+    statuses: attempts.map(({ response }) => (response as Response | undefined)?.code ?? null),
+    cut: attempts.filter(({ response }) => !response).map(({ cursor }) => cursor.ref),
+  }));
 }
 
-function passOn(emitter: NodeJS.EventEmitter, onAnswer: (answer: Answer) => void): void {
-  emitter.on('request', (_: unknown, { request, response }: { request: Request; response?: Response }) => {
-    if (!response) return;
-    const headers = new Headers(response.headers.map(({ key, value }): [string, string] => [key, value]));
-    const { method } = request;
-    onAnswer({ method, url: request.url.toString(), status: response.code, headers, body: response.text() ?? '' });
-  });
+function answerOf({ request, response }: NewmanRunExecution): Answer[] {
+  if (!(response as Response | undefined)) return [];
+  const headers = new Headers(response.headers.map(({ key, value }): [string, string] => [key, value]));
+  const { method } = request;
+  return [{ method, url: request.url.toString(), status: response.code, headers, body: response.text() ?? '' }];
 }
 
-// the folders that a request is in; the outermost group is the collection
-function foldersOf(item: Item): string[] {
-  const names: string[] = [];
-  let group = item.parent() as ItemGroup<Item> | undefined;
-  for (let outer = parentOf(group); group && outer; outer = parentOf(group)) {
-    names.unshift(group.name);
-    group = outer;
+function* describe({ passed, failed, failures, skipped, requests }: CollectionResult): Generator<string> {
+  for (const [index, { where, message }] of failures.entries()) {
+    yield `\n${index + 1}. ${where}\n   ${message.replaceAll('\n', '\n   ')}`;
   }
-  return names;
+  const cut = requests.reduce((sum, request) => sum + request.cut.length, 0);
+  if (cut > 0) yield `\n${cut} times a request got no response.`;
+  if (skipped > 0) yield `\n${skipped} requests to the mail catcher were skipped: MAIL_URL is not set.`;
+  yield `\n${passed} passed, ${failed} failed`;
 }
 
-const parentOf = (group: ItemGroup<Item> | undefined) => group?.parent() as ItemGroup<Item> | undefined;
-
-/** Takes the administrator's password, and every token, out of a text. */
+/** Replaces the administrator's password, and every token, in a text. */
 function hider(password: string): (text: string) => string {
   const secrets = [password, JSON.stringify(password).slice(1, -1)].filter((secret) => secret !== '');
   return (text) =>
@@ -217,7 +180,7 @@ function readArgs(args: string[]): { folder: string | undefined; iterations: num
     process.exit(0);
   }
   const iterations = values.iterations ?? '1';
-  if (!/^[1-9]\d{0,5}$/.test(iterations)) throw new Error('--iterations takes a whole number from 1 on.');
+  if (!/^[1-9]\d{0,5}$/.test(iterations)) throw new Error('--iterations must be a whole number of at least 1.');
   return { folder: values.folder, iterations: Number(iterations) };
 }
 
@@ -232,14 +195,14 @@ function reportFile(): string | undefined {
 }
 
 if (import.meta.main) {
-  // newman 6.2 still reads fs.F_OK, which Node 24 warns of
+  // newman 6.2 reads fs.F_OK, which Node 24 warns about
   process.noDeprecation = true;
   try {
     const { folder, iterations } = readArgs(process.argv.slice(2));
     const target = findTarget();
     const say = (line: string) => process.stdout.write(`${line}\n`);
-    say(`The collection against ${target.baseUrl}${target.host ? ` as ${target.host}` : ''}`);
-    const { failed } = await runCollection({ target, folder, iterations, report: reportFile(), say });
+    say(`Running the collection against ${target.baseUrl}${target.host ? ` as ${target.host}` : ''}`);
+    const { failed } = await runCollection({ target, folder, iterations, report: reportFile(), progress: true, say });
     process.exitCode = failed > 0 ? 1 : 0;
   } catch (error) {
     process.stderr.write(`${(error as Error).message}\n`);

@@ -16,7 +16,7 @@ import { explain } from '#local/postgres/explain.ts';
 import type { Postgres, PostgresOptions } from '#local/postgres.ts';
 
 const run = promisify(execFile);
-// what a test that fails leaves running
+// cleaned up after a test that fails
 const started: Postgres[] = [];
 const shops: ChildProcess[] = [];
 let base: string;
@@ -33,7 +33,7 @@ afterEach(async () => {
 });
 afterAll(() => rm(base, { recursive: true, force: true }));
 
-test('a first start gives a database that keeps what it confirmed and answers this machine alone', async () => {
+test('starts a durable database that accepts connections of this machine only', async () => {
   const postgres = await start({ dataDir });
   const names = ['fsync', 'synchronous_commit', 'full_page_writes', 'listen_addresses', 'unix_socket_directories'];
   const shown = await Promise.all(names.map((name) => query(postgres.url, `show ${name}`)));
@@ -45,67 +45,66 @@ test('a first start gives a database that keeps what it confirmed and answers th
   await postgres.stop();
 });
 
-test('a later start finds the data again', async () => {
+test('finds its data again after a restart', async () => {
   const first = await start({ dataDir });
-  await query(first.url, 'create table kept (what text)');
-  await query(first.url, "insert into kept values ('before the stop')");
+  await query(first.url, 'create table notes (content text)');
+  await query(first.url, "insert into notes values ('before the stop')");
   await Promise.all([first.stop(), first.stop()]);
   const second = await start({ dataDir });
-  expect(await query(second.url, 'select what from kept')).toEqual([{ what: 'before the stop' }]);
+  expect(await query(second.url, 'select content from notes')).toEqual([{ content: 'before the stop' }]);
   await second.stop();
 });
 
-test('two shops run side by side, also in a folder with a space in its name and a first start cut short', async () => {
+test('runs two shops side by side, one in a folder with a space in its name after an interrupted first start', async () => {
   const other = join(base, 'a second shop');
   await mkdir(join(other, 'postgres.new-1', 'base'), { recursive: true });
   const both = await Promise.all([start({ dataDir }), start({ dataDir: other })]);
-  const answers = await Promise.all(both.map(({ url }) => query(url, 'show data_directory')));
-  expect(answers.flat().map((row) => row['data_directory'])).toEqual([`${dataDir}/postgres`, `${other}/postgres`]);
+  const folders = await Promise.all(both.map(({ url }) => query(url, 'show data_directory')));
+  expect(folders.flat().map((row) => row['data_directory'])).toEqual([`${dataDir}/postgres`, `${other}/postgres`]);
   expect(existsSync(join(other, 'postgres.new-1'))).toBe(false);
   await Promise.all(both.map((postgres) => postgres.stop()));
 });
 
-test('a killed server is announced and comes back on its port, though its connections were at work', async () => {
-  let announce = (_reason: string) => {};
-  const announced = new Promise<string>((resolve) => (announce = resolve));
-  const killed = await start({ dataDir, onExit: announce });
-  await query(killed.url, "insert into kept values ('before the kill')");
-  // busy, so that its process does not notice at once and holds on to the shared memory
+test('reports a killed server and restarts it on its port, even with busy connections', async () => {
+  const { promise: exited, resolve: onExit } = Promise.withResolvers<string>();
+  const killed = await start({ dataDir, onExit });
+  await query(killed.url, "insert into notes values ('before the kill')");
+  // a busy backend notices the kill late and holds the shared memory until then
   const busy = query(killed.url, 'select count(*) from generate_series(1, 3000000)').catch(() => []);
   await sleep(50);
   process.kill(killed.pid, 'SIGKILL');
-  expect(await announced).toMatch(/ended with SIGKILL/);
+  expect(await exited).toMatch(/exited with SIGKILL/);
   const back = await start({ dataDir, port: killed.port });
   expect(back.url).toBe(killed.url);
-  expect(await query(back.url, 'select what from kept')).toContainEqual({ what: 'before the kill' });
+  expect(await query(back.url, 'select content from notes')).toContainEqual({ content: 'before the kill' });
   await busy;
   await back.stop();
 });
 
-test('a port that somebody else took is left to them', async () => {
-  const somebody = createServer().listen(0, '127.0.0.1');
-  await once(somebody, 'listening');
-  const { port } = somebody.address() as AddressInfo;
+test('chooses another port if the preferred one is taken', async () => {
+  const other = createServer().listen(0, '127.0.0.1');
+  await once(other, 'listening');
+  const { port } = other.address() as AddressInfo;
   const postgres = await start({ dataDir, port });
   expect(postgres.port).not.toBe(port);
   await query(postgres.url, 'select');
   await postgres.stop();
-  somebody.close();
+  other.close();
 });
 
-test('Ctrl-C leaves the database to its shop to stop, and it goes with a killed shop, cleanly', async () => {
+test('survives Ctrl-C, which its shop handles, and shuts down cleanly when its shop is killed', async () => {
   const { shop, url } = await startShop();
-  process.kill(-shop.pid!, 'SIGINT'); // as a terminal does: to every process of the group
+  process.kill(-shop.pid!, 'SIGINT'); // to every process of the group, as a terminal sends it
   await sleep(100);
   await query(url, 'select');
   shop.kill('SIGKILL');
   const pidFile = join(dataDir, 'postgres', 'postmaster.pid');
   const began = Date.now();
   while (existsSync(pidFile) && Date.now() < began + 5_000) await sleep(10);
-  expect(existsSync(pidFile)).toBe(false); // removed by a clean shutdown only
+  expect(existsSync(pidFile)).toBe(false); // only a clean shutdown removes it
 });
 
-test('what a killed shop left running is ended by the next start', async () => {
+test('stops a server that a killed shop left running', async () => {
   const { shop } = await startShop();
   const left = await pidInFile();
   await killGuardOf(shop.pid!);
@@ -114,41 +113,41 @@ test('what a killed shop left running is ended by the next start', async () => {
   expect(await pidInFile()).toBe(left);
   const next = await start({ dataDir });
   expect(next.pid).not.toBe(left);
-  expect(await query(next.url, 'select what from kept')).toHaveLength(2);
+  expect(await query(next.url, 'select content from notes')).toHaveLength(2);
   await next.stop();
 });
 
-test('a second shop on the same folder is refused, and the first goes on', async () => {
+test('refuses a second shop on the same folder, and the first continues', async () => {
   const first = await start({ dataDir });
   await expect(startPostgres({ dataDir })).rejects.toThrow(`Process ${process.pid} already runs a shop on`);
   await query(first.url, 'select');
   await first.stop();
 });
 
-test('the trace of a power cut does not prevent a start, even if the number is somebody else’s by now', async () => {
+test('starts after a power failure, even if another process has the pid of the old server', async () => {
   const pidFile = join(dataDir, 'postgres', 'postmaster.pid');
   const running = await start({ dataDir });
-  const trace = await readFile(pidFile, 'utf8');
+  const pidFileContent = await readFile(pidFile, 'utf8');
   await running.stop();
   for (const number of ['4194304', String(process.pid)]) {
-    await writeFile(pidFile, trace.replace(/^\d+/, number));
+    await writeFile(pidFile, pidFileContent.replace(/^\d+/, number));
     const postgres = await start({ dataDir });
     await query(postgres.url, 'select');
     await postgres.stop();
   }
 });
 
-test('what an operator has to put right is one sentence', async () => {
+test('explains in one sentence what the operator has to fix', async () => {
   const version = join(dataDir, 'postgres', 'PG_VERSION');
   await writeFile(version, '17\n');
   await expect(startPostgres({ dataDir })).rejects.toThrow(/was made by another version of Postgres: move it away/);
   await writeFile(version, '18\n');
   await expect(startPostgres({ dataDir: version })).rejects.toThrow(/did not start in .*PG_VERSION: EEXIST/);
   await rm(join(dataDir, 'postgres.password'));
-  await expect(startPostgres({ dataDir })).rejects.toThrow(/postgres.password cannot be read: put it back/);
+  await expect(startPostgres({ dataDir })).rejects.toThrow(/postgres.password cannot be read: restore it/);
 });
 
-// as initdb 18 says it: for a user without a passwd entry, and with a /dev/shm of 16 KB
+// the messages of initdb 18 for a user without a passwd entry, and with a /dev/shm of 16 KB
 // promise: pooler-session-mode-good
 test.each([
   ['initdb: could not look up effective user ID 12345: user does not exist', 'has no entry in /etc/passwd'],
@@ -157,11 +156,11 @@ test.each([
     'shared memory of this system (/dev/shm) is too small',
   ],
   ['FATAL:  could not write to file "pg_wal/xlogtemp.7": No space left on device', 'is full'],
-])('what the system lacks is one sentence: %s', (said, sentence) => {
-  expect(explain(said, '/data').message).toContain(sentence);
+])('explains in one sentence what the system lacks: %s', (message, sentence) => {
+  expect(explain(message, '/data').message).toContain(sentence);
 });
 
-const whereOnlyRootMayEnter = async () => {
+const runInRootOnlyFolder = async () => {
   const hidden = join(base, 'hidden');
   await mkdir(hidden, { mode: 0o700 });
   for (const time of ['first', 'second']) {
@@ -170,7 +169,7 @@ const whereOnlyRootMayEnter = async () => {
     await postgres.stop();
   }
 };
-if (process.getuid?.() === 0) test('as root it works in a folder that only root may enter', whereOnlyRootMayEnter);
+if (process.getuid?.() === 0) test('runs as root in a folder that only root may enter', runInRootOnlyFolder);
 
 async function start(options: PostgresOptions): Promise<Postgres> {
   const postgres = await startPostgres(options);
@@ -180,7 +179,7 @@ async function start(options: PostgresOptions): Promise<Postgres> {
 
 async function query(url: string, text: string): Promise<Record<string, unknown>[]> {
   const client = new pg.Client(url);
-  client.on('error', () => {}); // a killed server also ends the connection
+  client.on('error', () => {}); // a killed server closes the connection
   await client.connect();
   try {
     return (await client.query<Record<string, unknown>>(text)).rows;
@@ -189,7 +188,7 @@ async function query(url: string, text: string): Promise<Record<string, unknown>
   }
 }
 
-/** Another process that runs the database, as `npm start` does, and heeds no Ctrl-C. */
+/** Starts another process that runs the database as `npm start` does, and ignores Ctrl-C. */
 async function startShop() {
   const program = `
     import { startPostgres } from '#local/postgres.ts';

@@ -10,33 +10,33 @@ import { launch } from '#local/postgres/server.ts';
 import type { Server } from '#local/postgres/server.ts';
 
 export interface PostgresOptions {
-  /** Holds `postgres/` (the data) and `postgres.password`; made if it does not exist. */
+  /** Contains `postgres/` (the data) and `postgres.password`; created if it does not exist. */
   dataDir: string;
-  /** The port to take if it is free: that of the server that a restart replaces. */
+  /** The preferred port, if it is free: that of the server before a restart. */
   port?: number;
-  /** Called when the server ends without `stop`, with a sentence that says how. */
+  /** Called with one sentence when the server exits without `stop`. */
   onExit?: (reason: string) => void;
-  /** Gets the server's notices, line by line. */
+  /** Called with each line of the server's log. */
   log?: (line: string) => void;
 }
 
 export interface Postgres {
-  /** For the superuser and the database `postgres`. Stays right over a restart if `port` is passed on. */
+  /** For the superuser and the database `postgres`. The same after a restart with the same `port`. */
   url: string;
   port: number;
   pid: number;
-  /** Cuts the connections and ends the server, everything written. Can be called again. */
+  /** Closes the connections and stops the server with all data written. Idempotent. */
   stop(): Promise<void>;
 }
 
 /**
- * Starts the embedded Postgres 18 on the loopback and gives it once it accepts connections.
- * Ends what a killed shop left on the folder, and goes when this process goes, however that ends.
- * As root it runs as the user `postgres`. Throws one sentence an operator understands.
+ * Starts the embedded Postgres 18 on the loopback and resolves once it accepts connections. First stops a server that a
+ * killed shop left running on the folder. The server stops when this process exits, even by a kill. As root it runs as
+ * the user `postgres`. Throws one sentence for the operator.
  */
 export async function startPostgres({ dataDir, port, onExit, log }: PostgresOptions): Promise<Postgres> {
   const programs = await findPrograms();
-  const home = await madeFolder(dataDir);
+  const home = await createFolder(dataDir);
   const account = await chooseAccount([home, programs.postgres]);
   const { folder, password } = await openDataFolder(home, programs, account);
   await endLeftover(folder);
@@ -47,8 +47,8 @@ export async function startPostgres({ dataDir, port, onExit, log }: PostgresOpti
   };
   const start = (at: number) => launch({ program: programs.postgres, account, folder, port: at, log: say });
   const [server, at] = await onFreePort(start, port, folder);
-  void server.ended.then((lastWords) => {
-    if (!stopping) onExit?.(`Postgres (process ${server.pid}) ${lastWords}`);
+  void server.exited.then((reason) => {
+    if (!stopping) onExit?.(`Postgres (process ${server.pid}) ${reason}`);
   });
   return {
     url: `postgres://postgres:${password}@127.0.0.1:${at}/postgres`,
@@ -58,36 +58,36 @@ export async function startPostgres({ dataDir, port, onExit, log }: PostgresOpti
   };
 }
 
-async function madeFolder(dataDir: string): Promise<string> {
+async function createFolder(dataDir: string): Promise<string> {
   try {
     await mkdir(dataDir, { recursive: true });
     return await realpath(dataDir);
-  } catch (trouble) {
-    throw explain(trouble as Error, dataDir);
+  } catch (error) {
+    throw explain(error as Error, dataDir);
   }
 }
 
-/** Postgres itself finds out whether a port is free: one that was tried before could be taken in between. */
+/** Postgres itself checks whether a port is free: after a check beforehand another program could take it. */
 async function onFreePort(
   start: (port: number) => Promise<Server | string>,
-  wanted: number | undefined,
+  preferred: number | undefined,
   folder: string,
 ): Promise<[Server, number]> {
-  let port = wanted ?? anyPort();
+  let port = preferred ?? anyPort();
   const deadline = Date.now() + 10_000;
   while (true) {
     const server = await start(port);
     if (typeof server !== 'string') return [server, port];
     if (Date.now() > deadline) throw explain(server, folder);
     if (/Address already in use/.test(server)) port = anyPort();
-    // after a kill -9 of the server its backends take a moment to notice and go
+    // after a kill -9 of the server its backends take some time to exit
     else if (/pre-existing shared memory block/.test(server)) await sleep(50);
     else throw explain(server, folder);
   }
 }
 
 /**
- * Below the ports that systems give to outgoing connections: a client that tries to reach a server that is just
- * restarting could otherwise be given that very port, be connected to itself, and keep the server from it.
+ * Below the ephemeral ports: a client that connects while the server restarts could otherwise get the server's port as
+ * its own, connect to itself, and block the server from its port.
  */
 const anyPort = (): number => randomInt(20_000, 30_000);

@@ -1,16 +1,16 @@
-// npm run verify: asks a running shop whether everything that it has stored fits together.
+// npm run verify: asks a running shop to verify its invariants.
 import { parseArgs } from 'node:util';
 import { request } from 'undici';
 import { z } from 'zod';
 import { findTarget, type Target } from '#local/target.ts';
 
-const help = `Compares balances, transfers, orders, deposits and notifications of a running shop with each other.
+const help = `Verifies that the balances, transfers, orders, deposits and notifications of a running shop agree.
 
-  npm run verify             the shop that runs on this machine (DATA_DIR)
+  npm run verify             the shop on this machine (DATA_DIR)
   npm run verify -- --help   this text
 
-Settings (environment), to ask another shop: BASE_URL, HOST_HEADER, ADMIN_EMAIL, ADMIN_PASSWORD.
-Ends with 0 if nothing differs, 1 if something does, 2 if it could not be asked.
+Settings (environment), for another shop: BASE_URL, HOST_HEADER, ADMIN_EMAIL, ADMIN_PASSWORD.
+Exits with 0 if nothing differs, 1 if something does, 2 if the shop could not be asked.
 `;
 
 const verification = z.object({
@@ -21,9 +21,9 @@ const verification = z.object({
   differences: z.array(z.object({ invariant: z.string(), subject: z.string(), detail: z.string() })),
 });
 
-/** Logs in as the administrator and asks; throws one sentence if that cannot be done. */
+/** Logs in as the administrator and verifies; throws one sentence if that fails. */
 async function verify({ baseUrl, host, adminEmail, adminPassword }: Target): Promise<z.infer<typeof verification>> {
-  // not fetch: it would send its own Host
+  // not fetch, which overrides the Host header
   const ask = async (path: string, headers: Record<string, string>, body?: object) => {
     const response = await request(`${baseUrl}/v1${path}`, {
       method: body ? 'POST' : 'GET',

@@ -1,19 +1,20 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { orderIdOf, type Order } from './orders.ts';
 
-/** The HTTP door of a peer whose library brings none. */
+/** The HTTP API of a peer whose library has none. */
 export interface Gateway {
   url: string;
   close(): Promise<void>;
 }
 
-/** Opens `POST /v1/orders`; an order is answered with 202 once `place` has resolved. */
+/** Serves `POST /v1/orders`: the response is 202 once `place` has resolved. */
 export async function openGateway(place: (order: Order) => Promise<unknown>): Promise<Gateway> {
   const server = createServer((request, response) => {
-    answer(request, place)
-      .catch((error: unknown): Answer => ({ status: 503, body: { detail: String(error) } }))
+    respond(request, place)
+      .catch((error: unknown): Response => ({ status: 503, body: { detail: String(error) } }))
       .then(({ status, body }) => {
         response.writeHead(status, { 'content-type': 'application/json' });
         response.end(JSON.stringify(body));
@@ -30,26 +31,20 @@ export async function openGateway(place: (order: Order) => Promise<unknown>): Pr
   };
 }
 
-interface Answer {
+interface Response {
   status: number;
   body: object;
 }
 
-async function answer(request: IncomingMessage, place: (order: Order) => Promise<unknown>): Promise<Answer> {
+async function respond(request: IncomingMessage, place: (order: Order) => Promise<unknown>): Promise<Response> {
   if (request.method !== 'POST' || request.url !== '/v1/orders') return { status: 404, body: {} };
-  const order = readOrder(request.headers, JSON.parse(await textOf(request)));
+  const order = readOrder(request.headers, JSON.parse(await text(request)));
   if (!order) return { status: 422, body: {} };
   await place(order);
   return { status: 202, body: { id: order.id, status: 'pending' } };
 }
 
-async function textOf(request: IncomingMessage): Promise<string> {
-  let text = '';
-  for await (const chunk of request.setEncoding('utf8')) text += chunk as string;
-  return text;
-}
-
-/** The order that a request asks for; undefined if it asks for none. */
+/** Reads the order of a request; undefined if it is invalid. */
 export function readOrder(headers: IncomingMessage['headers'], body: unknown): Order | undefined {
   const { 'customer-id': customerId, 'idempotency-key': key } = headers;
   if (typeof customerId !== 'string' || typeof key !== 'string') return undefined;

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import pg from 'pg';
 import { concurrency } from './peer.ts';
 
-/** What every peer does with an order: three statements, each for one order, each safe to repeat. */
+/** An order; every peer processes it with the three statements below, each for one order and idempotent. */
 export interface Order {
   id: string;
   customerId: string;
@@ -15,7 +15,7 @@ export type Decision = 'paid' | 'rejected';
 /** A pool, or the connection that holds a transaction. */
 export type Database = Pick<pg.ClientBase, 'query'>;
 
-/** The shop's tables, as far as this scenario needs them, with the same keys, checks and fill factor. */
+/** The shop's tables that this scenario needs, with the same keys, checks and fill factor. */
 export const schema = `
   create table products (
     sku   text primary key,
@@ -58,14 +58,14 @@ export const schema = `
   );
   insert into products values ('desk', 80000), ('chair', 20000), ('pen', 100), ('sticker', 1);`;
 
-/** Sets up the pool that a peer's steps run on. */
+/** Opens the pool for a peer's steps. */
 export function openPool(databaseUrl: string): pg.Pool {
   const pool = new pg.Pool({ connectionString: databaseUrl, max: concurrency });
-  pool.on('error', () => undefined); // the next statement meets it again
+  pool.on('error', () => undefined); // the next statement fails too, with the reason
   return pool;
 }
 
-/** The same customer with the same key gets the same order, whichever system stores it first. */
+/** Derives the id of an order: the same customer with the same key gets the same order. */
 export function orderIdOf(customerId: string, key: string): string {
   const hex = createHash('sha256').update(`${customerId} ${key}`).digest('hex');
   return [hex.slice(0, 8), hex.slice(8, 12), `8${hex.slice(13, 16)}`, `8${hex.slice(17, 20)}`, hex.slice(20, 32)].join(
@@ -73,7 +73,7 @@ export function orderIdOf(customerId: string, key: string): string {
   );
 }
 
-/** Step 1: the order with its lines, priced by the catalogue. */
+/** Step 1: stores the order with its lines, priced from the catalogue. */
 export async function createOrder(database: Database, { id, customerId, key, items }: Order): Promise<void> {
   await database.query({
     name: 'create-order',
@@ -96,9 +96,9 @@ export async function createOrder(database: Database, { id, customerId, key, ite
   });
 }
 
-/** Step 2: debits the account and writes the ledger row, or finds that the money is not there. */
+/** Step 2: debits the account and writes the ledger row, unless the balance is too low. */
 export async function charge(database: Database, orderId: string): Promise<Decision> {
-  // a second charge of the same order at the same time meets the ledger's key, and its debit is undone with it
+  // a concurrent second charge of the order violates the ledger's key, which rolls back its debit
   const { rows } = await database.query<{ charged: boolean }>({
     name: 'charge',
     text: `
@@ -124,7 +124,7 @@ export async function charge(database: Database, orderId: string): Promise<Decis
   return rows[0]?.charged ? 'paid' : 'rejected';
 }
 
-/** Step 3: the order's status and the customer's notification. */
+/** Step 3: sets the status of the order and stores the notification. */
 export async function settle(database: Database, orderId: string, decision: Decision): Promise<void> {
   await database.query({
     name: 'settle',
@@ -156,7 +156,7 @@ export async function inTransaction<Result>(
     client.release();
     return result;
   } catch (error) {
-    client.release(true); // closed, so whatever was begun is undone
+    client.release(true); // closing the connection rolls back
     throw error;
   }
 }

@@ -1,25 +1,20 @@
-/** Where a peer keeps what it has to keep. */
-export interface Place {
-  /** A database of its own, with the tables and accounts of orders.ts. */
+/** Where a peer stores its data. */
+export interface PeerStorage {
+  /** A database with the tables and accounts of orders.ts. */
   databaseUrl: string;
-  /** A folder of its own for a broker's files; the same after a restart. */
+  /** A folder for the files of a broker or engine; the same after a restart. */
   dataDir: string;
 }
 
-/** A system that takes the same orders as the shop, in a process of its own (serve.ts). */
+/** A system that processes the same orders as the shop, in a process of its own (serve.ts). */
 export interface Peer {
-  /** Takes `POST /v1/orders`: 202 with the order's id once it is durable. */
+  /** Serves `POST /v1/orders`: 202 with the id of the order once it is durable. */
   url: string;
-  /** What it promises and what it does not, in one sentence. */
-  guarantees: string;
   stop(): Promise<void>;
 }
 
-/** What a peer needs and this machine has not: it is left out. One sentence. */
-export class Absent extends Error {}
+/** What a file in systems/ exports. Throws `Unavailable` where the system cannot run. */
+export type StartPeer = (storage: PeerStorage) => Promise<Peer>;
 
-/** What a file in systems/ exports. Throws `Absent` where it cannot run. */
-export type Start = (place: Place) => Promise<Peer>;
-
-/** As many orders as are worked on at a time, and connections to the database for them: as many as the load has. */
+/** Orders processed at a time, and database connections for them: as many as the load has. */
 export const concurrency = 32;

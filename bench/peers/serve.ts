@@ -1,13 +1,14 @@
-import { Absent, type Peer, type Start } from './peer.ts';
+import type { Peer, StartPeer } from './peer.ts';
+import { Unavailable } from './system.ts';
 
-// The process of one peer: `node serve.ts <file in systems/> <database url> <data folder>`. It ends when its parent
-// lets go of it, however the parent ends.
+// The process of one peer: `node serve.ts <file in systems/> <database url> <data folder>`. It exits when its parent
+// disconnects or exits.
 
-/** What it tells its parent, once. */
-export type Word = Pick<Peer, 'url' | 'guarantees'> | { failure: string } | { absent: string };
+/** The one message to the parent. */
+export type ServeMessage = { url: string } | { failure: string } | { unavailable: string };
 
 const [name = '', databaseUrl = '', dataDir = ''] = process.argv.slice(2);
-const tell = (word: Word) => process.send?.(word);
+const send = (message: ServeMessage) => process.send?.(message);
 
 let peer: Peer | undefined;
 process.once('disconnect', () => {
@@ -19,10 +20,10 @@ process.once('disconnect', () => {
 });
 
 try {
-  const { start } = (await import(`./systems/${name}.ts`)) as { start: Start };
+  const { start } = (await import(`./systems/${name}.ts`)) as { start: StartPeer };
   peer = await start({ databaseUrl, dataDir });
-  tell({ url: peer.url, guarantees: peer.guarantees });
+  send({ url: peer.url });
 } catch (error) {
-  if (error instanceof Absent) tell({ absent: error.message });
-  else tell({ failure: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+  if (error instanceof Unavailable) send({ unavailable: error.message });
+  else send({ failure: error instanceof Error ? (error.stack ?? error.message) : String(error) });
 }

@@ -6,15 +6,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '../../test/support/ports.ts';
 import { endWithTest } from '../../test/support/processes.ts';
 
-/** A program beside a peer's own process: its broker or engine. */
+/** A program that a peer needs: its broker or engine. */
 export interface Server {
-  /** Asks it to end, and waits until it has. */
+  /** Sends SIGTERM and waits until it has exited. */
   stop(): Promise<void>;
 }
 
 /**
- * Starts a program and waits until it is ready. It is killed when this process goes, however that goes: a kill -9 of
- * the peer is one of all it consists of.
+ * Starts a program and waits until it is ready. It is killed when this process exits, however that happens: a kill -9
+ * of the peer is one of all its programs.
  */
 export async function startServer(
   program: string,
@@ -25,27 +25,27 @@ export async function startServer(
     env: { ...process.env, ...env },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
-  let said = '';
+  let errors = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    said = (said + text).slice(-2_000);
+    errors = (errors + text).slice(-2_000);
   });
-  const gone = once(child, 'exit');
-  await Promise.race([once(child, 'spawn'), gone]);
+  const exited = once(child, 'exit');
+  await Promise.race([once(child, 'spawn'), exited]);
   endWithTest(child);
   for (const deadline = Date.now() + 60_000; !(await isReady().catch(() => false)); await sleep(50)) {
-    if (child.exitCode !== null || Date.now() > deadline) throw new Error(`${program} did not start:\n${said}`);
+    if (child.exitCode !== null || Date.now() > deadline) throw new Error(`${program} did not start:\n${errors}`);
   }
   return {
     stop: async () => {
       child.kill('SIGTERM');
-      const patience = setTimeout(() => child.kill('SIGKILL'), 5_000);
-      await gone;
-      clearTimeout(patience);
+      const timeout = setTimeout(() => child.kill('SIGKILL'), 5_000);
+      await exited;
+      clearTimeout(timeout);
     },
   };
 }
 
-/** Free ports, the same ones each time for a folder: what was in flight is looked for there after a restart. */
+/** Free ports, the same ones for a folder after a restart: other programs find the server there again. */
 export async function portsOf(dataDir: string, count: number): Promise<number[]> {
   const file = path.join(dataDir, 'ports.json');
   if (existsSync(file)) return JSON.parse(readFileSync(file, 'utf8')) as number[];

@@ -1,36 +1,34 @@
 import { startShop } from '../../test/support/shop.ts';
 import { seed } from '../customers.ts';
-import { completed, giveUpMails, findOutcomes, mailed } from '../orders.ts';
-import { checkSound } from '../sound.ts';
-import type { System, Missing } from './system.ts';
-import type { Shop } from './options.ts';
+import { checkInvariants } from '../invariants.ts';
+import { discardQueuedMails, readOutcomes, waitForCompletion, waitForMails } from '../orders.ts';
+import type { ShopName } from './options.ts';
+import type { Missing, System } from './system.ts';
 
-/** The shop as it is: with tokens, limits, signatures, a broker and mails. */
-export const shopSystem = (name: Shop): System => ({
+/** The complete shop: with tokens, limits, signatures, a broker and mails. */
+export const shopSystem = (name: ShopName): System => ({
   name,
   start: async (customers) => {
     const shop = await startShop({ processes: name === 'shop-processes', mailCatcher: true });
     await seed(shop, customers);
     const accepted: string[] = [];
     return {
-      guarantees:
-        'Every accepted order is decided exactly once, whatever dies or is lost on the way: it is published again until the last step has committed.',
-      begin: { url: shop.url },
+      target: { url: shop.url },
       completed: async (sent) => {
         accepted.push(...sent.accepted.map(({ id }) => id));
-        await completed(shop);
-        const told = await findOutcomes(shop, sent);
-        // a load starts without the mails of the one before
-        if ((await mailed(shop, 30_000)) > 0) await giveUpMails(shop);
-        return told;
+        await waitForCompletion(shop);
+        const outcomes = await readOutcomes(shop, sent);
+        // the next load starts without the mails of this one
+        if ((await waitForMails(shop, 30_000)) > 0) await discardQueuedMails(shop);
+        return outcomes;
       },
-      check: () => checkSound(shop, accepted),
+      check: () => checkInvariants(shop, accepted),
       killAndRestart: async () => {
         await shop.killAll();
         await shop.restart();
       },
       missing: async (ids) => {
-        const [found] = await shop.sql<Missing>(
+        const [missing] = await shop.sql<Missing>(
           `
           select (count(*) filter (where orders.id is null))::int as lost,
                  count(*) filter (where orders.id is not null and notifications.id is null) as stuck
@@ -39,8 +37,8 @@ export const shopSystem = (name: Shop): System => ({
             left join notifying.notifications on order_id = accepted.id`,
           [ids],
         );
-        if (!found) throw new Error('a count gave no row');
-        return found;
+        if (!missing) throw new Error('a count returned no row');
+        return missing;
       },
       stop: () => shop.stop(),
     };

@@ -1,65 +1,59 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { median } from '../statistics.ts';
-import type { Turn } from './system.ts';
-import type { Aftermath } from './contest.ts';
+import type { Performance, Recovery } from './measure.ts';
 
-/** Everything about one system; `turns` has an entry a round. */
-export interface Score {
+export interface SystemResult {
   name: string;
-  guarantees: string;
-  turns: Turn[];
-  aftermath?: Aftermath;
+  rounds: Performance[];
+  recovery?: Recovery;
   failure?: string;
   /** What this machine lacks for it. */
-  absent?: string;
+  unavailable?: string;
 }
 
-/** The table of the speeds, with the promises below. */
-export function speeds(all: Score[]): string {
-  const scores = present(all);
-  const shop = scores.find(({ name }) => name === 'shop')?.turns ?? [];
-  const rows = scores.map(({ name, turns, failure }) => {
+export function performanceTable(all: SystemResult[]): string {
+  const results = available(all);
+  const shop = results.find(({ name }) => name === 'shop')?.rounds ?? [];
+  const rows = results.map(({ name, rounds, failure }) => {
     if (failure !== undefined) return [name, 'FAILED', '', '', '', ''];
-    const rates = turns.map(({ ordersPerSecond }) => ordersPerSecond);
-    const shares = turns.map(({ ordersPerSecond }, round) => ordersPerSecond / (shop[round]?.ordersPerSecond ?? NaN));
+    const rates = rounds.map(({ ordersPerSecond }) => ordersPerSecond);
+    const shares = rates.map((rate, round) => rate / (shop[round]?.ordersPerSecond ?? NaN));
     return [
       name,
       whole(median(rates)),
       `${whole(Math.min(...rates))} – ${whole(Math.max(...rates))}`,
       median(shares).toFixed(2),
-      median(turns.map(({ endToEnd }) => endToEnd.p50)).toFixed(1),
-      median(turns.map(({ endToEnd }) => endToEnd.p99)).toFixed(1),
+      median(rounds.map(({ endToEnd }) => endToEnd.p50)).toFixed(1),
+      median(rounds.map(({ endToEnd }) => endToEnd.p99)).toFixed(1),
     ];
   });
-  return inColumns([['', 'orders/s', 'range', 'of the shop', 'p50 ms', 'p99 ms'], ...rows]);
+  return toColumns([['', 'orders/s', 'range', 'of the shop', 'p50 ms', 'p99 ms'], ...rows]);
 }
 
-/** The table of what kill -9 left. */
-export function aftermaths(all: Score[]): string {
-  const rows = present(all).map(({ name, aftermath }) => {
-    if (!aftermath) return [name, 'FAILED', '', '', '', ''];
-    const { accepted, lost, stuck, restartMs, decidedMs } = aftermath;
+/** The table of what was lost and stuck after kill -9. */
+export function recoveryTable(all: SystemResult[]): string {
+  const rows = available(all).map(({ name, recovery }) => {
+    if (!recovery) return [name, 'FAILED', '', '', '', ''];
+    const { accepted, lost, stuck, restartMs, settledMs } = recovery;
     const seconds = (ms: number) => (ms / 1_000).toFixed(1);
-    const decided = decidedMs === undefined ? 'no' : seconds(decidedMs);
-    return [name, whole(accepted), whole(lost), whole(stuck), seconds(restartMs), decided];
+    const settled = settledMs === undefined ? 'no' : seconds(settledMs);
+    return [name, whole(accepted), whole(lost), whole(stuck), seconds(restartMs), settled];
   });
-  return inColumns([['', 'accepted', 'lost', 'stuck', 'restarted, s', 'all decided, s'], ...rows]);
+  return toColumns([['', 'accepted', 'lost', 'stuck', 'restarted, s', 'all settled, s'], ...rows]);
 }
 
-/** What each promises, and why one failed. */
-export const remarks = (scores: Score[]): string =>
-  scores
-    .map(
-      ({ name, guarantees, failure, absent }) =>
-        `${name.padEnd(16)} ${failure ?? (absent ? `left out: ${absent}` : guarantees)}`,
-    )
-    .join('\n');
+/** Why systems failed or were skipped. */
+export const problems = (all: SystemResult[]): string =>
+  all
+    .filter(({ failure, unavailable }) => failure ?? unavailable)
+    .map(({ name, failure, unavailable }) => `\n${name}: ${failure ?? `skipped: ${unavailable}`}`)
+    .join('');
 
-const present = (all: Score[]) => all.filter(({ absent }) => absent === undefined);
+const available = (all: SystemResult[]) => all.filter(({ unavailable }) => unavailable === undefined);
 const whole = (value: number) => Math.round(value).toLocaleString('en');
 
-function inColumns(rows: string[][]): string {
+function toColumns(rows: string[][]): string {
   const widths = (rows[0] ?? []).map((_, index) => Math.max(...rows.map((row) => row[index]?.length ?? 0)));
   const lineOf = (row: string[]) =>
     row
@@ -68,7 +62,7 @@ function inColumns(rows: string[][]): string {
   return rows.map((row) => lineOf(row).trimEnd()).join('\n');
 }
 
-/** Everything that was measured, for machines. */
+/** Writes all measurements to reports/peers.json and returns its path. */
 export function writeJson(all: object): string {
   const folder = fileURLToPath(new URL('../../reports', import.meta.url));
   mkdirSync(folder, { recursive: true });

@@ -8,101 +8,101 @@ const failed: SubscriberResponse = { status: 500 };
 const ingress = 'http://broker-ingress.knative-eventing.svc.cluster.local/shop/default';
 
 function start(triggers: Trigger[], subscribers: Subscribers = {}) {
-  const { deliver, given } = inProcess(subscribers);
+  const { deliver, received } = inProcess(subscribers);
   const lost: string[] = [];
   const manifests = manifestsOf(...triggers);
   const broker = createBroker({ manifests, deliver, onDrop: ({ id }, reason) => lost.push(`${id} ${reason}`) });
-  return { broker, given, lost };
+  return { broker, received, lost };
 }
 
 const replying = (type: string, more?: Partial<Event>) => () => ({ status: 200, event: event(type, more) });
 
-describe('who gets an event', () => {
+describe('delivery', () => {
   const triggers = [trigger('*', 'everything'), trigger('a', 'first'), trigger('a', 'second'), trigger('b', 'third')];
   test.each([
     ['a', ['everything', 'first', 'second']],
     ['b', ['everything', 'third']],
     ['unknown', ['everything']],
-  ])('%s: every Trigger that wants it, once', async (type, expected) => {
-    const { broker, given } = start(triggers);
+  ])('delivers an event of type %s once to every Trigger that matches', async (type, expected) => {
+    const { broker, received } = start(triggers);
     expect(await broker.ingest(event(type))).toEqual({ status: 202 });
-    const counts = triggers.map(({ subscriber }) => [subscriber, given(subscriber).length]);
+    const counts = triggers.map(({ subscriber }) => [subscriber, received(subscriber).length]);
     expect(counts).toEqual(triggers.map(({ subscriber }) => [subscriber, expected.includes(subscriber) ? 1 : 0]));
   });
 
-  test('an event that nobody wants is accepted', async () => {
+  test('accepts an event that no Trigger matches', async () => {
     const { broker, lost } = start([trigger('a', 'first')]);
     expect(await broker.ingest(event('b'))).toEqual({ status: 202 });
     expect(lost).toEqual([]);
   });
 
-  test('subscribers share one event: its attributes, the time it arrived, and the very data that came in', async () => {
-    const { broker, given } = start([trigger('a', 'first'), trigger('a', 'second')]);
+  test('passes one event object to all subscribers, with its arrival time and the same data object', async () => {
+    const { broker, received } = start([trigger('a', 'first'), trigger('a', 'second')]);
     const data = { orderId: 'o1' };
     await broker.ingest(event('a', { data, correlationid: 'c' }));
-    const [received] = given('first');
-    expect(received).toEqual({ ...event('a'), data, correlationid: 'c', knativearrivaltime: expect.any(String) });
-    expect(received?.data).toBe(data);
-    expect(given('second')[0]).toBe(received);
+    const [first] = received('first');
+    expect(first).toEqual({ ...event('a'), data, correlationid: 'c', knativearrivaltime: expect.any(String) });
+    expect(first?.data).toBe(data);
+    expect(received('second')[0]).toBe(first);
   });
 });
 
 describe('replies', () => {
-  test('an event that answers itself goes around 255 times and is then dead-lettered', async () => {
+  test('dead-letters an event after 255 passes of a subscriber that replies with the same event', async () => {
     const triggers = [trigger('a', 'echo', { deadLetterSink: 'sink' })];
-    const { broker, given } = start(triggers, { echo: replying('a', { knativebrokerttl: 9000 }) });
+    const { broker, received } = start(triggers, { echo: replying('a', { knativebrokerttl: 9000 }) });
     expect(await broker.ingest(event('a'))).toEqual({ status: 202 });
-    expect(given('echo')).toHaveLength(255);
-    expect(given('sink')).toMatchObject([{ knativeerrorcode: '400', knativeerrordest: ingress }]);
-    expect(given('echo').some((received) => 'knativebrokerttl' in received)).toBe(false);
+    expect(received('echo')).toHaveLength(255);
+    expect(received('sink')).toMatchObject([{ knativeerrorcode: '400', knativeerrordest: ingress }]);
+    expect(received('echo').some((one) => 'knativebrokerttl' in one)).toBe(false);
   });
 });
 
 describe('retries', () => {
   const delivery = { retry: 3, deadLetterSink: 'sink' };
 
-  test('one subscriber that fails keeps the event from no other', async () => {
-    const { broker, given } = start([trigger('a', 'broken', delivery), trigger('a', 'sound')], {
+  test('delivers an event to the other subscribers when one fails', async () => {
+    const { broker, received } = start([trigger('a', 'broken', delivery), trigger('a', 'healthy')], {
       broken: () => failed,
     });
     await broker.ingest(event('a'));
-    expect(given('sound')).toHaveLength(1);
+    expect(received('healthy')).toHaveLength(1);
   });
 
-  test('a delivery that breaks counts as no connection', async () => {
-    const breaking = () => Promise.reject(new Error('a bug'));
-    const { broker, given } = start([trigger('a', 'broken', delivery)], { broken: breaking });
+  test('retries a delivery that throws like one without a connection', async () => {
+    const throwing = () => Promise.reject(new Error('a bug'));
+    const { broker, received } = start([trigger('a', 'broken', delivery)], { broken: throwing });
     expect(await broker.ingest(event('a'))).toEqual({ status: 202 });
-    expect(given('broken')).toHaveLength(4);
+    expect(received('broken')).toHaveLength(4);
   });
 });
 
 describe('dead letters', () => {
   const delivery = { retry: 0, deadLetterSink: 'sink' };
 
-  test('an error body that would end Knative is reported with its function, and is no data of the dead letter', async () => {
+  test('reports a function whose error body would crash Knative, and omits the body from the dead letter', async () => {
     const errors: string[] = [];
-    const { deliver, given } = inProcess({ first: () => ({ status: 400, body: 'é'.repeat(385) }) });
+    const { deliver, received } = inProcess({ first: () => ({ status: 400, body: 'é'.repeat(385) }) });
     const manifests = manifestsOf(trigger('a', 'first', delivery));
     await createBroker({ manifests, deliver, onError: (message) => errors.push(message) }).ingest(event('a'));
     expect(errors).toEqual([
-      "first returned 400 with more than 768 bytes for 1.a: Knative's in-memory dispatcher would end here",
+      "first returned 400 with more than 768 bytes for 1.a: Knative's in-memory dispatcher would crash",
     ]);
-    expect(given('sink')).toMatchObject([{ knativeerrorcode: '400' }]);
-    expect(given('sink')[0]).not.toHaveProperty('knativeerrordata');
+    expect(received('sink')).toMatchObject([{ knativeerrorcode: '400' }]);
+    expect(received('sink')[0]).not.toHaveProperty('knativeerrordata');
   });
 
-  test('an event that cannot be dead-lettered either is lost, and the producer gets 500', async () => {
+  test('loses an event whose dead letter sink fails too, and returns 500 to the producer', async () => {
     const { broker, lost } = start([trigger('a', 'first', delivery)], { first: () => failed, sink: () => failed });
     expect(await broker.ingest(event('a'))).toEqual({ status: 500 });
     expect(lost).toEqual(['1.a a.first: dead letter sink sink returned 500']);
   });
 });
 
-describe('the end', () => {
-  test('idle waits for what is in flight, replies included', async () => {
+describe('shutdown', () => {
+  test('waits in idle() for all deliveries in flight, including replies', async () => {
     const { promise: slow, resolve: finish } = Promise.withResolvers<SubscriberResponse>();
-    const { broker, given } = start([trigger('a', 'first'), trigger('b', 'second')], { first: () => slow });
+    const { broker, received } = start([trigger('a', 'first'), trigger('b', 'second')], { first: () => slow });
     void broker.ingest(event('a'));
     let idle = false;
     const idling = broker.idle().then(() => (idle = true));
@@ -110,18 +110,18 @@ describe('the end', () => {
     expect(idle).toBe(false);
     finish({ status: 200, event: event('b') });
     await idling;
-    expect(given('second')).toHaveLength(1);
+    expect(received('second')).toHaveLength(1);
   });
 
-  test('closing gives up the retries that wait and takes nothing more', async () => {
+  test('aborts pending retries and accepts nothing more once it is closed', async () => {
     const hours = { retry: 3, backoffDelayMs: 10_000_000, deadLetterSink: 'sink' };
-    const { broker, given, lost } = start([trigger('a', 'first', hours)], { first: () => failed });
+    const { broker, received, lost } = start([trigger('a', 'first', hours)], { first: () => failed });
     const response = broker.ingest(event('a'));
     await turn();
     await broker.close();
     expect(await response).toEqual({ status: 500 });
     expect(lost).toEqual(['1.a a.first: the broker was closed']);
     expect(await broker.ingest(event('a'))).toEqual({ status: 500 });
-    expect(given('first')).toHaveLength(1);
+    expect(received('first')).toHaveLength(1);
   });
 });

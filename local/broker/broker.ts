@@ -16,61 +16,63 @@ import type { Delivery, Manifests, Trigger } from '#local/broker/manifests.ts';
 
 export type { SubscriberResponse, Deliver } from '#local/broker/delivery.ts';
 
-/** 202 = delivered, dead-lettered or wanted by no Trigger; 400 = no event, or its TTL is used up; 500 = lost. */
+/** 202 = delivered, dead-lettered or matched by no Trigger; 400 = not an event, or its TTL is exhausted; 500 = lost. */
 export type IngestStatus = 202 | 400 | 500;
 
 export interface Broker {
-  /** `/<namespace>/<name>`: where it listens over HTTP. */
+  /** `/<namespace>/<name>`: its path over HTTP. */
   readonly path: string;
-  /** Accepts an event. As with Knative's in-memory channel it resolves after all subscribers, retries and replies. */
+  /** Accepts an event. As in Knative's in-memory channel, resolves after all deliveries, retries and replies. */
   ingest(event: CloudEventV1<unknown>, options?: IngestOptions): Promise<{ status: IngestStatus }>;
   /** Resolves when nothing is in flight. */
   idle(): Promise<void>;
-  /** Accepts nothing more and retries nothing; resolves when the deliveries in flight have their responses. */
+  /** Stops accepting and retrying; resolves when the deliveries in flight have their responses. */
   close(): Promise<void>;
 }
 
 export interface IngestOptions {
-  /** How many more times the event and its replies may enter. */
+  /** How many times the event and its replies may still enter. */
   ttl?: number;
-  /** Aborted when the producer is gone: deliveries end, and nothing more is retried, dead-lettered or replied. */
+  /**
+   * Aborted when the producer disconnects: deliveries are aborted, and nothing is retried, dead-lettered or replied.
+   */
   signal?: AbortSignal;
 }
 
 interface Options {
   manifests: Manifests;
   deliver: Deliver;
-  /** What goes wrong, in tests. */
+  /** Injected faults, for tests. */
   faults?: Partial<Faults> | undefined;
-  /** Called for each event that is lost: no dead letter sink, the sink failed too, or nobody waits any more. */
+  /** Called for each event that is lost: no dead letter sink, the sink failed too, or the producer disconnected. */
   onDrop?: ((event: CloudEventV1<unknown>, reason: string) => void) | undefined;
-  /** Called when retries are exhausted. Ids only. */
+  /** Called when retries are exhausted, with ids only. */
   log?: ((message: string, cause?: unknown) => void) | undefined;
-  /** Called with what would end Knative's dispatcher, and every delivery in flight with it; written to stderr by default. */
+  /** Called when Knative's dispatcher would crash, with all deliveries in flight; writes to stderr by default. */
   onError?: (message: string) => void;
 }
 
 const FIRST_TTL = 255;
-const DISPATCHER_ENDS = "Knative's in-memory dispatcher would end here";
+const DISPATCHER_CRASHES = "Knative's in-memory dispatcher would crash";
 const MAX_INTEGER = 2 ** 31 - 1;
 const NO_RESPONSE: SubscriberResponse = { status: -1 };
 const REPLY_TIMED_OUT: SubscriberResponse = { status: -1, body: 'dispatch error: the reply took too long' };
 
-/** An event in flight: how often it may still enter, and whether its producer still waits. */
-interface Passage {
+/** An event in flight: how often it may still enter, and whether its producer is still connected. */
+interface InFlight {
   event: CloudEventV1<unknown>;
   ttl: number;
   signal: AbortSignal | undefined;
 }
 
 /**
- * A broker as Knative's multi-tenant one on the in-memory channel, in this process (conformance.ts has the rules).
- * Nothing is serialised: subscribers share the event object and must not change it.
+ * A broker that behaves like Knative's multi-tenant broker on the in-memory channel (conformance.ts defines how), in
+ * this process. Events are not serialised: subscribers share the event object and must not change it.
  */
-export function createBroker({ manifests, deliver, faults, onDrop, log, onError = complain }: Options): Broker {
+export function createBroker({ manifests, deliver, faults, onDrop, log, onError = writeError }: Options): Broker {
   const { name, namespace } = manifests.broker;
   const path = `/${namespace}/${name}`;
-  const wantedBy = indexByType(manifests.triggers);
+  const triggersFor = indexByType(manifests.triggers);
   const plan = faults && planFaults(faults);
   const closing = new AbortController();
   let inFlight = 0;
@@ -84,8 +86,8 @@ export function createBroker({ manifests, deliver, faults, onDrop, log, onError 
     if (closing.signal.aborted) return { status: 500 };
     inFlight += 1;
     try {
-      const passage = { event, ttl, signal };
-      const delivered = plan ? await dispatchWithFaults(passage, plan()) : await dispatch(passage);
+      const current = { event, ttl, signal };
+      const delivered = plan ? await dispatchWithFaults(current, plan()) : await dispatch(current);
       return { status: delivered ? 202 : 500 };
     } finally {
       inFlight -= 1;
@@ -93,74 +95,74 @@ export function createBroker({ manifests, deliver, faults, onDrop, log, onError 
     }
   }
 
-  async function dispatchWithFaults(passage: Passage, delays: readonly number[]): Promise<boolean> {
+  async function dispatchWithFaults(current: InFlight, delays: readonly number[]): Promise<boolean> {
     const copies = delays.map(async (ms) => {
-      if (ms > 0) await pause(ms, passage.signal);
-      const end = endOf(passage);
-      return end === undefined ? dispatch(passage) : drop(passage.event, end);
+      if (ms > 0) await pause(ms, current.signal);
+      const reason = abortReason(current);
+      return reason === undefined ? dispatch(current) : drop(current.event, reason);
     });
     return (await Promise.all(copies)).every(Boolean);
   }
 
-  /** Whether every Trigger's subscriber, or its dead letter sink, has it now. */
-  async function dispatch(given: Passage): Promise<boolean> {
-    const passage = { ...given, event: arriving(given.event) };
-    const triggers = wantedBy(passage.event);
+  /** Whether the subscriber of every matching Trigger, or its dead letter sink, has received the event. */
+  async function dispatch(accepted: InFlight): Promise<boolean> {
+    const current = { ...accepted, event: arriving(accepted.event) };
+    const triggers = triggersFor(current.event);
     const [only] = triggers;
     if (!only) return true;
-    if (triggers.length === 1) return deliverTo(only, passage);
-    return (await Promise.all(triggers.map((trigger) => deliverTo(trigger, passage)))).every(Boolean);
+    if (triggers.length === 1) return deliverTo(only, current);
+    return (await Promise.all(triggers.map((trigger) => deliverTo(trigger, current)))).every(Boolean);
   }
 
-  async function deliverTo(trigger: Trigger, passage: Passage): Promise<boolean> {
+  async function deliverTo(trigger: Trigger, current: InFlight): Promise<boolean> {
     const { subscriber, delivery } = trigger;
-    const { event, ttl, signal } = passage;
+    const { event, ttl, signal } = current;
     const { format } = delivery;
-    const response = await tries(delivery, passage, async () => {
-      const given = await send(subscriber, event, { timeoutMs: delivery.timeoutMs, format, signal });
-      if (!isDelivered(given) || given.event || !given.body) return given;
-      // Neither empty nor an event is a failure: retried, and no code reaches the dead letter sink.
-      log?.(`${subscriber}: returned something for ${event.id} that is no event`);
+    const response = await deliverWithRetries(delivery, current, async () => {
+      const received = await send(subscriber, event, { timeoutMs: delivery.timeoutMs, format, signal });
+      if (!isDelivered(received) || received.event || !received.body) return received;
+      // A body that is not an event is a failure: it is retried, and the dead letter sink gets no code.
+      log?.(`${subscriber}: returned a body for ${event.id} that is not an event`);
       return NO_RESPONSE;
     });
     if (!isDelivered(response)) {
-      return sendToSink(trigger, passage, response, `http://${subscriber}.${namespace}.svc.cluster.local`);
+      return sendToSink(trigger, current, response, `http://${subscriber}.${namespace}.svc.cluster.local`);
     }
     const reply = response.event;
     if (!reply) return true;
-    const end = endOf(passage);
-    if (end !== undefined) return drop(reply, `${trigger.name}: ${end}`);
-    // The reply is posted like any event, and the post returns only after the rest of the chain: it has the same
-    // retries and the same time. A failure far down can so dead-letter an event that has succeeded.
-    const posted = await tries(delivery, passage, () =>
-      within(delivery.timeoutMs, signal, (leaving) => ingest(reply, { ttl: ttl - 1, signal: leaving })),
+    const reason = abortReason(current);
+    if (reason !== undefined) return drop(reply, `${trigger.name}: ${reason}`);
+    // The reply is posted like any event, with the same retries and timeout, and the post returns only after the rest
+    // of the chain: a failure further down can dead-letter an event whose own delivery succeeded.
+    const posted = await deliverWithRetries(delivery, current, () =>
+      within(delivery.timeoutMs, signal, (ending) => ingest(reply, { ttl: ttl - 1, signal: ending })),
     );
     if (isDelivered(posted)) return true;
-    return sendToSink(trigger, passage, posted, `http://broker-ingress.knative-eventing.svc.cluster.local${path}`);
+    return sendToSink(trigger, current, posted, `http://broker-ingress.knative-eventing.svc.cluster.local${path}`);
   }
 
   async function sendToSink(
     trigger: Trigger,
-    passage: Passage,
+    current: InFlight,
     failure: SubscriberResponse,
     destination: string,
   ): Promise<boolean> {
-    const { event, ttl, signal } = passage;
+    const { event, ttl, signal } = current;
     const { name: by, delivery } = trigger;
     log?.(`${by}: retries exhausted for ${event.id}, ${destination} returned ${failure.status}`);
     const sink = delivery.deadLetterSink;
-    const end = endOf(passage);
-    if (end !== undefined) return drop(event, `${by}: ${end}`);
+    const reason = abortReason(current);
+    if (reason !== undefined) return drop(event, `${by}: ${reason}`);
     if (sink === undefined) return drop(event, `${by}: no dead letter sink`);
     if (isOverlong(failure)) {
       onError(
-        `${trigger.subscriber} returned ${failure.status} with more than 768 bytes for ${event.id}: ${DISPATCHER_ENDS}`,
+        `${trigger.subscriber} returned ${failure.status} with more than 768 bytes for ${event.id}: ${DISPATCHER_CRASHES}`,
       );
     }
-    // A dead letter keeps its TTL.
-    const letter = deadLetter({ ...event, knativebrokerttl: String(ttl) }, destination, failure);
+    // A dead letter carries its TTL.
+    const deadLettered = deadLetter({ ...event, knativebrokerttl: String(ttl) }, destination, failure);
     const options = { timeoutMs: delivery.timeoutMs, prefersReply: false, signal };
-    const response = await tries(delivery, passage, () => send(sink, letter, options));
+    const response = await deliverWithRetries(delivery, current, () => send(sink, deadLettered, options));
     return isDelivered(response) || drop(event, `${by}: dead letter sink ${sink} returned ${response.status}`);
   }
 
@@ -169,16 +171,16 @@ export function createBroker({ manifests, deliver, faults, onDrop, log, onError 
     return false;
   }
 
-  async function tries(
+  async function deliverWithRetries(
     delivery: Delivery,
-    passage: Passage,
+    current: InFlight,
     attempt: () => Promise<SubscriberResponse>,
   ): Promise<SubscriberResponse> {
     for (let retries = 0; ; retries += 1) {
       const response = await attempt();
       if (isDelivered(response) || retries >= delivery.retry || !isRetried(response)) return response;
-      await pause(waitMs(delivery, retries, response), passage.signal);
-      if (endOf(passage) !== undefined) return response;
+      await pause(waitMs(delivery, retries, response), current.signal);
+      if (abortReason(current) !== undefined) return response;
     }
   }
 
@@ -195,15 +197,15 @@ export function createBroker({ manifests, deliver, faults, onDrop, log, onError 
     }
   }
 
-  /** Why nothing more is tried for an event. */
-  function endOf({ signal }: Passage): string | undefined {
+  /** Why the delivery of an event is aborted. */
+  function abortReason({ signal }: InFlight): string | undefined {
     if (closing.signal.aborted) return 'the broker was closed';
-    return signal?.aborted ? 'its producer did not wait' : undefined;
+    return signal?.aborted ? 'its producer disconnected' : undefined;
   }
 
   async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
-    const ended = signal ? AbortSignal.any([closing.signal, signal]) : closing.signal;
-    await delay(ms, undefined, { signal: ended }).catch(() => undefined);
+    const aborted = signal ? AbortSignal.any([closing.signal, signal]) : closing.signal;
+    await delay(ms, undefined, { signal: aborted }).catch(() => undefined);
   }
 
   async function idle(): Promise<void> {
@@ -230,15 +232,15 @@ function isText(value: unknown): boolean {
   return typeof value === 'string' && value.trim() !== '';
 }
 
-/** The TTL of an event that comes with one, from another broker or a subscriber that posts, counts on. */
+/** An event that carries a TTL, from another broker or a subscriber that posts, continues to count it down. */
 function enteringTtl({ knativebrokerttl: carried }: CloudEventV1<unknown>): number {
   const count = carried === '' ? NaN : Number(carried);
   return Math.abs(count) <= MAX_INTEGER ? Math.trunc(count) - 1 : FIRST_TTL;
 }
 
 /**
- * The one copy of an event: with its arrival time, its own time as Knative writes it, and without the TTL, which subscribers
- * never see.
+ * Copies an event once, with its arrival time, its own time in Knative's format, and without the TTL, which subscribers
+ * do not get.
  */
 function arriving(event: CloudEventV1<unknown>): CloudEventV1<unknown> {
   const arrived: CloudEventV1<unknown> = { ...event, knativearrivaltime: new Date().toISOString() };
@@ -251,7 +253,7 @@ function arriving(event: CloudEventV1<unknown>): CloudEventV1<unknown> {
 const UTC = /^\d{4}-\d\d-\d\dT\d\d:\d\d:[0-5]\d(\.\d{0,8}[1-9])?Z$/;
 const LOCAL = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:[0-5]\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)$/;
 
-/** A time in UTC, to the nanosecond, without zeros at the end. */
+/** A time in UTC, to the nanosecond, without trailing zeros. */
 function inUtc(time: string): string {
   const [, seconds = '', digits = '', offset = ''] = LOCAL.exec(time) ?? [];
   const fraction = digits.slice(0, 9).replace(/0+$/, '');
@@ -261,12 +263,12 @@ function inUtc(time: string): string {
 function within(
   ms: number,
   signal: AbortSignal | undefined,
-  work: (leaving: AbortSignal) => Promise<SubscriberResponse>,
+  work: (signal: AbortSignal) => Promise<SubscriberResponse>,
 ): Promise<SubscriberResponse> {
   return new Promise((resolve, reject) => {
-    const leaving = new AbortController();
+    const timedOut = new AbortController();
     const end = () => {
-      leaving.abort();
+      timedOut.abort();
       resolve(REPLY_TIMED_OUT);
     };
     const timer = setTimeout(end, ms);
@@ -276,10 +278,10 @@ function within(
       signal?.removeEventListener('abort', end);
       resolve(response);
     };
-    work(leaving.signal).then(settled, reject);
+    work(timedOut.signal).then(settled, reject);
   });
 }
 
-function complain(message: string): void {
+function writeError(message: string): void {
   process.stderr.write(`broker: ${message}\n`);
 }

@@ -5,7 +5,7 @@ import { buffer, text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Case, DeliverySpec, Expected, Post, Reply, Scenario } from '#local/broker/conformance.ts';
 
-// Runs the cases of conformance.ts against any broker: stub subscribers, and what differs from what is expected.
+// Runs the cases of conformance.ts against any broker: stub subscribers, and a comparison with the expected results.
 
 interface Delivered {
   headers: IncomingHttpHeaders;
@@ -13,19 +13,18 @@ interface Delivered {
   atMs: number;
 }
 
-/** Subscribers that respond as a case says; the id of the event names the case. */
+/** Subscribers that respond as a case defines; the id of the event identifies the case. */
 export interface Subscribers {
   readonly port: number;
   /** Sets the responses to the event `id`, by subscriber. */
   script(id: string, replies: Record<string, Reply | Reply[]>): void;
-  /** What was delivered with `id`, by subscriber. */
+  /** The deliveries of the event `id`, by subscriber. */
   delivered(id: string): Record<string, Delivered[]>;
   close(): void;
 }
 
-/** Where a scenario runs. */
+/** The environment of a scenario. */
 export interface Place {
-  /** Where the ingress listens. */
   ingressUrl: string;
   namespace: string;
   broker: string;
@@ -34,14 +33,14 @@ export interface Place {
   subscribers: Subscribers;
 }
 
-// after what is late is over, nothing more may come
+// how long to wait for unexpected deliveries after delayed responses
 const SETTLE_MS = 400;
 const ARRIVAL_MS = 10_000;
 const POLL_MS = 10;
-// timers may fire this much early
+// timers may fire up to this early
 const EARLY_MS = 20;
 
-/** Serves the subscribers: each at the path of its name. */
+/** Serves the subscribers, each at the path of its name. */
 export async function serveSubscribers(host: string, port = 0): Promise<Subscribers> {
   const scripts = new Map<string, Record<string, Reply | Reply[]>>();
   const log = new Map<string, Record<string, Delivered[]>>();
@@ -55,8 +54,8 @@ export async function serveSubscribers(host: string, port = 0): Promise<Subscrib
     const id = String(headers['ce-id'] ?? (JSON.parse(body) as { id: unknown }).id);
     const received = (delivered(id)[name] ??= []);
     received.push({ headers, body, atMs });
-    const given = [scripts.get(id)?.[name] ?? {}].flat();
-    const reply = given[Math.min(received.length, given.length) - 1] ?? {};
+    const scripted = [scripts.get(id)?.[name] ?? {}].flat();
+    const reply = scripted[Math.min(received.length, scripted.length) - 1] ?? {};
     if (reply.afterMs) await delay(reply.afterMs);
     if (reply.reset) return void outgoing.destroy();
     outgoing.writeHead(reply.status ?? 204, reply.headers).end(reply.body);
@@ -78,7 +77,7 @@ export async function serveSubscribers(host: string, port = 0): Promise<Subscrib
   };
 }
 
-/** The Broker and the Triggers of a scenario; `destination` writes a subscriber's or a sink's address. */
+/** The Broker and the Triggers of a scenario; `destination` returns the destination of a subscriber or sink. */
 export function manifestsOf(
   { broker: delivery, triggers }: Scenario,
   { namespace, broker }: { namespace: string; broker: string },
@@ -89,19 +88,19 @@ export function manifestsOf(
     ...rest,
     ...(sink !== undefined && { deadLetterSink: destination(sink) }),
   });
-  const written = (given: DeliverySpec | undefined) => given && { delivery: specOf(given) };
+  const deliveryOf = (spec: DeliverySpec | undefined) => spec && { delivery: specOf(spec) };
   return [
-    { apiVersion, kind: 'Broker', metadata: { name: broker, namespace }, spec: { ...written(delivery) } },
+    { apiVersion, kind: 'Broker', metadata: { name: broker, namespace }, spec: { ...deliveryOf(delivery) } },
     ...Object.entries(triggers).map(([subscriber, trigger]) => ({
       apiVersion,
       kind: 'Trigger',
       metadata: { name: `${broker}-${subscriber.toLowerCase()}`, namespace },
-      spec: { ...trigger, broker, subscriber: destination(subscriber), ...written(trigger.delivery) },
+      spec: { ...trigger, broker, subscriber: destination(subscriber), ...deliveryOf(trigger.delivery) },
     })),
   ];
 }
 
-/** Runs one case and returns what differs from what is expected. `id` must be new to the subscribers. */
+/** Runs one case and returns the differences from `expected`. `id` must be new to the subscribers. */
 export async function differencesOf(one: Case, expected: Expected, id: string, place: Place): Promise<string[]> {
   const { subscribers, namespace, broker } = place;
   const path = `/${namespace}/${broker}`;
@@ -119,13 +118,16 @@ export async function differencesOf(one: Case, expected: Expected, id: string, p
   const hasArrived = () => Object.keys(subscribers.delivered(id)).length > 0;
   const status = await post(place.ingressUrl, { path, ...expand(one.post) }, hasArrived);
   const tookMs = performance.now() - startedMs;
-  const lateMs = Math.max(0, ...Object.values(one.replies ?? {}).flatMap((given) => [given].flat().map(late)));
-  if (lateMs > 0) await delay(Math.max(0, lateMs + SETTLE_MS - tookMs));
+  const delayMs = Math.max(
+    0,
+    ...Object.values(one.replies ?? {}).flatMap((scripted) => [scripted].flat().map(delayOf)),
+  );
+  if (delayMs > 0) await delay(Math.max(0, delayMs + SETTLE_MS - tookMs));
 
   const differences: string[] = [];
-  const compare = (what: string, seen: unknown, wanted: unknown) => {
-    const isSame = wanted instanceof RegExp ? wanted.test(String(seen)) : seen === wanted;
-    if (!isSame) differences.push(`${what}: ${String(seen)} instead of ${String(wanted)}`);
+  const compare = (what: string, actual: unknown, wanted: unknown) => {
+    const isSame = wanted instanceof RegExp ? wanted.test(String(actual)) : actual === wanted;
+    if (!isSame) differences.push(`${what}: ${String(actual)} instead of ${String(wanted)}`);
   };
   compare('status', status, expected.status);
   if (expected.withinMs !== undefined && tookMs > expected.withinMs) {
@@ -134,18 +136,18 @@ export async function differencesOf(one: Case, expected: Expected, id: string, p
   const delivered = subscribers.delivered(id);
   const { deliveries = {} } = expected;
   for (const name of new Set([...Object.keys(delivered), ...Object.keys(deliveries)])) {
-    const seen = delivered[name] ?? [];
+    const actual = delivered[name] ?? [];
     const wanted = deliveries[name] ?? 0;
-    compare(`deliveries to ${name}`, seen.length, typeof wanted === 'number' ? wanted : wanted.length);
+    compare(`deliveries to ${name}`, actual.length, typeof wanted === 'number' ? wanted : wanted.length);
     if (typeof wanted === 'number') continue;
     for (const [index, { headers = {}, body }] of wanted.entries()) {
-      const found = seen[index];
+      const found = actual[index];
       if (!found) continue;
       for (const [header, value] of Object.entries(headers)) {
-        const seenValue = found.headers[header] ?? null;
-        compare(`${name} got ${header}`, seenValue, typeof value === 'string' ? expand(value) : value);
+        const actualValue = found.headers[header] ?? null;
+        compare(`${name} received ${header}`, actualValue, typeof value === 'string' ? expand(value) : value);
       }
-      if (body !== undefined) compare(`${name} got the body`, found.body, body);
+      if (body !== undefined) compare(`${name} received the body`, found.body, body);
     }
   }
   const times = (delivered['first'] ?? []).map(({ atMs }) => atMs);
@@ -156,16 +158,16 @@ export async function differencesOf(one: Case, expected: Expected, id: string, p
   return differences;
 }
 
-const late = ({ afterMs = 0 }: Reply): number => afterMs;
+const delayOf = ({ afterMs = 0 }: Reply): number => afterMs;
 
-/** The status of the response; nothing if the producer left before it came. */
+/** The status of the response; undefined if the producer disconnected before it. */
 async function post(ingressUrl: string, given: Post, hasArrived: () => boolean): Promise<number | undefined> {
-  const { method = 'POST', path, headers, body, leaves } = given;
+  const { method = 'POST', path, headers, body, disconnects } = given;
   const { hostname, port } = new URL(ingressUrl);
   const length = body === undefined ? {} : { 'content-length': Buffer.byteLength(body) };
   const posting = request({ hostname, port, method, path, headers: { ...headers, ...length }, agent: false });
   posting.end(body);
-  if (leaves) {
+  if (disconnects) {
     posting.on('error', () => undefined);
     for (let waitedMs = 0; !hasArrived() && waitedMs < ARRIVAL_MS; waitedMs += POLL_MS) await delay(POLL_MS);
     posting.destroy();

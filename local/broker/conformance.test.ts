@@ -37,10 +37,10 @@ async function run(scenario: Scenario, index: number) {
 }
 
 const results: Awaited<ReturnType<typeof run>>[] = [];
-// one after another, because times are measured
+// one after the other, because waits are measured
 for (const [index, scenario] of scenarios.entries()) results.push(await run(scenario, index));
 
-describe.each(results)('the local broker does as Knative: $name', ({ ran }) => {
+describe.each(results)('the local broker behaves like Knative: $name', ({ ran }) => {
   // promise: local-broker-knatives-case
   test.each(ran)('$name', ({ differences }) => expect(differences).toEqual([]));
 });

@@ -1,14 +1,15 @@
-// What Knative's default broker does (Eventing 1.23, MTChannelBasedBroker on the in-memory channel), as data. The local
-// broker is held to it by conformance.test.ts, a cluster with Knative by test/cluster/broker-conformance.ts.
+// The behavior of Knative's default broker (Eventing 1.23, MTChannelBasedBroker on the in-memory channel), as data.
+// conformance.test.ts checks the local broker against it, test/cluster/broker-conformance.ts a cluster with Knative.
 //
-// Deliberate differences that are no case: a Trigger with a CESQL filter is refused when it is read (there is no CESQL
-// library for Node); `retryAfterMax` is read without the feature flag that a cluster wants for it (delivery-retryafter); a
-// body of more than 16 MiB is refused with 413; 400 says why in its body; a manifest's unknown fields are refused.
+// Deliberate differences without a case: a Trigger with a CESQL filter is refused when it is read (there is no CESQL
+// library for Node); `retryAfterMax` is read without the feature flag that a cluster requires (delivery-retryafter); a
+// body of more than 16 MiB is refused with 413; a 400 has the reason in its body; unknown fields of a manifest are
+// refused.
 //
-// In texts `{id}` is the id of the case's event, `{broker}` the path of its broker, `{ingress}` the broker's address in a
-// cluster, and `{first}` the address of the subscriber `first`.
+// In strings `{id}` is the id of the case's event, `{broker}` the path of its broker, `{ingress}` the broker's address
+// on a cluster, and `{first}` the address of the subscriber `first`.
 
-/** `spec.delivery` of a Broker or a Trigger; the dead letter sink by its name. */
+/** `spec.delivery` of a Broker or a Trigger, with the name of the dead letter sink. */
 export interface DeliverySpec {
   retry?: number;
   backoffPolicy?: 'linear' | 'exponential';
@@ -24,55 +25,55 @@ export interface TriggerSpec {
   delivery?: DeliverySpec;
 }
 
-/** A request to the ingress; POST to the broker unless it says otherwise. */
+/** A request to the ingress; by default a POST to the broker. */
 export interface Post {
   method?: string;
   path?: string;
   headers?: Record<string, string>;
   body?: string;
-  /** The producer goes away once the event has reached a subscriber. */
-  leaves?: boolean;
+  /** The producer disconnects once the event has reached a subscriber. */
+  disconnects?: boolean;
 }
 
-/** A response of a subscriber; 204 unless it says otherwise. */
+/** A response of a subscriber; by default 204. */
 export interface Reply {
   status?: number;
   headers?: Record<string, string>;
   body?: string;
   afterMs?: number;
-  /** The connection is cut instead. */
+  /** Closes the connection instead. */
   reset?: boolean;
 }
 
-/** What a subscriber got: header values (null = absent) and the body. */
+/** What a subscriber receives: header values (null = absent) and the body. */
 export interface Received {
   headers?: Record<string, string | RegExp | null>;
   body?: string | RegExp;
 }
 
 export interface Expected {
-  /** The response to the producer; none if it went away. */
+  /** The response to the producer; none if it disconnects. */
   status?: number;
-  /** By subscriber: how often it got the event, or what it got each time. Those without a name get nothing. */
+  /** By subscriber: how often it receives the event, or what it receives each time. All others receive nothing. */
   deliveries?: Record<string, number | Received[]>;
-  /** The least wait before each further delivery to `first`. */
+  /** The minimum wait before each further delivery to `first`. */
   waitsMs?: number[];
-  /** The most that the response may take. */
+  /** The maximum time until the response. */
   withinMs?: number;
 }
 
 export interface Case extends Expected {
   name: string;
   post: Post;
-  /** By subscriber: its response, or several in turn, the last one for good. */
+  /** By subscriber: its response, or several in turn, of which the last is repeated. */
   replies?: Record<string, Reply | Reply[]>;
-  /** A deliberate difference of the local broker: what it does instead, and why. */
+  /** A deliberate difference of the local broker: its behavior, and the reason. */
   local?: Expected & { because: string };
-  /** Ends the dispatcher of a real cluster, with everything in flight there. */
+  /** Crashes the dispatcher of a real cluster, with all deliveries in flight there. */
   endsDispatcher?: boolean;
 }
 
-/** One Broker with its Triggers, named after their subscribers. */
+/** A Broker with its Triggers, by subscriber. */
 export interface Scenario {
   name: string;
   broker?: DeliverySpec;
@@ -138,21 +139,21 @@ const ingress: Scenario = {
       status,
       ...(deliveries && { deliveries }),
     })),
-    { name: 'no event to an unknown broker', post: { path: '{broker}x', body: '{}' }, status: 400 },
-    ...taken({
+    { name: 'an invalid event to an unknown broker', post: { path: '{broker}x', body: '{}' }, status: 400 },
+    ...accepted({
       'specversion 1.0': binary(),
       'specversion 0.3': binary({ 'ce-specversion': '0.3' }),
       'no data': binary({}, ''),
-      'unreadable data, which is for the subscriber to refuse': binary({}, '{'),
-      'a count that is none': binary({ 'ce-knativebrokerttl': 'many' }),
-      'a count of 2': binary({ 'ce-knativebrokerttl': '2' }),
-      'a count of 2.9': binary({ 'ce-knativebrokerttl': '2.9' }),
+      'malformed data, which only the subscriber refuses': binary({}, '{'),
+      'a malformed TTL': binary({ 'ce-knativebrokerttl': 'many' }),
+      'a TTL of 2': binary({ 'ce-knativebrokerttl': '2' }),
+      'a TTL of 2.9': binary({ 'ce-knativebrokerttl': '2.9' }),
       'an empty subject': binary({ 'ce-subject': '' }),
       'structured mode': structured(),
       'structured mode with parameters': structured({}, 'Application/CloudEvents+JSON; charset=utf-8'),
       'structured mode, specversion 0.3': structured({ specversion: '0.3' }),
       'structured mode, an attribute that is null': structured({ subject: null, ext: null }),
-      'a count that is empty': binary({ 'ce-knativebrokerttl': '' }),
+      'an empty TTL': binary({ 'ce-knativebrokerttl': '' }),
       'quotes and percent signs': binary({ 'ce-subject': '"a" %zz' }),
       'structured mode, text': structured({ datacontenttype: 'text/plain', data: 'text' }),
       'a body of 2 MiB': binary({ 'content-type': 'text/plain' }, 'x'.repeat(2 * 1024 * 1024)),
@@ -164,13 +165,13 @@ const ingress: Scenario = {
       'no source': { ...binary(), headers: without(attributes, 'ce-source') },
       'no id': { ...binary(), headers: without(attributes, 'ce-id') },
       'an empty id': binary({ 'ce-id': '' }),
-      'a time that is none': binary({ 'ce-time': 'yesterday' }),
+      'a malformed time': binary({ 'ce-time': 'yesterday' }),
       'a time in lower case': binary({ 'ce-time': '2026-11-27t10:00:00z' }),
       'a leap second': binary({ 'ce-time': '2016-12-31T23:59:60Z' }),
-      'a name that no attribute has': binary({ 'ce-order-id': '1' }),
-      'a count of 1': binary({ 'ce-knativebrokerttl': '1' }),
-      'a count of -5': binary({ 'ce-knativebrokerttl': '-5' }),
-      'no event at all': { headers: { 'content-type': 'application/json' }, body: '{}' },
+      'an invalid attribute name': binary({ 'ce-order-id': '1' }),
+      'a TTL of 1': binary({ 'ce-knativebrokerttl': '1' }),
+      'a TTL of -5': binary({ 'ce-knativebrokerttl': '-5' }),
+      'no event': { headers: { 'content-type': 'application/json' }, body: '{}' },
       'structured mode, specversion 19.0': structured({ specversion: '19.0' }),
       'structured mode, no specversion': structured({ specversion: undefined }),
       'structured mode, no type': structured({ type: undefined }),
@@ -179,22 +180,22 @@ const ingress: Scenario = {
       'structured mode, an id that is null': structured({ id: null }),
       'structured mode, an id of blanks': structured({ id: ' ' }),
       'structured mode, an attribute that is an object': structured({ ext: {} }),
-      'structured mode, a time that is a day': structured({ time: '2026-11-27' }),
-      'structured mode, a day that no year has': structured({ time: '2026-02-30T10:00:00Z' }),
-      'structured mode, data_base64 that is none': structured({ data_base64: '???' }),
+      'structured mode, a date as the time': structured({ time: '2026-11-27' }),
+      'structured mode, a date that does not exist': structured({ time: '2026-02-30T10:00:00Z' }),
+      'structured mode, malformed data_base64': structured({ data_base64: '???' }),
       'structured mode, a list': { ...structured(), body: '[{"specversion":"1.0"}]' },
       'structured mode, null': { ...structured(), body: 'null' },
-      'structured mode, no JSON': { ...structured(), body: '{' },
-      'a dataschema that is relative': binary({ 'ce-dataschema': 'relative' }),
-      'a content type that is none': binary({ 'content-type': 'a b' }),
+      'structured mode, malformed JSON': { ...structured(), body: '{' },
+      'a relative dataschema': binary({ 'ce-dataschema': 'relative' }),
+      'a malformed content type': binary({ 'content-type': 'a b' }),
       'a content type among the attributes': binary({ 'ce-datacontenttype': 'text/plain' }),
       'structured mode, a number beyond 32 bits': structured({ count: 3_000_000_000 }),
-      'structured mode, data that is no text': structured({ datacontenttype: 'text/plain', data: {} }),
+      'structured mode, data that is not a string': structured({ datacontenttype: 'text/plain', data: {} }),
       'structured mode, data twice': structured({ data_base64: 'eA==', data: 'x' }),
       'a batch': { headers: { 'content-type': 'application/cloudevents-batch+json' }, body: '[]' },
     }),
     {
-      name: 'what a subscriber gets',
+      name: 'what a subscriber receives',
       post: binary({ authorization: 'Bearer secret', 'x-other': '1', 'ce-knativebrokerttl': '9', 'ce-subject': 'o1' }),
       status: 202,
       deliveries: {
@@ -216,12 +217,12 @@ const ingress: Scenario = {
       },
     },
     {
-      name: 'headers that pass',
+      name: 'headers that are forwarded',
       post: binary({ 'x-request-id': 'r1' }),
       status: 202,
       deliveries: { first: [{ headers: { 'x-request-id': 'r1' } }] },
       local: {
-        because: 'only attributes travel: in one process there are no headers',
+        because: 'it forwards only attributes: in one process there are no headers',
         status: 202,
         deliveries: { first: [{ headers: { 'x-request-id': null } }] },
       },
@@ -249,10 +250,10 @@ const ingress: Scenario = {
       post,
       status: 202,
       deliveries: { first: 1 },
-      local: { because: 'it reads as strictly as the functions', status: 400 },
+      local: { because: 'it is as strict as the functions', status: 400 },
     })),
     {
-      name: 'a source that is no URI',
+      name: 'a source that is not a URI',
       post: binary({ 'ce-source': 'http://a b' }),
       status: 400,
       local: { because: 'it does not parse URIs', status: 202, deliveries: { first: 1 } },
@@ -281,7 +282,7 @@ const ingress: Scenario = {
       ['2026-11-27T10:00:00.000Z', '2026-11-27T10:00:00Z'],
       ['2026-11-27T10:00:00.1234567890Z', '2026-11-27T10:00:00.123456789Z'],
     ].map(([given = '', written = '']) => ({
-      name: `the time ${given} is written anew`,
+      name: `the time ${given} is normalized`,
       post: binary({ 'ce-time': given }),
       status: 202,
       deliveries: { first: [{ headers: { 'ce-time': written } }] },
@@ -293,19 +294,19 @@ const ingress: Scenario = {
       deliveries: { first: [{ headers: { 'ce-subject': '%E6%B3%A8%E6%96%87-7' } }] },
     },
     {
-      name: 'an attribute beyond ASCII in structured mode',
+      name: 'a non-ASCII attribute in structured mode',
       post: structured({ subject: '注文' }),
       status: 202,
       // UTF-8, read as Latin-1
       deliveries: { first: [{ headers: { 'ce-subject': Buffer.from('注文').toString('latin1') } }] },
       local: {
-        because: 'it writes what HTTP can carry (CloudEvents HTTP binding 1.0.2, section 3.1.3.2)',
+        because: 'it encodes the value (CloudEvents HTTP binding 1.0.2, section 3.1.3.2)',
         status: 202,
         deliveries: { first: [{ headers: { 'ce-subject': '%E6%B3%A8%E6%96%87' } }] },
       },
     },
     {
-      name: 'a Broker without a delivery has one: retries after 0.2 s, 0.4 s',
+      name: 'a Broker without a delivery retries after 0.2 s and 0.4 s',
       post: binary(),
       replies: { first: [{ status: 503 }, { status: 503 }, {}] },
       status: 202,
@@ -315,7 +316,7 @@ const ingress: Scenario = {
   ],
 };
 
-function taken(posts: Record<string, Post>): Case[] {
+function accepted(posts: Record<string, Post>): Case[] {
   return Object.entries(posts).map(([name, post]) => ({ name, post, status: 202, deliveries: { first: 1 } }));
 }
 
@@ -323,7 +324,7 @@ function refused(posts: Record<string, Post>): Case[] {
   return Object.entries(posts).map(([name, post]) => ({ name, post, status: 400 }));
 }
 
-/** A failure that ends at the sink after so many tries of `first`. */
+/** A failure that is dead-lettered after this many attempts at `first`. */
 function deadLettered(name: string, tries: number, reply: Reply, sunk: Received = deadWithoutCause): Case {
   return { name, post: binary(), replies: { first: reply }, status: 202, deliveries: { first: tries, sink: [sunk] } };
 }
@@ -346,20 +347,25 @@ const retries: Scenario = {
       deadLettered(`${status} is retried`, 2, { status }, dead('{first}', String(status), '')),
     ),
     {
-      name: 'a failure that passes',
+      name: 'a transient failure',
       post: binary(),
       replies: { first: [{ status: 503 }, {}] },
       status: 202,
       deliveries: { first: 2 },
     },
-    deadLettered('the body of a failure is data', 1, { status: 400, body: 'no' }, dead('{first}', '400', base64('no'))),
+    deadLettered(
+      'the body of a failure is in the dead letter',
+      1,
+      { status: 400, body: 'no' },
+      dead('{first}', '400', base64('no')),
+    ),
     deadLettered(
       'a body of 768 bytes fits',
       1,
       { status: 400, body: 'x'.repeat(768) },
       dead('{first}', '400', base64('x'.repeat(768))),
     ),
-    deadLettered('a connection that is cut', 2, { reset: true }, dead('{first}', '500', dispatchError)),
+    deadLettered('a closed connection', 2, { reset: true }, dead('{first}', '500', dispatchError)),
     {
       name: '307 with a Location is followed',
       post: binary(),
@@ -379,26 +385,26 @@ const retries: Scenario = {
       status: 202,
       deliveries: { first: 2 },
     },
-    deadLettered('an event in JSON that is empty', 2, { status: 200, headers: structured().headers }),
+    deadLettered('an empty structured event', 2, { status: 200, headers: structured().headers }),
     deadLettered('an unknown format', 2, {
       status: 200,
       headers: { 'content-type': 'application/cloudevents+xml' },
       body: 'x',
     }),
-    deadLettered('a body that is no event', 2, { status: 200, body: 'hello' }),
-    deadLettered('an event in JSON that is none', 2, { status: 200, ...structured(), body: '{' }),
+    deadLettered('a body that is not an event', 2, { status: 200, body: 'hello' }),
+    deadLettered('a malformed structured event', 2, { status: 200, ...structured(), body: '{' }),
     deadLettered('an event with a bad time', 2, replying('b', { 'ce-time': 'yesterday' })),
     deadLettered('an event of an unknown version', 2, replying('b', { 'ce-specversion': '19.0' })),
     deadLettered('a batch', 2, { status: 200, ...structured({}, 'application/cloudevents-batch+json') }),
     {
-      name: 'an unknown version without a body is no event, but empty',
+      name: 'an unknown version without a body is an empty response',
       post: binary(),
       replies: { first: { status: 200, headers: { 'ce-specversion': '19.0' } } },
       status: 202,
       deliveries: { first: 1 },
     },
     {
-      name: 'what a dead letter sink gets',
+      name: 'what a dead letter sink receives',
       post: binary({ 'ce-subject': 'o1' }),
       replies: { first: { status: 400 } },
       status: 202,
@@ -413,7 +419,7 @@ const retries: Scenario = {
       },
     },
     {
-      name: 'an earlier failure stays on the event',
+      name: 'an event keeps the attributes of an earlier failure',
       post: binary({
         'ce-knativeerrordest': 'http://earlier',
         'ce-knativeerrorcode': '418',
@@ -431,14 +437,14 @@ const retries: Scenario = {
       deliveries: { first: 1, sink: 2 },
     },
     {
-      name: 'a dead letter sink that fails: the event is lost, and the producer gets it',
+      name: 'a dead letter sink that fails: the event is lost, and the producer gets 500',
       post: binary(),
       replies: { first: { status: 400 }, sink: { status: 500 } },
       status: 500,
       deliveries: { first: 1, sink: 2 },
     },
     {
-      name: 'a dead letter sink may answer anything',
+      name: 'any response of a dead letter sink is accepted',
       post: binary(),
       replies: { first: { status: 400 }, sink: { status: 200, body: 'hello' } },
       status: 202,
@@ -453,12 +459,12 @@ const retries: Scenario = {
     },
     {
       ...deadLettered('a body of 769 bytes', 1, { status: 400, body: 'x'.repeat(769) }),
-      // the buffer for its base64 is too short: a panic, before anything reaches the sink
+      // the buffer for its base64 is too short: the dispatcher panics before the sink receives anything
       status: 500,
       deliveries: { first: 1 },
       endsDispatcher: true,
       local: {
-        because: 'it lives on: it reports the function, and the dead letter goes without data',
+        because: 'it does not crash: it reports the function and omits the body from the dead letter',
         status: 202,
         deliveries: {
           first: 1,
@@ -478,7 +484,7 @@ const bare: Scenario = {
   triggers: { first: { delivery: {} } },
   cases: [
     {
-      name: 'a failure: one try, and the producer gets it',
+      name: 'a failure: one attempt, and the producer gets 500',
       post: binary(),
       replies: { first: { status: 503 } },
       status: 500,
@@ -487,7 +493,7 @@ const bare: Scenario = {
   ],
 };
 
-const nobody: Scenario = {
+const unreachable: Scenario = {
   name: 'a subscriber that does not listen',
   triggers: { nobody: { delivery: { retry: 1, deadLetterSink: 'sink' } } },
   cases: [
@@ -521,7 +527,7 @@ const backoff = (backoffPolicy: 'linear' | 'exponential', waitsMs: number[]): Sc
       waitsMs,
     },
     ...[429, 503].map((status) => ({
-      name: `${status} with Retry-After, which does not count without retryAfterMax`,
+      name: `${status} with Retry-After, which is ignored without retryAfterMax`,
       post: binary(),
       replies: { first: [{ status, headers: { 'retry-after': '60' } }, {}] },
       status: 202,
@@ -548,14 +554,14 @@ const timeouts: Scenario = {
       deliveries: { first: 1, second: 1, sink: [dead('{ingress}', '500', dispatchError)] },
     },
     {
-      name: 'a producer that does not wait: nothing is replied',
-      post: { ...binary(), leaves: true },
+      name: 'a producer that disconnects: nothing is replied',
+      post: { ...binary(), disconnects: true },
       replies: { first: { ...replying('b'), afterMs: 400 } },
       deliveries: { first: 1 },
     },
     {
-      name: 'a producer that does not wait: nothing is retried or dead-lettered',
-      post: { ...binary({ 'ce-type': 'b' }), leaves: true },
+      name: 'a producer that disconnects: nothing is retried or dead-lettered',
+      post: { ...binary({ 'ce-type': 'b' }), disconnects: true },
       replies: { second: { status: 500, afterMs: 400 } },
       deliveries: { second: 1 },
     },
@@ -608,11 +614,11 @@ const replies: Scenario = {
 };
 
 const loop: Scenario = {
-  name: 'an event that answers itself',
+  name: 'a subscriber that replies with the same event',
   triggers: { first: { delivery: { retry: 1, deadLetterSink: 'sink' } } },
   cases: [
     {
-      name: 'goes around until its count is used up',
+      name: 'is delivered until the TTL is exhausted',
       post: binary({ 'ce-knativebrokerttl': '4' }),
       replies: { first: replying('a') },
       status: 202,
@@ -636,11 +642,15 @@ const precedence: Scenario = {
   },
   cases: [
     ...[
-      { name: "a Trigger's own delivery wins", type: 'own', deliveries: { own: 2, sink: 1 } },
-      { name: "without one it is the Broker's", type: 'none', deliveries: { none: 3, sinkOfBroker: 1 } },
+      { name: "a Trigger's own delivery takes precedence", type: 'own', deliveries: { own: 2, sink: 1 } },
+      {
+        name: "the Broker's delivery applies to a Trigger without one",
+        type: 'none',
+        deliveries: { none: 3, sinkOfBroker: 1 },
+      },
       { name: 'only the dead letter sink falls back', type: 'retry', deliveries: { retry: 2, sinkOfBroker: 1 } },
       {
-        name: 'with nothing but a dead letter sink there is no retry',
+        name: 'a delivery with only a dead letter sink is not retried',
         type: 'sink',
         deliveries: { sinkOnly: 1, sink: 1 },
       },
@@ -654,7 +664,7 @@ const precedence: Scenario = {
       deliveries,
     })),
     {
-      name: "the format is the Trigger's, and that of the Broker does not count",
+      name: "the Broker's format does not apply",
       post: binary({ 'ce-type': 'none' }),
       status: 202,
       deliveries: { none: [{ headers: attributesOf('none') }] },
@@ -680,7 +690,7 @@ function attributesOf(type: string) {
 
 const type = 'shop.order.placed.v1';
 const [isIt, isNot] = [{ exact: { subject: 'o1' } }, { exact: { subject: 'o2' } }];
-/** Triggers that want the event of `filters`, by their subscribers. */
+/** Triggers that match the event of `filters`, by subscriber. */
 export const matching: Record<string, TriggerSpec> = {
   nothing: {},
   noAttributes: { filter: { attributes: {} } },
@@ -699,7 +709,7 @@ export const matching: Record<string, TriggerSpec> = {
   filtersWin: { filter: { attributes: { type: 'x' } }, filters: [isIt] },
   time: { filters: [{ exact: { time: '2026-11-27T10:00:00.5Z' } }] },
 };
-/** Triggers that do not want it. */
+/** Triggers that do not match it. */
 export const notMatching: Record<string, TriggerSpec> = {
   otherType: byType('x'),
   oneOfTwo: { filter: { attributes: { type, subject: 'o2' } } },
@@ -723,7 +733,7 @@ const filters: Scenario = {
   triggers: { ...matching, ...notMatching },
   cases: [
     {
-      name: 'every Trigger that wants an event gets it once',
+      name: 'every Trigger that matches receives the event once',
       post: binary({
         'ce-type': type,
         'ce-subject': 'o1',
@@ -742,7 +752,7 @@ export const scenarios: Scenario[] = [
   ingress,
   retries,
   bare,
-  nobody,
+  unreachable,
   backoff('linear', [0, 200, 400]),
   backoff('exponential', [200, 400, 800]),
   timeouts,

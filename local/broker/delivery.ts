@@ -1,15 +1,15 @@
 import type { CloudEventV1 } from 'cloudevents';
 import type { Delivery } from '#local/broker/manifests.ts';
 
-/** The outcome of one try to deliver an event. */
+/** The outcome of one attempt to deliver an event. */
 export interface SubscriberResponse {
-  /** The HTTP status; -1 = no connection or timed out. */
+  /** The HTTP status; -1 = no connection, or a timeout. */
   status: number;
   /** The event in the response. */
   event?: CloudEventV1<unknown> | undefined;
-  /** Any other body; with -1 why there is no connection. */
+  /** A body that is not an event; with -1 why the connection failed. */
   body?: string | undefined;
-  /** What `Retry-After` asked for. */
+  /** The wait that `Retry-After` requests. */
   retryAfterMs?: number | undefined;
 }
 
@@ -18,47 +18,48 @@ export interface DeliverOptions {
   timeoutMs: number;
   /** `json` = structured mode; otherwise binary mode. */
   format?: Delivery['format'];
-  /** Whether the response may be an event. */
+  /** Whether the response may contain an event. */
   prefersReply?: boolean;
-  /** Aborted when the producer no longer waits. */
+  /** Aborted when the producer disconnects. */
   signal?: AbortSignal | undefined;
 }
 
-/** Delivers one event to a subscriber, once, within `timeoutMs`, which it enforces itself; it does not reject. */
+/** Delivers an event to a subscriber once. Enforces `timeoutMs` itself, and does not reject. */
 export type Deliver = (
   subscriber: string,
   event: CloudEventV1<unknown>,
   options: DeliverOptions,
 ) => Promise<SubscriberResponse>;
 
-// Longer timers fire at once in Node.
+// Node fires longer timers immediately.
 const MAX_TIMER_MS = 2 ** 31 - 1;
-// Knative writes the base64 of a body into a buffer of 1,024 bytes.
+// Knative encodes a body as base64 into a buffer of 1,024 bytes.
 const MAX_ERROR_BYTES = 768;
 
-/** Whether the event has arrived. */
+/** Whether the subscriber has accepted the event. */
 export function isDelivered({ status }: SubscriberResponse): boolean {
   return status >= 200 && status < 300;
 }
 
-/** Whether a failure is retried: a transient failure, not a refusal. */
+/** Whether a failure is retried, that is transient and not a refusal. */
 export function isRetried({ status }: SubscriberResponse): boolean {
   return status === -1 || status >= 500 || status === 404 || status === 408 || status === 409 || status === 429;
 }
 
-/** Whether the body of a failure is longer than Knative's dispatcher survives when it writes a dead letter. */
+/** Whether the body of a failure is so long that Knative's dispatcher crashes when it writes the dead letter. */
 export function isOverlong({ body = '' }: SubscriberResponse): boolean {
   return Buffer.byteLength(body) > MAX_ERROR_BYTES;
 }
 
 /**
- * The wait before the next try, in milliseconds, after `retries` earlier ones: linear 0, 1×, 2×, exponential 1×, 2×, 4×.
- * 429 and 503 may ask for a longer one, up to the `retryAfterMax` of the delivery; without it `Retry-After` is ignored.
+ * The wait before the next retry, in milliseconds, after `retries` earlier ones: linear 0, 1×, 2×, exponential 1×, 2×,
+ * 4×. 429 and 503 can request a longer wait, up to the `retryAfterMax` of the delivery; without it `Retry-After` is
+ * ignored.
  */
 export function waitMs(delivery: Delivery, retries: number, { status, retryAfterMs = 0 }: SubscriberResponse): number {
   const backoff = delivery.backoffDelayMs * (delivery.backoffPolicy === 'linear' ? retries : 2 ** retries);
-  const asked = status === 429 || status === 503 ? Math.min(retryAfterMs, delivery.retryAfterMaxMs ?? 0) : 0;
-  return Math.min(Math.max(backoff, asked), MAX_TIMER_MS);
+  const requested = status === 429 || status === 503 ? Math.min(retryAfterMs, delivery.retryAfterMaxMs ?? 0) : 0;
+  return Math.min(Math.max(backoff, requested), MAX_TIMER_MS);
 }
 
 /** Reads a `Retry-After` header, seconds or a date (RFC 9110, section 10.2.3), in milliseconds from `now`. */
@@ -68,8 +69,9 @@ export function parseRetryAfter(header: string, now = Date.now()): number | unde
 }
 
 /**
- * The event as a dead letter sink gets it: with where it failed and how, unless it says so already.
- * Without a response (a timeout, a reply that is no event) Knative sets none of it; without a connection it writes 500.
+ * The event as the dead letter sink receives it: with the destination, code and body of the failure, unless the event
+ * already carries them. Without a response (after a timeout, or a reply that is not an event) Knative sets none of
+ * them; without a connection it sets the code 500.
  */
 export function deadLetter(
   event: CloudEventV1<unknown>,
@@ -82,7 +84,7 @@ export function deadLetter(
   return {
     ...event,
     knativeerrordest: event['knativeerrordest'] || destination,
-    // a text, as it is read from the header in a cluster
+    // a string, as it arrives in the header on a cluster
     knativeerrorcode: event['knativeerrorcode'] || String(status === -1 ? 500 : status),
     ...(event['knativeerrordata'] ? {} : data),
   };

@@ -6,12 +6,12 @@ import { event, inProcess, manifestsOf, trigger } from '#local/broker/fixtures.t
 const plansOf = (faults: Partial<Faults>) => Array.from({ length: 200 }, planFaults(faults));
 
 function brokerWith(faults: Partial<Faults>) {
-  const { deliver, given } = inProcess({ b: () => ({ status: 200, event: event('c') }) });
+  const { deliver, received } = inProcess({ b: () => ({ status: 200, event: event('c') }) });
   const broker = createBroker({ manifests: manifestsOf(trigger('a', 'b'), trigger('c', 'd')), deliver, faults });
-  return { broker, given };
+  return { broker, received };
 }
 
-test('faults are read from a text', () => {
+test('parses faults', () => {
   expect(parseFaults('drop=0.2, duplicate=0.1,reorder=1,delay=50,seed=7')).toEqual({
     drop: 0.2,
     duplicate: 0.1,
@@ -29,17 +29,17 @@ test.each([
   ['drop', 'fault drop: must be a number'],
   ['delay=-1', 'fault delay: must be 0 or more'],
   ['seed=1.5', 'fault seed: must be a whole number'],
-])('%s is refused, and it says why', (text, message) => {
+])('refuses %s with the reason', (text, message) => {
   expect(() => parseFaults(text)).toThrow(message);
 });
 
-test('the same seed makes the same faults, another seed others', () => {
+test('injects the same faults with the same seed, and others with another seed', () => {
   const faults = { drop: 0.3, duplicate: 0.3, reorder: 0.3, delayMs: 9 };
   expect(plansOf({ ...faults, seed: 7 })).toEqual(plansOf({ ...faults, seed: 7 }));
   expect(plansOf({ ...faults, seed: 7 })).not.toEqual(plansOf({ ...faults, seed: 8 }));
 });
 
-test('faults happen about as often as they are asked for', () => {
+test('injects faults with the given probabilities', () => {
   const plans = plansOf({ drop: 0.5, duplicate: 0.5, delayMs: 10 });
   const lost = plans.filter((delays) => delays.length === 0).length;
   const repeated = plans.filter((delays) => delays.length > 1).length;
@@ -50,24 +50,24 @@ test('faults happen about as often as they are asked for', () => {
   expect(Math.max(...plans.flat())).toBeLessThanOrEqual(10);
 });
 
-test('a lost event is accepted all the same', async () => {
-  const { broker, given } = brokerWith({ drop: 1 });
+test('accepts an event that it then drops', async () => {
+  const { broker, received } = brokerWith({ drop: 1 });
   expect(await broker.ingest(event('a'))).toEqual({ status: 202 });
-  expect(given('b')).toHaveLength(0);
+  expect(received('b')).toHaveLength(0);
 });
 
-test('events and replies are repeated, at most three times each', async () => {
-  const { broker, given } = brokerWith({ duplicate: 1 });
+test('repeats events and replies up to three times each', async () => {
+  const { broker, received } = brokerWith({ duplicate: 1 });
   await broker.ingest(event('a'));
-  expect(given('b')).toHaveLength(4);
-  expect(given('d')).toHaveLength(16);
+  expect(received('b')).toHaveLength(4);
+  expect(received('d')).toHaveLength(16);
 });
 
-test('events that are late overtake each other, and none is lost', async () => {
-  const { broker, given } = brokerWith({ delayMs: 20, reorder: 0.5, seed: 3 });
+test('reorders delayed events and loses none', async () => {
+  const { broker, received } = brokerWith({ delayMs: 20, reorder: 0.5, seed: 3 });
   const ids = Array.from({ length: 30 }, (_, index) => String(index));
   await Promise.all(ids.map((id) => broker.ingest(event('a', { id }))));
-  const arrived = given('b').map(({ id }) => id);
+  const arrived = received('b').map(({ id }) => id);
   expect(arrived).not.toEqual(ids);
   expect(new Set(arrived)).toEqual(new Set(ids));
 });

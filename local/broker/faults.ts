@@ -1,20 +1,20 @@
 import { z } from 'zod';
 
-/** What goes wrong in the broker on purpose. Probabilities are 0 to 1 and count for each accepted event, replies too. */
+/** Faults that the broker injects. Probabilities are 0 to 1 and apply to each accepted event, replies included. */
 export interface Faults {
-  /** Lost, though it was accepted. */
+  /** Loses the event after it was accepted. */
   drop: number;
-  /** Let in again; each time once more, up to three times. */
+  /** Delivers the event again; repeated with the same probability, up to three times. */
   duplicate: number;
-  /** Held back for 10 ms, so that those behind it pass. */
+  /** Delays the event by 10 ms, so that later events overtake it. */
   reorder: number;
-  /** The most that an event is late; each is by a random part of it. */
+  /** Delays each event by a random time up to this. */
   delayMs: number;
-  /** The same seed makes the same faults, event by event. */
+  /** The same seed produces the same faults, event by event. */
   seed: number;
 }
 
-/** What becomes of one accepted event: for each copy to let in its delay in milliseconds; empty = lost. */
+/** Plans one accepted event: the delay in milliseconds of each copy to deliver; empty = lost. */
 export type FaultPlan = () => readonly number[];
 
 const NO_FAULTS: Faults = { drop: 0, duplicate: 0, reorder: 0, delayMs: 0, seed: 1 };
@@ -30,7 +30,7 @@ const SETTINGS = {
   seed: z.coerce.number('must be a whole number').int('must be a whole number'),
 };
 
-/** Reads `drop=0.2,duplicate=0.1,reorder=0.1,delay=50,seed=7`; what is not named does not happen. Throws on anything else. */
+/** Parses `drop=0.2,duplicate=0.1,reorder=0.1,delay=50,seed=7`; omitted faults are off. Throws on anything else. */
 export function parseFaults(text: string): Faults {
   const faults = { ...NO_FAULTS };
   for (const part of text.split(',').filter((piece) => piece.trim() !== '')) {
@@ -43,7 +43,7 @@ export function parseFaults(text: string): Faults {
   return faults;
 }
 
-/** Prepares the faults of one broker. */
+/** Creates the fault plan of one broker. */
 export function planFaults(given: Partial<Faults>): FaultPlan {
   const { drop, duplicate, reorder, delayMs, seed } = { ...NO_FAULTS, ...given };
   const random = mulberry32(seed);
@@ -60,7 +60,7 @@ function isSetting(name: string): name is keyof typeof SETTINGS {
   return Object.hasOwn(SETTINGS, name);
 }
 
-/** Tommy Ettinger's generator: 32 bits of state, numbers from 0 up to 1. `Math.random` cannot be seeded. */
+/** Tommy Ettinger's random number generator, 0 to 1, with 32 bits of state. `Math.random` cannot be seeded. */
 export function mulberry32(seed: number): () => number {
   let state = seed | 0;
   return () => {

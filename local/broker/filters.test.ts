@@ -17,24 +17,24 @@ const specsOf = (triggers: Record<string, TriggerSpec>): FilterSpec[] =>
     filters: filters as Filter[] | undefined,
   }));
 
-test('of many filters exactly those that match are found, in their order, whether or not they name a type', () => {
-  const wanted = specsOf(matching);
-  const unwanted = [...specsOf(notMatching), { filter: { absent: '' } }];
-  expect(indexByType([...wanted, ...unwanted])(placed)).toEqual(wanted);
+test('finds exactly the filters that match, in their order, whether or not they name a type', () => {
+  const expected = specsOf(matching);
+  const others = [...specsOf(notMatching), { filter: { absent: '' } }];
+  expect(indexByType([...expected, ...others])(placed)).toEqual(expected);
   const anything: FilterSpec = { filter: { type: 'a' }, filters: [{ prefix: { type: '' } }] };
   expect(indexByType([{ filter: { type: 'a' } }, anything, {}])(event('b'))).toEqual([anything, {}]);
 });
 
 test.each([
-  ['cesql', { cesql: "type = 'a'" }, 'is understood by Knative only'],
+  ['cesql', { cesql: "type = 'a'" }, 'is supported by Knative, not by the local broker'],
   ['two dialects in one item', { exact: { type: 'a' }, prefix: { type: 'a' } }, 'must be exactly one of'],
   ['no dialect', {}, 'must be exactly one of'],
   ['an unknown dialect', { regex: { type: 'a' } }, 'Unrecognized key'],
-  ['a name that no attribute has', { exact: { 'order-id': 'a' } }, 'lowercase letters and digits'],
+  ['an invalid attribute name', { exact: { 'order-id': 'a' } }, 'lowercase letters and digits'],
   ['the data', { exact: { data: 'a' } }, 'lowercase letters and digits'],
-  ['an empty text', { prefix: { type: '' } }, 'an empty text is for filter.attributes only'],
+  ['an empty string', { prefix: { type: '' } }, 'an empty string is allowed in filter.attributes only'],
   ['an empty list', { any: [] }, '>=1'],
-  ['something wrong deep inside', { not: { all: [{ exact: { type: 1 } }] } }, 'must be a text'],
-])('a filter with %s is refused when it is read', (_, filter, message) => {
+  ['a nested error', { not: { all: [{ exact: { type: 1 } }] } }, 'must be a string'],
+])('refuses a filter with %s when it is parsed', (_, filter, message) => {
   expect(() => filterSchema.parse(filter)).toThrow(message);
 });

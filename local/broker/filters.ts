@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { CloudEventV1 } from 'cloudevents';
 
-/** Attribute names and what is asked of each. An empty text in `filter.attributes` means: present. */
+/** Attribute names with the expected value of each. An empty string in `filter.attributes` means: present. */
 export type Attributes = Readonly<Record<string, string>>;
 
 /** One item of a Trigger's `filters`: exactly one dialect (CloudEvents Subscriptions API, section 3.2.4). */
@@ -14,7 +14,7 @@ export interface Filter {
   not?: Filter | undefined;
 }
 
-/** What a Trigger says about the events it wants; nothing said = all of them. */
+/** The filters of a Trigger; without any it matches all events. */
 export interface FilterSpec {
   filter?: Attributes | undefined;
   filters?: Filter[] | undefined;
@@ -26,29 +26,32 @@ const isName = (name: string) => /^[a-z][a-z0-9]*$/.test(name) && name !== 'data
 
 /** `filter.attributes` of a Trigger. */
 export const attributesSchema = z
-  .record(z.string(), z.string('must be a text (quote it)'))
+  .record(z.string(), z.string('must be a string (quote it)'))
   .refine((attributes) => Object.keys(attributes).every(isName), 'names are lowercase letters and digits');
 
-const asked = attributesSchema
+const nonEmptyAttributes = attributesSchema
   .refine((attributes) => Object.keys(attributes).length > 0, 'names no attribute')
-  .refine((attributes) => Object.values(attributes).every(Boolean), 'an empty text is for filter.attributes only');
+  .refine(
+    (attributes) => Object.values(attributes).every(Boolean),
+    'an empty string is allowed in filter.attributes only',
+  );
 
 /** One item of `filters`. */
 export const filterSchema: z.ZodType<Filter> = z
   .strictObject({
-    exact: asked.optional(),
-    prefix: asked.optional(),
-    suffix: asked.optional(),
+    exact: nonEmptyAttributes.optional(),
+    prefix: nonEmptyAttributes.optional(),
+    suffix: nonEmptyAttributes.optional(),
     all: z.lazy(() => z.array(filterSchema).min(1)).optional(),
     any: z.lazy(() => z.array(filterSchema).min(1)).optional(),
     not: z.lazy(() => filterSchema).optional(),
     cesql: z
-      .never('is understood by Knative only, not by the local broker: use exact, prefix, suffix, all, any and not')
+      .never('is supported by Knative, not by the local broker: use exact, prefix, suffix, all, any and not')
       .optional(),
   })
   .refine((item) => Object.keys(item).length === 1, 'must be exactly one of exact, prefix, suffix, all, any, not');
 
-/** Prepares a Trigger's filter once; a non-empty `filters` wins over `filter`. */
+/** Compiles a Trigger's filter; a non-empty `filters` takes precedence over `filter`. */
 export function compileFilter({ filter = {}, filters = [] }: FilterSpec): Predicate {
   if (filters.length > 0) return every(filters.map(compile));
   return every(
@@ -56,17 +59,17 @@ export function compileFilter({ filter = {}, filters = [] }: FilterSpec): Predic
   );
 }
 
-/** Prepares many filters at once: which of `wanting` want an event. Those that name one type are looked up by it. */
-export function indexByType<Wanting extends FilterSpec>(
-  wanting: Wanting[],
-): (event: CloudEventV1<unknown>) => Wanting[] {
-  const compiled = wanting.map((spec) => ({ spec, type: requiredType(spec), matches: compileFilter(spec) }));
+/**
+ * Compiles many filters into a function that returns those that match an event. Filters for one type are indexed by it.
+ */
+export function indexByType<Spec extends FilterSpec>(specs: Spec[]): (event: CloudEventV1<unknown>) => Spec[] {
+  const compiled = specs.map((spec) => ({ spec, type: requiredType(spec), matches: compileFilter(spec) }));
   const ofAnyType = compiled.filter(({ type }) => type === undefined);
   const byType = new Map(
     compiled.map(({ type }) => [type, compiled.filter((other) => other.type === type || other.type === undefined)]),
   );
   return (event) => {
-    const found: Wanting[] = [];
+    const found: Spec[] = [];
     for (const { spec, matches } of byType.get(event.type) ?? ofAnyType) if (matches(event)) found.push(spec);
     return found;
   };
@@ -91,7 +94,7 @@ function matching(attributes: Attributes, test: (text: string, value: string) =>
   return every(Object.entries(attributes).map(([name, value]) => attribute(name, (text) => test(text, value))));
 }
 
-/** A missing attribute matches nothing; numbers and booleans are compared as the text that they are on the wire. */
+/** A missing attribute matches nothing; numbers and booleans are compared in their string form, as in a header. */
 function attribute(name: string, test: (text: string) => boolean): Predicate {
   return (event) => {
     const value = event[name];

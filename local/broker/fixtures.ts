@@ -6,7 +6,7 @@ import type { CloudEventV1 } from 'cloudevents';
 import type { SubscriberResponse, Deliver } from '#local/broker/delivery.ts';
 import type { Delivery, Manifests, Trigger } from '#local/broker/manifests.ts';
 
-// What the tests of the broker start from.
+// Fixtures of the broker's tests.
 
 export type Event = CloudEventV1<unknown>;
 export type Subscribers = Record<string, (event: Event) => SubscriberResponse | Promise<SubscriberResponse>>;
@@ -18,7 +18,7 @@ export function event(type: string, more: Partial<Event> = {}): Event {
   return { specversion: '1.0', id: `1.${type}`, source: '/test', type, ...more };
 }
 
-/** A Trigger for one type of event, without a wait between tries. */
+/** A Trigger for one event type, without a backoff. */
 export function trigger(type: string, subscriber: string, delivery: Partial<Delivery> = {}): Trigger {
   return {
     name: `${type}.${subscriber}`,
@@ -29,23 +29,23 @@ export function trigger(type: string, subscriber: string, delivery: Partial<Deli
 }
 
 export function manifestsOf(...triggers: Trigger[]): Manifests {
-  const { delivery } = trigger('*', 'nobody');
+  const { delivery } = trigger('*', 'unused');
   return { broker: { name: 'default', namespace: 'shop', delivery }, triggers };
 }
 
-/** Calls subscribers in this process and records what each was given, in order. */
-export function inProcess(subscribers: Subscribers): { deliver: Deliver; given: (subscriber: string) => Event[] } {
-  const all: { subscriber: string; received: Event }[] = [];
+/** Calls subscribers in this process and records which events each received, in order. */
+export function inProcess(subscribers: Subscribers): { deliver: Deliver; received: (subscriber: string) => Event[] } {
+  const all: { subscriber: string; delivered: Event }[] = [];
   return {
-    deliver: async (subscriber, received) => {
-      all.push({ subscriber, received });
-      return (await subscribers[subscriber]?.(received)) ?? { status: 204 };
+    deliver: async (subscriber, delivered) => {
+      all.push({ subscriber, delivered });
+      return (await subscribers[subscriber]?.(delivered)) ?? { status: 204 };
     },
-    given: (name) => all.filter(({ subscriber }) => subscriber === name).map(({ received }) => received),
+    received: (name) => all.filter(({ subscriber }) => subscriber === name).map(({ delivered }) => delivered),
   };
 }
 
-/** A folder of manifests, until the file's tests are done; each document is one file. */
+/** Writes each document to a file of a new folder, which is removed after the tests. */
 export function folderOf(...documents: string[]): string {
   const folder = mkdtempSync(join(tmpdir(), 'broker-'));
   folders.push(folder);

@@ -18,7 +18,7 @@ interface Received {
   body: string;
 }
 
-/** A subscriber on the loopback; keeps what it was sent. */
+/** A subscriber on the loopback that records its requests. */
 async function subscriber(respond: (response: ServerResponse, received: Received) => unknown) {
   const received: Received[] = [];
   let connections = 0;
@@ -36,7 +36,7 @@ async function subscriber(respond: (response: ServerResponse, received: Received
 
 /** A broker on the loopback whose subscriber `first` is called in this process. */
 async function ingress() {
-  const { deliver, given } = inProcess({});
+  const { deliver, received } = inProcess({});
   const broker = createBroker({ manifests: manifestsOf(trigger('*', 'first')), deliver });
   const server = await serveBroker(broker, { port: 0 });
   opened.push(() => server.close());
@@ -46,10 +46,10 @@ async function ingress() {
     body: string | Uint8Array<ArrayBuffer> = '{}',
     path = '/shop/default',
   ) => fetch(origin + path, { method: 'POST', headers, body });
-  return { origin, post, given: () => given('first') };
+  return { origin, post, received: () => received('first') };
 }
 
-/** An event without the bytes that it arrived as, which travel with it unseen. */
+/** An event without its original bytes. */
 const withoutBytes = ({ [rawBody]: _bytes, ...rest }: RawEvent) => rest;
 
 const binary = {
@@ -62,23 +62,23 @@ const binary = {
 const structured = { 'content-type': 'application/cloudevents+json; charset=utf-8' };
 
 describe('the ingress', () => {
-  test('both modes lead to the same event, with nothing added but the time it arrived', async () => {
-    const { post, given } = await ingress();
+  test('reads the same event in both modes, and adds only its arrival time', async () => {
+    const { post, received } = await ingress();
     const sent = event('a', { id: '1', datacontenttype: 'application/json', subject: 'o1', correlationid: 'c' });
     await post({ ...binary, 'ce-subject': 'o1', 'ce-correlationid': 'c' }, '{"n":0.1}');
     await post(structured, JSON.stringify({ ...sent, data: { n: 0.1 } }));
     const expected = { ...sent, data: { n: 0.1 }, knativearrivaltime: expect.any(String) };
-    expect(given().map(withoutBytes)).toEqual([expected, expected]);
+    expect(received().map(withoutBytes)).toEqual([expected, expected]);
   });
 
   // promise: event-from-outside-read
-  test('what an event does not have is not added on its way', async () => {
-    const { post, given } = await ingress();
+  test('adds no attribute that an event does not have', async () => {
+    const { post, received } = await ingress();
     const { 'content-type': _type, ...bare } = binary;
     await post(bare, Uint8Array.from([0, 255]));
     await post(structured, JSON.stringify({ ...event('a'), data: 1 }));
-    for (const one of given()) expect(Object.keys(one)).not.toEqual(expect.arrayContaining(['time']));
-    expect(given().map(({ datacontenttype }) => datacontenttype)).toEqual([undefined, undefined]);
+    for (const one of received()) expect(Object.keys(one)).not.toEqual(expect.arrayContaining(['time']));
+    expect(received().map(({ datacontenttype }) => datacontenttype)).toEqual([undefined, undefined]);
   });
 
   // HTTP binding 1.0.2, section 3.1.3.2
@@ -88,14 +88,14 @@ describe('the ingress', () => {
     ['a "b" 100%', 'a%20%22b%22%20100%25'],
     ['€ and 😀', '%E2%82%AC%20and%20%F0%9F%98%80'],
     ['plain/~text!', 'plain/~text!'],
-  ])('the attribute %s is %s in a header, both ways', async (value, header) => {
-    const { post, given } = await ingress();
+  ])('encodes the attribute %s as the header %s, and decodes it again', async (value, header) => {
+    const { post, received } = await ingress();
     await post({ ...binary, 'ce-subject': header });
     await post(structured, JSON.stringify(event('a', { subject: value })));
-    expect(given().map(({ subject }) => subject)).toEqual([value, value]);
-    const { url, received } = await subscriber((response) => response.end());
+    expect(received().map(({ subject }) => subject)).toEqual([value, value]);
+    const { url, received: requests } = await subscriber((response) => response.end());
     await deliverOverHttp(() => url)('first', event('a', { subject: value }), { timeoutMs: 10_000 });
-    expect(received[0]?.headers['ce-subject']).toBe(header);
+    expect(requests[0]?.headers['ce-subject']).toBe(header);
   });
 
   test.each([
@@ -103,22 +103,22 @@ describe('the ingress', () => {
     ['%ff', '%ff'],
     ['"in quotes"', 'in quotes'],
     ['"a \\"b\\""', 'a "b"'],
-  ])('a header that is encoded otherwise is taken as it can be: %s', async (header, value) => {
-    const { post, given } = await ingress();
+  ])('accepts a header with another encoding: %s', async (header, value) => {
+    const { post, received } = await ingress();
     await post({ ...binary, 'ce-subject': header });
-    expect(given()).toMatchObject([{ subject: value }]);
+    expect(received()).toMatchObject([{ subject: value }]);
   });
 
-  test('a body of more than 16 MiB is refused, one of 16 MiB is taken', async () => {
-    const { post, given } = await ingress();
+  test('refuses a body of more than 16 MiB and accepts one of 16 MiB', async () => {
+    const { post, received } = await ingress();
     const image = { ...binary, 'content-type': 'image/png' };
     const bytes = new Uint8Array(16 * 1024 * 1024 + 1);
     expect((await post(image, bytes)).status).toBe(413);
     expect((await post(image, bytes.subarray(1))).status).toBe(202);
-    expect(given()).toHaveLength(1);
+    expect(received()).toHaveLength(1);
   });
 
-  test('a port that is taken is reported as it is', async () => {
+  test('rejects with the original error if the port is taken', async () => {
     const { origin } = await ingress();
     const broker = createBroker({ manifests: manifestsOf(), deliver: async () => ({ status: 204 }) });
     const port = Number(new URL(origin).port);
@@ -131,25 +131,25 @@ describe('a delivery', () => {
     deliverOverHttp(() => url)('first', sent, { timeoutMs });
 
   test.each<[string, Partial<Event>, string]>([
-    ['JSON that is a text', { datacontenttype: 'application/json', data: 'text' }, '"text"'],
-    ['JSON that is a number', { datacontenttype: 'application/json', data: 0 }, '0'],
-    ['JSON of a special kind', { datacontenttype: 'application/problem+json', data: {} }, '{}'],
+    ['a JSON string', { datacontenttype: 'application/json', data: 'text' }, '"text"'],
+    ['a JSON number', { datacontenttype: 'application/json', data: 0 }, '0'],
+    ['another JSON type', { datacontenttype: 'application/problem+json', data: {} }, '{}'],
     ['plain text', { datacontenttype: 'text/plain', data: 'text' }, 'text'],
     ['bytes', { datacontenttype: 'image/png', data: Buffer.from('bytes') }, 'bytes'],
     ['bytes in base64', { datacontenttype: 'image/png', data_base64: 'Ynl0ZXM=' }, 'bytes'],
     ['nothing', {}, ''],
-  ])('brings %s as it is', async (_, content, body) => {
+  ])('passes on %s unchanged', async (_, content, body) => {
     const { url, received } = await subscriber((response) => response.end());
     await deliver(url, event('a', content));
     expect(received).toMatchObject([{ body }]);
   });
 
-  test('that fails reports the status, the body and Retry-After', async () => {
+  test('reports the status, the body and Retry-After of a failure', async () => {
     const { url } = await subscriber((response) => response.writeHead(503, { 'retry-after': '2' }).end('busy'));
     expect(await deliver(url)).toEqual({ status: 503, body: 'busy', retryAfterMs: 2000 });
   });
 
-  test('that fails may have a date in Retry-After', async () => {
+  test('accepts a date in Retry-After', async () => {
     const date = new Date(Date.now() + 60_000).toUTCString();
     const { url } = await subscriber((response) => response.writeHead(429, { 'retry-after': date }).end());
     const { retryAfterMs = 0 } = await deliver(url);
@@ -157,7 +157,7 @@ describe('a delivery', () => {
     expect(retryAfterMs).toBeLessThanOrEqual(60_000);
   });
 
-  test('uses connections again', async () => {
+  test('reuses connections', async () => {
     const { url, connections } = await subscriber((response) => response.end());
     const deliverTo = deliverOverHttp(() => url);
     for (let n = 0; n < 20; n += 1) await deliverTo('first', event('a'), { timeoutMs: 10_000 });
@@ -165,7 +165,7 @@ describe('a delivery', () => {
   });
 });
 
-test('closing waits for the responses in flight', async () => {
+test('waits for the responses in flight when it closes', async () => {
   const { promise: slow, resolve: finish } = Promise.withResolvers<SubscriberResponse>();
   const { promise: called, resolve: calling } = Promise.withResolvers<void>();
   const deliver = () => (calling(), slow);

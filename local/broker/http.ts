@@ -8,31 +8,31 @@ import { claimsToBeEvent, readEvent, readReply, writeEvent } from '#local/broker
 
 export interface BrokerServer {
   readonly port: number;
-  /** Accepts no more requests; resolves when those in flight have their responses. */
+  /** Stops accepting requests; resolves when those in flight have their responses. */
   close(): Promise<void>;
 }
 
-// Knative has no limit; a laptop has.
+// Knative has no limit, but a laptop needs one.
 const MAX_BODY_BYTES = 16 * 1024 * 1024;
-// More than publishers and platforms keep an idle connection: they close it, not we while they write.
+// Longer than clients keep idle connections, so that they close them, and never lose a request to a closing server.
 const KEEP_ALIVE_MS = 65_000;
-// One pool an origin; what does not fit waits, inside its timeout.
+// One pool per origin; further deliveries wait for a connection, within their timeout.
 const CONNECTIONS_PER_ORIGIN = 256;
 
 /**
- * Serves the broker's ingress: POST `/<namespace>/<name>`.
- * Rejects with the original error if the port cannot be had; port 0 takes a free one.
+ * Serves the broker's ingress: POST `/<namespace>/<name>`. Port 0 selects a free port; rejects with the original error
+ * if the port is not available.
  */
 export async function serveBroker(
   broker: Broker,
   { port, host = '127.0.0.1' }: { port: number; host?: string },
 ): Promise<BrokerServer> {
   const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (incoming, outgoing) => {
-    const leaving = new AbortController();
-    outgoing.once('close', () => outgoing.writableFinished || leaving.abort());
-    receive(broker, incoming, leaving.signal).then(
+    const disconnected = new AbortController();
+    outgoing.once('close', () => outgoing.writableFinished || disconnected.abort());
+    receive(broker, incoming, disconnected.signal).then(
       ({ status, headers, text }) => {
-        // A connection that stays open would hold up close().
+        // A connection that stays open would delay close().
         if (!server.listening) outgoing.setHeader('connection', 'close');
         outgoing.writeHead(status, { allow: 'POST, OPTIONS', ...headers }).end(text);
       },
@@ -53,7 +53,7 @@ interface IngressResponse {
   text?: string;
 }
 
-// Any origin may post, at any rate (CloudEvents webhooks, section 4).
+// Any origin may post, at any rate (HTTP 1.1 Web Hooks for Event Delivery, section 4).
 const webhook = { 'webhook-allowed-origin': '*', 'webhook-allowed-rate': '*' };
 
 async function receive(broker: Broker, incoming: IncomingMessage, signal: AbortSignal): Promise<IngressResponse> {
@@ -70,7 +70,10 @@ async function receive(broker: Broker, incoming: IncomingMessage, signal: AbortS
   return path === broker.path ? broker.ingest(event, { signal }) : { status: 404 };
 }
 
-/** The whole body; nothing if it is too large. It is read to its end all the same: a producer that still writes reads no response. */
+/**
+ * Reads the body; undefined if it is too large. Reads to the end even then: a producer that is writing reads no
+ * response.
+ */
 async function readBody(incoming: IncomingMessage): Promise<Buffer | undefined> {
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -82,28 +85,28 @@ async function readBody(incoming: IncomingMessage): Promise<Buffer | undefined> 
 }
 
 /**
- * Delivers by POST in binary mode over kept-alive connections. `urlOf` says where a subscriber listens; it is asked
- * each time, because a function that was started again may listen elsewhere.
+ * Delivers by POST over keep-alive connections. `urlOf` returns the URL of a subscriber; it is called for each
+ * delivery, because a restarted function may listen on another port.
  */
 export function deliverOverHttp(urlOf: (subscriber: string) => string): Deliver {
   const dispatcher = new Agent({ connections: CONNECTIONS_PER_ORIGIN, headersTimeout: 0, bodyTimeout: 0 });
-  return async (subscriber, event, { timeoutMs, format, prefersReply = true, signal: leaving }) => {
-    // not AbortSignal.timeout, whose timer would fire for each delivery, long after its response
-    const over = new AbortController();
-    const end = () => over.abort();
-    const timer = setTimeout(end, timeoutMs);
-    leaving?.addEventListener('abort', end);
+  return async (subscriber, event, { timeoutMs, format, prefersReply = true, signal }) => {
+    // not AbortSignal.timeout, whose timer would still fire long after the response
+    const aborted = new AbortController();
+    const abort = () => aborted.abort();
+    const timer = setTimeout(abort, timeoutMs);
+    signal?.addEventListener('abort', abort);
     try {
       const { headers, body } = writeEvent(event, format);
       if (prefersReply) headers['prefer'] = 'reply';
-      const sent = { method: 'POST', headers, body, signal: over.signal, dispatcher } as const;
-      return await readResponse(await request(urlOf(subscriber), sent));
+      const options = { method: 'POST', headers, body, signal: aborted.signal, dispatcher } as const;
+      return await readResponse(await request(urlOf(subscriber), options));
     } catch (error) {
       const { message, code } = error as NodeJS.ErrnoException;
-      return over.signal.aborted ? { status: -1 } : { status: -1, body: `dispatch error: ${message || code}` };
+      return aborted.signal.aborted ? { status: -1 } : { status: -1, body: `dispatch error: ${message || code}` };
     } finally {
       clearTimeout(timer);
-      leaving?.removeEventListener('abort', end);
+      signal?.removeEventListener('abort', abort);
     }
   };
 }

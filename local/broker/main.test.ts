@@ -29,7 +29,7 @@ async function ready(child: ChildProcess): Promise<string> {
   return `http://127.0.0.1:${message.port}/shop/default`;
 }
 
-test('told to end, it finishes what is in flight and exits with 0, without a word', async () => {
+test('finishes deliveries in flight on SIGTERM and exits with 0, without output', async () => {
   const { promise: called, resolve: calling } = Promise.withResolvers<ServerResponse>();
   const subscriber = createServer((_, response) => calling(response)).listen(0, '127.0.0.1');
   await once(subscriber, 'listening');
@@ -38,24 +38,24 @@ test('told to end, it finishes what is in flight and exits with 0, without a wor
   const child = launch({ SUBSCRIBERS: JSON.stringify({ first: `http://127.0.0.1:${port}/` }) });
   const url = await ready(child);
   const posted = fetch(url, { method: 'POST', headers });
-  const unanswered = await called;
+  const pending = await called;
   const exited = once(child, 'exit');
   child.kill('SIGTERM');
-  unanswered.writeHead(204).end();
+  pending.writeHead(204).end();
   expect((await posted).status).toBe(202);
   expect(await exited).toEqual([0, null]);
   expect(await text(child.stdout!)).toBe('');
   expect(await text(child.stderr!)).toBe('');
 });
 
-test('it ends when its parent is gone', async () => {
+test('exits when its parent disconnects', async () => {
   const child = launch({});
   await ready(child);
   child.disconnect();
   expect(await once(child, 'exit')).toEqual([0, null]);
 });
 
-test('it says which event is lost, and why', async () => {
+test('reports which event it lost, and why', async () => {
   const child = launch({});
   const url = await ready(child);
   expect((await fetch(url, { method: 'POST', headers })).status).toBe(500);
@@ -68,9 +68,9 @@ test.each<[Record<string, string>, string]>([
   [{ SUBSCRIBERS: '[1]' }, 'SUBSCRIBERS: must be a JSON object of names and URLs'],
   [{ BROKER_FAULTS: 'lose=1' }, 'broker: unknown fault "lose"'],
   [{ BROKER_DIR: '/nowhere' }, 'broker: ENOENT'],
-])('with %j it does not start and says what is wrong', async (settings, message) => {
+])('does not start with %j, and reports why', async (settings, message) => {
   const child = launch(settings);
-  const [[code], said] = await Promise.all([once(child, 'exit'), text(child.stderr!)]);
+  const [[code], errors] = await Promise.all([once(child, 'exit'), text(child.stderr!)]);
   expect(code).toBe(1);
-  expect(said).toContain(message);
+  expect(errors).toContain(message);
 });

@@ -6,7 +6,7 @@ import { deliverOverHttp, serveBroker } from '#local/broker/http.ts';
 import { readManifests } from '#local/broker/manifests.ts';
 import { programSettings, wholeNumber } from '#platform/runtime/settings.ts';
 
-// The broker as a process of its own. It says where it listens to its parent, and nothing on its output but errors.
+// The broker as a separate process. It sends its port to its parent, and writes only errors.
 
 const DRAIN_MS = 5000;
 
@@ -20,7 +20,7 @@ const { BROKER_PORT, BROKER_DIR, SUBSCRIBERS, BROKER_FAULTS } = programSettings(
 try {
   await run();
 } catch (error) {
-  complain((error as Error).message);
+  writeError((error as Error).message);
   process.exit(1);
 }
 
@@ -29,14 +29,14 @@ async function run(): Promise<void> {
     manifests: readManifests(BROKER_DIR),
     deliver: deliverOverHttp(urlOf),
     faults: BROKER_FAULTS === undefined ? undefined : parseFaults(BROKER_FAULTS),
-    onDrop: ({ id, type }, reason) => complain(`lost ${type} ${id}: ${reason}`),
+    onDrop: ({ id, type }, reason) => writeError(`lost ${type} ${id}: ${reason}`),
   });
   const server = await serveBroker(broker, { port: BROKER_PORT });
   const stop = async () => {
     await Promise.race([Promise.all([server.close(), broker.idle()]), delay(DRAIN_MS)]);
     process.exit(0);
   };
-  // Its parent is gone when the channel is.
+  // the channel disconnects when the parent exits
   for (const signal of ['SIGTERM', 'SIGINT', 'disconnect'] as const) process.once(signal, () => void stop());
   process.send?.({ ready: true, port: server.port });
 }
@@ -56,6 +56,6 @@ function urls(text: string, context: z.core.$RefinementCtx<string>): Record<stri
   }
 }
 
-function complain(message: string): void {
+function writeError(message: string): void {
   process.stderr.write(`broker: ${message}\n`);
 }

@@ -24,7 +24,7 @@ function deliveryOf(ofBroker: string, ofTrigger: string) {
   return readManifests(folderOf(broker(ofBroker), trigger(ofTrigger))).triggers[0]?.delivery;
 }
 
-test('the Broker and the Triggers of a folder are read, several to a file, and what is no manifest of a broker is passed over', () => {
+test('reads the Broker and the Triggers of a folder, several per file, and ignores other manifests', () => {
   const folder = folderOf(
     `kind: ConfigMap\napiVersion: v1\n---\n${broker()}\n---\n${trigger('filter: { attributes: { type: a } }')}\n---\n`,
     trigger('filters: [{ prefix: { type: a } }]', 'second'),
@@ -38,8 +38,8 @@ test('the Broker and the Triggers of a folder are read, several to a file, and w
   });
 });
 
-test("a Trigger's delivery replaces the Broker's as a whole", () => {
-  const ofBroker = `{ retry: 7, backoffPolicy: linear, backoffDelay: PT1S, timeout: PT3S, ${sink('parked')} }`;
+test("replaces the Broker's delivery by the Trigger's as a whole", () => {
+  const ofBroker = `{ retry: 7, backoffPolicy: linear, backoffDelay: PT1S, timeout: PT3S, ${sink('dead-letters')} }`;
   const ofTrigger = `delivery: { retry: 1, ${sink('other')} }`;
   expect(deliveryOf(ofBroker, ofTrigger)).toEqual({
     retry: 1,
@@ -53,22 +53,22 @@ test("a Trigger's delivery replaces the Broker's as a whole", () => {
     backoffPolicy: 'linear',
     backoffDelayMs: 1000,
     timeoutMs: 3000,
-    deadLetterSink: 'parked',
+    deadLetterSink: 'dead-letters',
   });
 });
 
-test('only the dead letter sink falls back to that of the Broker', () => {
-  expect(deliveryOf(`{ retry: 7, ${sink('parked')} }`, 'delivery: { retry: 1 }')).toMatchObject({
+test('falls back to the dead letter sink of the Broker', () => {
+  expect(deliveryOf(`{ retry: 7, ${sink('dead-letters')} }`, 'delivery: { retry: 1 }')).toMatchObject({
     retry: 1,
-    deadLetterSink: 'parked',
+    deadLetterSink: 'dead-letters',
   });
 });
 
-test('a delivery with nothing but a dead letter sink is not retried', () => {
-  expect(deliveryOf('{ retry: 7 }', `delivery: { ${sink('parked')} }`)).toMatchObject({ retry: 0 });
+test('does not retry a delivery that only has a dead letter sink', () => {
+  expect(deliveryOf('{ retry: 7 }', `delivery: { ${sink('dead-letters')} }`)).toMatchObject({ retry: 0 });
 });
 
-test('a Broker without a delivery retries ten times, as Knative is installed', () => {
+test('retries ten times for a Broker without a delivery, as the defaults of Knative', () => {
   const ofBroker = broker().replace('delivery: {}', '');
   expect(readManifests(folderOf(ofBroker, trigger())).triggers[0]?.delivery).toMatchObject({
     retry: 10,
@@ -77,7 +77,7 @@ test('a Broker without a delivery retries ten times, as Knative is installed', (
   });
 });
 
-test('what Retry-After may ask for is read, and a format, which is never that of the Broker', () => {
+test('reads retryAfterMax, and the format of the Trigger only', () => {
   const more = '{ retryAfterMax: PT5S, format: json }';
   expect(deliveryOf(more, '')).toMatchObject({ retryAfterMaxMs: 5000, format: undefined });
   expect(deliveryOf('{}', `delivery: ${more}`)).toMatchObject({ retryAfterMaxMs: 5000, format: 'json' });
@@ -90,11 +90,11 @@ test.each([
   ['PT1M30S', 90_000],
   ['PT2H', 7_200_000],
   ['P1D', 86_400_000],
-])('a timeout of %s is %d milliseconds', (text, ms) => {
+])('reads a timeout of %s as %d milliseconds', (text, ms) => {
   expect(deliveryOf(`{ timeout: ${text} }`, '')).toMatchObject({ timeoutMs: ms });
 });
 
-test.each(['10s', 'P', 'PT', 'PT1', 'P1DT', 'PT-1S', 'PT0S', 'P2D', '1000'])('a timeout of %s is refused', (text) => {
+test.each(['10s', 'P', 'PT', 'PT1', 'P1DT', 'PT-1S', 'PT0S', 'P2D', '1000'])('refuses a timeout of %s', (text) => {
   expect(() => deliveryOf(`{ timeout: ${text} }`, '')).toThrow('0.yaml: spec.delivery.timeout: ');
 });
 
@@ -107,11 +107,11 @@ test.each<[string, string[], string | RegExp]>([
     '1.yaml: kind: must be Broker or',
   ],
   ['a misspelt field', [broker(), trigger('delivery: { retries: 3 }')], /1\.yaml: spec\.delivery: .*retries/],
-  ['retries that are no number', [broker(), trigger('delivery: { retry: many }')], '1.yaml: spec.delivery.retry: '],
+  ['retries that are not a number', [broker(), trigger('delivery: { retry: many }')], '1.yaml: spec.delivery.retry: '],
   ['an unknown backoff', [broker(), trigger('delivery: { backoffPolicy: random }')], 'spec.delivery.backoffPolicy: '],
-  ['a filter that is not understood', [broker(), trigger('filters: [{ cesql: "true" }]')], 'spec.filters.0.cesql: '],
+  ['an unsupported filter', [broker(), trigger('filters: [{ cesql: "true" }]')], 'spec.filters.0.cesql: '],
   [
-    'an attribute that is no text',
+    'an attribute that is not a string',
     [broker(), trigger('filter: { attributes: { type: 1 } }')],
     'filter.attributes.type: ',
   ],
@@ -125,10 +125,10 @@ test.each<[string, string[], string | RegExp]>([
   ['a Trigger of another Broker', [broker().replace('default', 'other'), trigger()], '1.yaml: spec.broker: '],
   ['a Trigger elsewhere', [broker(), trigger('', 'a', 'other')], '1.yaml: metadata.namespace: '],
   ['two Triggers of one name', [broker(), trigger(), trigger()], '2.yaml: metadata.name: '],
-])('a folder with %s is refused with the file and the field', (_, documents, message) => {
+])('refuses a folder with %s and names the file and the field', (_, documents, message) => {
   expect(() => readManifests(folderOf(...documents))).toThrow(message);
 });
 
-test("the shop's own manifests can be read", () => {
+test("reads the shop's own manifests", () => {
   expect(readManifests('broker').broker).toMatchObject({ name: 'default', namespace: 'shop' });
 });

@@ -4,18 +4,18 @@ import { parseAllDocuments } from 'yaml';
 import { z } from 'zod';
 import { attributesSchema, filterSchema, type FilterSpec } from '#local/broker/filters.ts';
 
-/** How the events of a Trigger are delivered; times in milliseconds. */
+/** How the events of a Trigger are delivered. */
 export interface Delivery {
-  /** Tries after the first. */
+  /** Attempts after the first. */
   retry: number;
   backoffPolicy: 'linear' | 'exponential';
   backoffDelayMs: number;
   timeoutMs: number;
-  /** The most that a `Retry-After` counts; without it none counts. */
+  /** The longest `Retry-After` that is honored; without it none is. */
   retryAfterMaxMs?: number | undefined;
   /** `json` = structured mode; otherwise binary mode. */
   format?: 'json' | 'binary' | undefined;
-  /** The service that gets events whose delivery failed. */
+  /** The service that receives events whose delivery failed. */
   deadLetterSink?: string | undefined;
 }
 
@@ -27,7 +27,7 @@ export interface BrokerManifest {
 
 export interface Trigger extends FilterSpec {
   name: string;
-  /** The service that gets the events. */
+  /** The service that receives the events. */
   subscriber: string;
   delivery: Delivery;
 }
@@ -38,10 +38,10 @@ export interface Manifests {
 }
 
 const API_VERSION = 'eventing.knative.dev/v1';
-// What the in-memory channel waits for a subscriber when no timeout is set.
+// The timeout of the in-memory channel if none is set.
 const DEFAULT_TIMEOUT_MS = 15 * 60_000;
 
-// What a Broker without a delivery has (config-br-defaults).
+// The delivery of a Broker without one (config-br-defaults).
 const DEFAULT_DELIVERY: DeliverySpec = { retry: 10, backoffPolicy: 'exponential', backoffDelay: 200 };
 
 const DURATION =
@@ -65,7 +65,8 @@ const ref = z.strictObject(
     namespace: z.string().optional(),
   },
   {
-    error: ({ input }) => (input === undefined ? 'is required: the local broker knows names, no addresses' : undefined),
+    error: ({ input }) =>
+      input === undefined ? 'is required: the local broker supports names, not addresses' : undefined,
   },
 );
 
@@ -109,19 +110,19 @@ const anyObject = z
 
 type DeliverySpec = z.infer<typeof delivery>;
 
-interface Read {
+interface Manifest {
   file: string;
   document: unknown;
 }
 
 /**
- * Reads the Broker and the Triggers from every `*.yaml` in a folder; objects of other groups are passed over.
- * A Trigger's `delivery` replaces the Broker's as a whole; only the dead letter sink falls back.
- * Throws one error that names the file and the field.
+ * Reads the Broker and the Triggers from every `*.yaml` in a folder; objects of other API groups are ignored. A
+ * Trigger's `delivery` replaces the Broker's as a whole; only the dead letter sink falls back. Throws one error that
+ * names the file and the field.
  */
 export function readManifests(folder: string): Manifests {
-  const found = documents(folder).map((read) => ({ ...read, kind: kindOf(read) }));
-  const brokers = found.filter(({ kind }) => kind === 'Broker').map((read) => parse(brokerSchema, read));
+  const found = documents(folder).map((manifest) => ({ ...manifest, kind: kindOf(manifest) }));
+  const brokers = found.filter(({ kind }) => kind === 'Broker').map((manifest) => parse(brokerSchema, manifest));
   const [only, second] = brokers;
   if (!only || second) throw new Error(`${folder}: must hold one Broker, found ${brokers.length}`);
   const { metadata: named, spec } = only;
@@ -129,26 +130,27 @@ export function readManifests(folder: string): Manifests {
   const names = new Set<string>();
   const triggers = found
     .filter(({ kind }) => kind === 'Trigger')
-    .map((read) => {
-      const trigger = readTrigger(read, broker, spec.delivery);
-      // In a cluster the second would replace the first.
-      if (names.has(trigger.name)) throw new Error(`${read.file}: metadata.name: ${trigger.name} is taken`);
+    .map((manifest) => {
+      const trigger = readTrigger(manifest, broker, spec.delivery);
+      // on a cluster the second would replace the first
+      if (names.has(trigger.name)) throw new Error(`${manifest.file}: metadata.name: ${trigger.name} is taken`);
       names.add(trigger.name);
       return trigger;
     });
   return { broker, triggers };
 }
 
-function readTrigger(read: Read, broker: BrokerManifest, ofBroker?: DeliverySpec): Trigger {
-  const { metadata: named, spec } = parse(triggerSchema, read);
-  if (spec.broker !== broker.name) throw new Error(`${read.file}: spec.broker: there is no Broker ${spec.broker}`);
-  if (named.namespace !== broker.namespace) throw new Error(`${read.file}: metadata.namespace: must be the Broker's`);
+function readTrigger(manifest: Manifest, broker: BrokerManifest, ofBroker?: DeliverySpec): Trigger {
+  const { metadata: named, spec } = parse(triggerSchema, manifest);
+  if (spec.broker !== broker.name) throw new Error(`${manifest.file}: spec.broker: there is no Broker ${spec.broker}`);
+  if (named.namespace !== broker.namespace)
+    throw new Error(`${manifest.file}: metadata.namespace: must be the Broker's`);
   return {
     name: named.name,
     filter: spec.filter?.attributes,
     filters: spec.filters,
     subscriber: spec.subscriber,
-    // the format is that of the Trigger alone
+    // the Broker's format does not apply
     delivery: deliveryOf(spec.delivery ?? { ...ofBroker, format: undefined }, ofBroker?.deadLetterSink),
   };
 }
@@ -157,7 +159,7 @@ function deliveryOf(spec: DeliverySpec = {}, fallbackSink?: string): Delivery {
   return {
     retry: spec.retry ?? 0,
     backoffPolicy: spec.backoffPolicy ?? 'exponential',
-    // Knative waits only if both the policy and the delay are set.
+    // Knative waits only if both the policy and the delay are set
     backoffDelayMs: spec.backoffPolicy ? (spec.backoffDelay ?? 0) : 0,
     timeoutMs: spec.timeout ?? DEFAULT_TIMEOUT_MS,
     retryAfterMaxMs: spec.retryAfterMax,
@@ -166,7 +168,7 @@ function deliveryOf(spec: DeliverySpec = {}, fallbackSink?: string): Delivery {
   };
 }
 
-function documents(folder: string): Read[] {
+function documents(folder: string): Manifest[] {
   const files = readdirSync(folder).filter((name) => name.endsWith('.yaml'));
   return files.toSorted().flatMap((name) => {
     const file = join(folder, name);
@@ -178,13 +180,13 @@ function documents(folder: string): Read[] {
   });
 }
 
-function kindOf({ file, document }: Read): string | undefined {
+function kindOf({ file, document }: Manifest): string | undefined {
   const { apiVersion, kind } = anyObject.parse(document);
   if (kind === 'Broker' || kind === 'Trigger' || !apiVersion.startsWith('eventing.knative.dev/')) return kind;
   throw new Error(`${file}: kind: must be Broker or Trigger`);
 }
 
-function parse<Schema extends z.ZodType>(schema: Schema, { file, document }: Read): z.infer<Schema> {
+function parse<Schema extends z.ZodType>(schema: Schema, { file, document }: Manifest): z.infer<Schema> {
   const parsed = schema.safeParse(document);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;

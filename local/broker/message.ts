@@ -2,18 +2,22 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { CloudEventV1 } from 'cloudevents';
 import { decodeEvent, encodeEvent, rawBody, type RawEvent } from '#platform/events/event-codec.ts';
 
+// The rules of Knative's CloudEvents SDK on top of the shop's own codec.
+
 const versions = ['1.0', '0.3'];
 const formats = /^application\/cloudevents(-batch)?\+json\s*(;|$)/i;
 const json = /^[^;]*[/+]json\s*(;|$)/i;
 
-/** Whether a message says that it is a CloudEvent, in binary or in structured mode (CloudEvents HTTP binding, section 3). */
+/**
+ * Whether a message declares itself a CloudEvent, in binary or structured mode (CloudEvents HTTP binding, section 3).
+ */
 export function claimsToBeEvent(headers: IncomingHttpHeaders): boolean {
   return versions.includes(String(headers['ce-specversion'])) || formats.test(headers['content-type'] ?? '');
 }
 
 /**
- * Reads a CloudEvent 1.0 or 0.3 from a message; a text says what is wrong with it.
- * `data` is what the JSON says where the content is JSON, otherwise the bytes, or the text inside a structured event.
+ * Reads a CloudEvent 1.0 or 0.3 from a message; returns what is wrong with it if it is invalid. `data` is the parsed
+ * value of JSON, otherwise the bytes, or the string inside a structured event.
  */
 export function readEvent(headers: IncomingHttpHeaders, body: Buffer): RawEvent | string {
   try {
@@ -27,7 +31,9 @@ export function readEvent(headers: IncomingHttpHeaders, body: Buffer): RawEvent 
 
 const mediaType = /^[\w!#$%&'*+.^`|~-]+(\/[\w!#$%&'*+.^`|~-]+)?\s*(;|$)/;
 
-/** Refuses what Knative's CloudEvents SDK does beyond the codec; numbers are cut to the integers that attributes may be. */
+/**
+ * Refuses what Knative's CloudEvents SDK refuses beyond the codec; truncates numbers to integers, as attributes are.
+ */
 function assertAccepted(headers: IncomingHttpHeaders, event: RawEvent): void {
   const { datacontenttype: type, dataschema, data } = event;
   if (type !== undefined && !mediaType.test(type)) throw new TypeError('datacontenttype must be a media type');
@@ -35,7 +41,7 @@ function assertAccepted(headers: IncomingHttpHeaders, event: RawEvent): void {
   if (dataschema !== undefined && !/^[a-z][\w+.-]*:/i.test(dataschema))
     throw new TypeError('dataschema must be absolute');
   const isRaw = data === undefined || event[rawBody] !== undefined || typeof data === 'string';
-  if (!isRaw && type !== undefined && !json.test(type)) throw new TypeError('data must be a text');
+  if (!isRaw && type !== undefined && !json.test(type)) throw new TypeError('data must be a string');
   for (const name in event) {
     const value = event[name];
     if (typeof value !== 'number' || name === 'data') continue;
@@ -47,7 +53,7 @@ function assertAccepted(headers: IncomingHttpHeaders, event: RawEvent): void {
 /** An event that the ingress refuses. */
 const incomplete = {} as CloudEventV1<unknown>;
 
-/** Reads the event of a reply: Knative leaves it to the ingress to notice that an attribute is missing. */
+/** Reads the event of a reply: in Knative only the ingress refuses a missing attribute. */
 export function readReply(headers: IncomingHttpHeaders, body: Buffer): CloudEventV1<unknown> | string {
   const event = readEvent(headers, body);
   return typeof event === 'string' && event.endsWith(' is missing') ? incomplete : event;
@@ -56,7 +62,7 @@ export function readReply(headers: IncomingHttpHeaders, body: Buffer): CloudEven
 /** An event as the headers and body of an HTTP message, in binary or (`json`) in structured mode. */
 export function writeEvent(event: RawEvent, format?: 'json' | 'binary'): ReturnType<typeof encodeEvent> {
   const message = encodeEvent(event);
-  // the codec adds one to data of the JSON format
+  // the codec adds one to data that arrived in the JSON format
   if (event.datacontenttype === undefined) delete message.headers['content-type'];
   if (format !== 'json') return message;
   const { data: _data, data_base64: _base64, ...attributes } = event;

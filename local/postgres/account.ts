@@ -7,37 +7,38 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-/** Who runs Postgres: this user, or – because Postgres refuses to run as root – the user `postgres`. */
+/** The user that runs Postgres: the current one, or `postgres` instead of root, which Postgres refuses. */
 export interface Account {
   user?: { uid: number; gid: number };
-  /** What stands before each command, when more than a change of user is needed. */
+  /** A command prefix, where changing the user is not enough. */
   prefix: string[];
 }
 
-/** Chooses who runs Postgres. `paths` are what it must be able to reach. */
+/** Chooses the user that runs Postgres. `paths` are the files and folders that it has to access. */
 export async function chooseAccount(paths: string[]): Promise<Account> {
   if (process.getuid?.() !== 0) return { prefix: [] };
   const user = await findOrCreateUser();
   for (const path of paths) {
-    if (!(await mayEnter(await realpath(path), user))) return { user, prefix: await passEveryFolder(path, user) };
+    if (!(await hasAccess(await realpath(path), user)))
+      return { user, prefix: await traverseWithCapability(path, user) };
   }
   return { user, prefix: [] };
 }
 
-/** A program that says what it has to say on its error output. */
+/** A program that reports on its standard error. */
 export type Program = ChildProcessByStdio<null, null, Readable>;
 
-/** Starts a program under the account, with an environment in which nothing but our arguments steers Postgres. */
+/** Starts a program as the account, with an environment that does not affect Postgres: only `args` do. */
 export function spawnAs(account: Account, program: string, args: string[], detached = false): Program {
   const [command = program, ...rest] = [...account.prefix, program, ...args];
-  // TZ spares initdb its search for the time zone; LC_ALL keeps messages in the English that we look for
+  // TZ saves initdb the search for the time zone; LC_ALL keeps the messages in English, which explain.ts parses
   const env = { PATH: process.env['PATH'], LC_ALL: 'C', TZ: 'UTC' };
   const identity = account.prefix.length === 0 ? account.user : {};
   return spawn(command, rest, { detached, env, ...identity, stdio: ['ignore', 'ignore', 'pipe'] });
 }
 
 /** Makes the account the owner of a file or folder. */
-export async function giveTo({ user }: Account, path: string): Promise<void> {
+export async function changeOwner({ user }: Account, path: string): Promise<void> {
   if (user) await chown(path, user.uid, user.gid);
 }
 
@@ -61,39 +62,39 @@ async function findUser(): Promise<{ uid: number; gid: number }> {
   return { uid: Number(uid.stdout), gid: Number(gid.stdout) };
 }
 
-/** Whether a user may pass through a path's folders and enter, or execute, what is at its end. */
-async function mayEnter(path: string, user: { uid: number; gid: number }): Promise<boolean> {
+/** Whether a user may traverse the folders of a path and enter, or execute, its last part. */
+async function hasAccess(path: string, user: { uid: number; gid: number }): Promise<boolean> {
   const { uid, gid, mode } = await stat(path);
   const bit = uid === user.uid ? 0o100 : gid === user.gid ? 0o010 : 0o001;
   if (!(mode & bit)) return false;
-  return path === dirname(path) || mayEnter(dirname(path), user);
+  return path === dirname(path) || hasAccess(dirname(path), user);
 }
 
 /**
- * A project under /root, for example, lies where the user postgres cannot go.
- * It then keeps one of root's rights, the least that lets it pass through folders.
+ * The user postgres cannot reach a project under /root, for example. It then gets one of root's capabilities, the
+ * weakest that allows it to traverse folders.
  */
-async function passEveryFolder(path: string, { uid, gid }: { uid: number; gid: number }): Promise<string[]> {
-  const right = await rightToPass();
+async function traverseWithCapability(path: string, { uid, gid }: { uid: number; gid: number }): Promise<string[]> {
+  const capability = await traverseCapability();
   try {
     await run('setpriv', ['--version']);
   } catch (cause) {
     throw new Error(
-      `The user postgres may not enter ${path}: install setpriv (util-linux), move the project to where every user may go, or start as another user.`,
+      `The user postgres may not enter ${path}: install setpriv (util-linux), move the project to a folder that every user may enter, or start as another user.`,
       { cause },
     );
   }
   return [
     'setpriv',
     ...[`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups'],
-    ...[`--inh-caps=+${right}`, `--ambient-caps=+${right}`],
-    // Postgres looks for its programs with access(2), which without this leaves such rights out of account
+    ...[`--inh-caps=+${capability}`, `--ambient-caps=+${capability}`],
+    // without it access(2), with which Postgres finds its programs, ignores capabilities
     '--securebits=+no_setuid_fixup',
   ];
 }
 
-/** Reading suffices, but a container is by default not given that right, only the stronger one. */
-async function rightToPass(): Promise<'dac_read_search' | 'dac_override'> {
+/** dac_read_search is enough, but containers by default only have the stronger one. */
+async function traverseCapability(): Promise<'dac_read_search' | 'dac_override'> {
   const status = await readFile('/proc/self/status', 'utf8').catch(() => '');
   const held = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`);
   const capDacReadSearch = 1n << 2n; // capabilities(7), linux/capability.h

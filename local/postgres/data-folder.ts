@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, open, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { giveTo, spawnAs } from '#local/postgres/account.ts';
+import { changeOwner, spawnAs } from '#local/postgres/account.ts';
 import type { Account } from '#local/postgres/account.ts';
 import { explain } from '#local/postgres/explain.ts';
 import type { Programs } from '#local/postgres/programs.ts';
@@ -14,19 +14,22 @@ export interface DataFolder {
 }
 
 /**
- * Gives `<dataDir>/postgres` and its password, and makes them at the first start.
- * It appears under its name only when it is complete and on disk, so a start that was cut short leaves nothing broken.
+ * Returns `<dataDir>/postgres` and its password; creates both at the first start. The folder gets its name only when it
+ * is complete and on disk, so an interrupted start leaves nothing broken.
  */
 export async function openDataFolder(dataDir: string, programs: Programs, account: Account): Promise<DataFolder> {
   const folder = join(dataDir, 'postgres');
   const passwordFile = join(dataDir, 'postgres.password');
   try {
     if (!(await exists(join(folder, 'PG_VERSION')))) await create(dataDir, folder, passwordFile, programs, account);
-  } catch (trouble) {
-    throw explain(trouble as Error, dataDir);
+  } catch (error) {
+    throw explain(error as Error, dataDir);
   }
   const password = await readFile(passwordFile, 'utf8').catch((cause: unknown) => {
-    throw new Error(`${passwordFile} cannot be read: put it back, or remove ${folder} to begin anew.`, { cause });
+    throw new Error(
+      `${passwordFile} cannot be read: restore it, or remove ${folder} to start with an empty database.`,
+      { cause },
+    );
   });
   return { folder, password: password.trim() };
 }
@@ -35,7 +38,7 @@ async function create(dataDir: string, folder: string, passwordFile: string, pro
   await removeUnfinished(dataDir);
   await writeFile(passwordFile, `${randomBytes(24).toString('base64url')}\n`, { mode: 0o600, flush: true });
   const unfinished = await mkdtemp(join(dataDir, 'postgres.new-'));
-  await Promise.all([giveTo(account, unfinished), giveTo(account, passwordFile)]);
+  await Promise.all([changeOwner(account, unfinished), changeOwner(account, passwordFile)]);
   await initdb(unfinished, passwordFile, programs, account);
   await rename(unfinished, folder);
   await flushFolder(dataDir);
@@ -48,23 +51,23 @@ async function initdb(folder: string, passwordFile: string, programs: Programs, 
     `--pwfile=${passwordFile}`,
     '--auth=scram-sha-256',
     '--encoding=UTF8',
-    // the same order and upper case everywhere, whatever locales the machine has
+    // the same collation on every machine, whatever locales it has
     ...['--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8'],
     '--no-instructions',
   ];
   const child = spawnAs(account, programs.initdb, args);
-  // 'close' comes after all output was read; a program that cannot be started rejects here
-  const [said, [code, signal]] = await Promise.all([text(child.stderr), once(child, 'close')]);
-  if (code !== 0) throw new Error(said || `initdb ended with ${signal ?? code}`);
+  // 'close' is emitted after all output was read; rejects if the program cannot be started
+  const [errors, [code, signal]] = await Promise.all([text(child.stderr), once(child, 'close')]);
+  if (code !== 0) throw new Error(errors || `initdb exited with ${signal ?? code}`);
 }
 
-/** What a start that was cut short left. What an orphaned initdb still writes to goes at the next first start. */
+/** Removes what interrupted starts left, except where an orphaned initdb still writes. */
 async function removeUnfinished(dataDir: string): Promise<void> {
   const names = (await readdir(dataDir)).filter((name) => name.startsWith('postgres.new-'));
   await Promise.all(names.map((name) => rm(join(dataDir, name), { recursive: true, force: true }).catch(() => {})));
 }
 
-/** Without it a power cut could take the new name away, and with it the orders below. */
+/** Otherwise a power failure could undo the rename, and lose the data below. */
 async function flushFolder(path: string): Promise<void> {
   await using folder = await open(path);
   await folder.sync();

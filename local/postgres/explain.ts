@@ -2,11 +2,11 @@ const reasons: [pattern: RegExp, sentence: (folder: string) => string][] = [
   [
     /could not look up effective user ID/,
     () =>
-      'The user of this process has no entry in /etc/passwd, which Postgres needs: start as a user that the system (or ' +
-      'the image) knows, or set DATABASE_URL to a Postgres of your own.',
+      'The user of this process has no entry in /etc/passwd, which Postgres needs: start as a user that exists in the system (or ' +
+      'the image), or set DATABASE_URL to a Postgres of your own.',
   ],
   [
-    // before what says that a disk is full: the system uses the same words
+    // before the disk below, whose errors have the same text
     /shared memory/i,
     () =>
       'The shared memory of this system (/dev/shm) is too small for Postgres: give it 64 MB, in a container with ' +
@@ -18,13 +18,12 @@ const reasons: [pattern: RegExp, sentence: (folder: string) => string][] = [
   ],
   [
     /EACCES|EPERM|EROFS|Permission denied|wrong ownership|Read-only file system/i,
-    (folder) =>
-      `Postgres may not use ${folder}: start as the user who owns it, or make it writable for the one who starts.`,
+    (folder) => `Postgres may not use ${folder}: start as its owner, or make it writable for the current user.`,
   ],
   [
     /database files are incompatible with server/,
     (folder) =>
-      `${folder} was made by another version of Postgres: move it away to begin anew, or run that version and set DATABASE_URL.`,
+      `${folder} was made by another version of Postgres: move it away to start with an empty database, or run that version and set DATABASE_URL.`,
   ],
   [
     /spawn .*ENOENT|error while loading shared libraries/,
@@ -33,12 +32,12 @@ const reasons: [pattern: RegExp, sentence: (folder: string) => string][] = [
   ],
 ];
 
-/** One sentence an operator understands, from what Postgres or the system said. The whole of it is the error's cause. */
-export function explain(trouble: string | Error, folder: string): Error {
-  const said = (typeof trouble === 'string' ? trouble : trouble.message).trim();
-  const sentence = reasons.find(([pattern]) => pattern.test(said))?.[1](folder);
-  const last = /(?:FATAL|PANIC|error): +(.*)/.exec(said)?.[1] ?? said.split('\n').at(-1);
-  return new Error(sentence ?? `Postgres did not start in ${folder}: ${last || 'it gave no reason'}.`, {
-    cause: trouble,
+/** Explains an error of Postgres or the system to the operator in one sentence. The original is the error's cause. */
+export function explain(original: string | Error, folder: string): Error {
+  const text = (typeof original === 'string' ? original : original.message).trim();
+  const sentence = reasons.find(([pattern]) => pattern.test(text))?.[1](folder);
+  const last = /(?:FATAL|PANIC|error): +(.*)/.exec(text)?.[1] ?? text.split('\n').at(-1);
+  return new Error(sentence ?? `Postgres did not start in ${folder}: ${last || 'no reason given'}.`, {
+    cause: original,
   });
 }

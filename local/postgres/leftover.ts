@@ -12,41 +12,41 @@ interface Process {
 }
 
 /**
- * Ends a Postgres that was left on a data folder by a shop that was killed.
- * One whose shop still runs is not touched: two shops on one folder is a mistake, and the first one is not to pay for it.
+ * Stops a Postgres that a killed shop left running on a data folder. Throws if its shop still runs: only the second
+ * start on the folder should fail.
  */
 export async function endLeftover(folder: string): Promise<void> {
   const pidFile = join(folder, 'postmaster.pid');
   const pid = Number.parseInt(await readFile(pidFile, 'utf8').catch(() => ''), 10);
   if (!(pid > 0)) return;
   const found = await inspect(pid);
-  if (!found) return; // Postgres itself clears a file whose process is gone
+  if (!found) return; // Postgres itself removes the file of a process that has exited
   if (!`${found.command} `.includes(`postgres -D ${folder} `)) {
-    // after a restart of the machine the number may be somebody else's, or it is a zombie: Postgres would refuse to start
+    // another process may have the pid after a reboot, or it is a zombie: Postgres would refuse to start
     return rm(pidFile, { force: true });
   }
   const owner = Number(/shop\.owner=(\d+)/.exec(found.command)?.[1]);
   if (owner === found.parent) throw new Error(`Process ${owner} already runs a shop on ${folder}: stop it first.`);
-  await end(pid, folder);
+  await stop(pid, folder);
 }
 
-async function end(pid: number, folder: string): Promise<void> {
+async function stop(pid: number, folder: string): Promise<void> {
   signal(pid, 'SIGINT'); // fast shutdown: the next start needs no recovery
-  if (await goneWithin(pid, 5_000)) return;
+  if (await exitsWithin(pid, 5_000)) return;
   signal(pid, 'SIGQUIT');
-  if (await goneWithin(pid, 5_000)) return;
-  throw new Error(`A former Postgres (process ${pid}) still runs on ${folder} and does not end: end it by hand.`);
+  if (await exitsWithin(pid, 5_000)) return;
+  throw new Error(`A former Postgres (process ${pid}) still runs on ${folder} and does not stop: stop it manually.`);
 }
 
 function signal(pid: number, name: NodeJS.Signals): void {
   try {
     process.kill(pid, name);
   } catch {
-    // it has just gone by itself; if it may not be signalled, the waiting tells
+    // it has exited; if it cannot be signalled, the wait times out
   }
 }
 
-async function goneWithin(pid: number, timeoutMs: number): Promise<boolean> {
+async function exitsWithin(pid: number, timeoutMs: number): Promise<boolean> {
   const deadline = Date.now() + timeoutMs;
   while (Date.now() < deadline) {
     if (!(await inspect(pid))?.command) return true;
@@ -55,7 +55,7 @@ async function goneWithin(pid: number, timeoutMs: number): Promise<boolean> {
   return false;
 }
 
-/** What runs under a number. A zombie has no command any more. Small Linux images have no `ps`. */
+/** The process with this pid; the command of a zombie is empty. Reads /proc on Linux, where small images lack `ps`. */
 async function inspect(pid: number): Promise<Process | undefined> {
   try {
     if (process.platform === 'linux') {

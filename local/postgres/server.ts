@@ -9,8 +9,8 @@ import { serverSettings } from '#local/postgres/settings.ts';
 /** A server that accepts connections. */
 export interface Server {
   pid: number;
-  /** Resolves when it has ended, with its last words. Never rejects. */
-  ended: Promise<string>;
+  /** Resolves when it has exited, with how and its last log lines. Never rejects. */
+  exited: Promise<string>;
   stop(): Promise<void>;
 }
 
@@ -23,63 +23,63 @@ interface Options {
 }
 
 /**
- * Starts the server, which goes when this process goes.
- * Gives it once it accepts connections, or how it ended and what it said if it ended before.
+ * Starts the server, which stops when this process exits. Resolves once it accepts connections, or with how it exited
+ * and its last log lines if it did not start.
  */
 export async function launch({ program, account, folder, port, log }: Options): Promise<Server | string> {
-  // the owner tells a later start whether this server is a leftover
+  // by the owner a later start recognizes a server whose shop was killed
   const settings = [...serverSettings, `port=${port}`, `shop.owner=${process.pid}`].flatMap((each) => ['-c', each]);
-  // a process group of its own: Ctrl-C in a terminal must not end it before the functions have ended
+  // a separate process group: Ctrl-C in a terminal must not stop it before the functions
   const child = spawnAs(account, program, ['-D', folder, ...settings], true);
   const { pid } = child;
-  const said: string[] = [];
-  const ended = lastWords(child, said);
-  if (pid === undefined) return ended; // it could not be started
+  const lines: string[] = [];
+  const exited = exitReason(child, lines);
+  if (pid === undefined) return exited; // it could not be started
   child.once('exit', guard(pid));
   const ready = new Promise<'ready'>((resolve) => {
     let accepting = false;
     createInterface({ input: child.stderr }).on('line', (line) => {
       if (accepting) log(line);
-      said.push(line);
-      if (said.length > 20) said.shift();
+      lines.push(line);
+      if (lines.length > 20) lines.shift();
       if (!line.includes('ready to accept connections')) return;
       accepting = true;
-      said.length = 0;
+      lines.length = 0;
       resolve('ready');
     });
   });
-  const first = await Promise.race([ready, ended]);
+  const first = await Promise.race([ready, exited]);
   if (first !== 'ready') return first;
-  return { pid, ended, stop: () => stop(child, ended) };
+  return { pid, exited, stop: () => stop(child, exited) };
 }
 
-/** How the process ended, then the last lines that it said. */
-async function lastWords(child: Program, said: string[]): Promise<string> {
+/** How the process exited, then its last log lines. */
+async function exitReason(child: Program, lines: string[]): Promise<string> {
   const closed = new Promise((resolve) => child.once('close', resolve));
   try {
     const [code, signal] = await once(child, 'exit');
-    // what it said last may still be in the pipe; backends that outlive a killed server keep that open, so not for long
+    // the last lines may still be in the pipe, which backends of a killed server keep open: wait for 200 ms only
     await Promise.race([closed, sleep(200)]);
-    return [`ended with ${signal ?? `code ${code}`}`, ...said].join('\n');
+    return [`exited with ${signal ?? `code ${code}`}`, ...lines].join('\n');
   } catch (error) {
     return String(error);
   }
 }
 
-async function stop(child: Program, ended: Promise<string>): Promise<void> {
-  child.kill('SIGINT'); // fast shutdown: connections are cut, everything is written
-  const patience = setTimeout(() => child.kill('SIGQUIT'), 5_000);
-  await ended;
-  clearTimeout(patience);
+async function stop(child: Program, exited: Promise<string>): Promise<void> {
+  child.kill('SIGINT'); // fast shutdown: closes the connections and writes all data
+  const timeout = setTimeout(() => child.kill('SIGQUIT'), 5_000);
+  await exited;
+  clearTimeout(timeout);
 }
 
 /**
- * Takes the server down when this process goes, however it goes: a shell waits for the end of a pipe that only this
- * process holds, then asks for a fast shutdown. Gives what ends the guard.
+ * Stops the server when this process exits, even by a kill: a shell waits until a pipe that only this process holds is
+ * closed, then requests a fast shutdown. Returns a function that ends the guard.
  */
 function guard(pid: number): () => void {
   const shell = spawn('/bin/sh', ['-c', 'read -r _; kill -INT "$1"', 'postgres-guard', String(pid)], {
-    detached: true, // or Ctrl-C would end it before it has something to do
+    detached: true, // otherwise Ctrl-C would end it too early
     stdio: ['pipe', 'ignore', 'ignore'],
   });
   return () => void shell.kill('SIGKILL');

@@ -1,29 +1,29 @@
-/** How the server differs from Postgres' own defaults, for a shop on a laptop. fsync and synchronous_commit stay on. */
+/** The settings that differ from Postgres' defaults, for a shop on a laptop. fsync and synchronous_commit stay on. */
 export const serverSettings = [
-  // only this machine, only by TCP: a socket would need a folder that every user may write to
+  // loopback TCP only: a socket would need a folder that every user can write
   'listen_addresses=127.0.0.1',
   'unix_socket_directories=',
-  // with --processes every function has a pool of its own (8 by default, 14 functions); 100 would not do
+  // with --processes each of the 14 functions has its own pool (8 by default): the default of 100 is too low
   'max_connections=200',
-  // twice the default: what every order touches stays in memory for longer
+  // twice the default, so that pages stay in memory for longer
   'shared_buffers=256MB',
-  // What lies between two checkpoints is replayed after a kill -9, at 100 to 250 MB a second: the default of 1 GB took
-  // 5 s, this takes 1 to 2 s. At 4,000 orders a second a checkpoint then comes every 15 s; measured beside 1 GB
-  // it cost nothing in orders a second or in latency. It is meant, hence no warning.
+  // After a kill -9 Postgres replays the WAL since the last checkpoint, at 100 to 250 MB per second: the default of 1
+  // GB took 5 s, this takes 1 to 2 s. At 4,000 orders per second it causes a checkpoint every 15 s, which measurably
+  // changed neither throughput nor latency. Intended, hence no warning.
   'max_wal_size=256MB',
   'checkpoint_warning=0',
-  // segments are used again, not zeroed anew after every quiet hour
+  // segments are recycled, not created and zeroed again after every quiet hour
   'min_wal_size=256MB',
-  // Statements find their rows by keys, so a small sample of a table will do: while tables are young a new one is taken
-  // every few seconds, and with the default of 100 each took a core for up to 0.4 s, which orders waited for.
+  // Statements find their rows by keys, so small samples suffice. Growing tables are analyzed every few seconds; with
+  // the default of 100 each analyze occupied a core for up to 0.4 s, which delayed orders.
   'default_statistics_target=10',
-  // compiling a plan takes longer than any statement of the shop
+  // compiling takes longer than executing any statement of the shop
   'jit=off',
-  // fresh tables get their first statistics within seconds, not after a minute; more often is felt with many databases
+  // new tables get their first statistics within seconds instead of a minute; shorter is costly with many databases
   'autovacuum_naptime=10s',
-  // fatal errors and notices of the server only: what a statement did wrong is its caller's to log, and may name people
+  // only messages of the server: the caller logs the errors of its statements, which may contain personal data
   'log_min_messages=log',
   'log_checkpoints=off',
-  // our log adds the time
+  // the shop's log adds the time
   'log_line_prefix=',
 ];

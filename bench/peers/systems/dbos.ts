@@ -1,16 +1,17 @@
 import { DBOS } from '@dbos-inc/dbos-sdk';
 import { openGateway } from '../gateway.ts';
 import { charge, createOrder, openPool, settle, type Order } from '../orders.ts';
-import { concurrency, type Start } from '../peer.ts';
+import { concurrency, type StartPeer } from '../peer.ts';
 
 /**
- * A workflow an order, started under the order's id and run at once in this process; each step is checkpointed. The
- * request is answered when DBOS has stored the workflow with its input. A system database pool as large as the load.
+ * One workflow per order, started with the order's id and run in this process; each step is checkpointed. The response
+ * is sent when DBOS has stored the workflow with its input. The system database has a pool as large as the load.
+ * Guarantee: a crash loses no accepted order; a step may run twice, so each has to be idempotent.
  */
-export const start: Start = async ({ databaseUrl }) => {
+export const start: StartPeer = async ({ databaseUrl }) => {
   const pool = openPool(databaseUrl);
 
-  const workOn = DBOS.registerWorkflow(
+  const processOrder = DBOS.registerWorkflow(
     async (order: Order) => {
       await DBOS.runStep(() => createOrder(pool, order), { name: 'create' });
       const decision = await DBOS.runStep(() => charge(pool, order.id), { name: 'charge', retriesAllowed: true });
@@ -26,14 +27,12 @@ export const start: Start = async ({ databaseUrl }) => {
     logLevel: 'error',
   });
   await DBOS.launch();
-  const door = await openGateway((order) => DBOS.startWorkflow(workOn, { workflowID: order.id })(order));
+  const gateway = await openGateway((order) => DBOS.startWorkflow(processOrder, { workflowID: order.id })(order));
 
   return {
-    url: door.url,
-    guarantees:
-      'Every accepted order is finished after a crash, by checkpoints in Postgres; a step may run twice, so each has to be idempotent.',
+    url: gateway.url,
     stop: async () => {
-      await door.close();
+      await gateway.close();
       await DBOS.shutdown();
       await pool.end();
     },

@@ -1,13 +1,14 @@
 import { Logger, run } from 'graphile-worker';
 import { openGateway } from '../gateway.ts';
 import { charge, createOrder, inTransaction, openPool, settle } from '../orders.ts';
-import { concurrency, type Start } from '../peer.ts';
+import { concurrency, type StartPeer } from '../peer.ts';
 
 /**
  * The order and its job are committed together, by `add_job` in SQL. The settings are those of the library's page on
- * performance: jobs are fetched in batches into a local queue and completed in batches.
+ * performance: jobs are fetched in batches into a local queue and completed in batches. Guarantee: each accepted order
+ * is processed at least once; the jobs of a dead worker stay locked for four hours.
  */
-export const start: Start = async ({ databaseUrl }) => {
+export const start: StartPeer = async ({ databaseUrl }) => {
   const pool = openPool(databaseUrl);
   const runner = await run({
     preset: {
@@ -30,7 +31,7 @@ export const start: Start = async ({ databaseUrl }) => {
     },
   });
 
-  const door = await openGateway((order) =>
+  const gateway = await openGateway((order) =>
     inTransaction(pool, async (client) => {
       await createOrder(client, order);
       await client.query({
@@ -42,11 +43,9 @@ export const start: Start = async ({ databaseUrl }) => {
   );
 
   return {
-    url: door.url,
-    guarantees:
-      'Every accepted order is worked on at least once, as its job is committed with it; what a dead worker held stays locked for four hours.',
+    url: gateway.url,
     stop: async () => {
-      await door.close();
+      await gateway.close();
       await runner.stop();
       await pool.end();
     },

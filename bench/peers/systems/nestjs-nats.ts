@@ -22,15 +22,16 @@ import type pg from 'pg';
 import { isObservable, lastValueFrom } from 'rxjs';
 import { readOrder } from '../gateway.ts';
 import { charge, createOrder, openPool, settle, type Decision } from '../orders.ts';
-import { Absent, concurrency, type Start } from '../peer.ts';
+import { concurrency, type StartPeer } from '../peer.ts';
 import { portsOf, startServer } from '../server.ts';
+import { Unavailable } from '../system.ts';
 
 const stream = 'orders';
 const subjects = ['order.placed', 'order.decided'];
 const POOL = 'POOL';
 const BROKER = 'BROKER';
 
-// Node strips types but knows no decorators, so each is called as the function that it is.
+// Node strips types but does not support decorators: each is called as a function.
 type OnMethod = (prototype: object, method: string, descriptor: PropertyDescriptor) => unknown;
 const on = (target: { prototype: object }, method: string, ...decorators: OnMethod[]) => {
   const { prototype } = target;
@@ -40,7 +41,7 @@ const on = (target: { prototype: object }, method: string, ...decorators: OnMeth
     parameters.forEach((decorator, index) => decorator(prototype, method, index));
 };
 
-/** The API and the two event handlers; each publishes what it has committed, and answers when the broker has it. */
+/** The API and the two event handlers; each commits, publishes, and returns when the broker has confirmed. */
 class OrdersController {
   readonly #pool: pg.Pool;
   readonly #broker: JetStreamClient;
@@ -77,7 +78,7 @@ on(OrdersController, 'place', Post(), HttpCode(202))(Body(), Headers());
 on(OrdersController, 'onPlaced', EventPattern('order.placed'))(Payload());
 on(OrdersController, 'onDecided', EventPattern('order.decided'))(Payload());
 
-/** Nest's own NATS transport keeps nothing; JetStream is a custom transporter, as its documentation describes one. */
+/** Nest's own NATS transport stores nothing: JetStream is a custom transporter, as Nest's documentation describes. */
 class JetStreamServer extends Server implements CustomTransportStrategy {
   readonly #connection: NatsConnection;
   readonly #consumers: ConsumerMessages[] = [];
@@ -124,7 +125,7 @@ class JetStreamServer extends Server implements CustomTransportStrategy {
   }
 
   on() {
-    throw new Error('not needed here');
+    throw new Error('not supported');
   }
 
   unwrap<T>(): T {
@@ -132,11 +133,15 @@ class JetStreamServer extends Server implements CustomTransportStrategy {
   }
 }
 
-/** A Nest application on Fastify, which both takes the orders and handles the events. */
-export const start: Start = async ({ databaseUrl, dataDir }) => {
-  const version = brokerVersion();
-  // what it confirms is on the disk only from 2.10 on, and if it is told so; before, it is within two minutes
-  const synced = version.major > 2 || version.minor >= 10;
+/**
+ * A Nest application on Fastify that both accepts the orders and handles the events. Guarantee: an event is handled at
+ * least once after the broker has confirmed it; an order that is committed and not yet published at a crash stays
+ * pending.
+ */
+export const start: StartPeer = async ({ databaseUrl, dataDir }) => {
+  // from 2.10 on the broker can sync before it confirms; earlier versions sync within two minutes
+  const { major, minor } = brokerVersion();
+  const synced = major > 2 || minor >= 10;
   const [port = 0] = await portsOf(dataDir, 1);
   const config = path.join(dataDir, 'nats.conf');
   const store = JSON.stringify(path.join(dataDir, 'jetstream'));
@@ -171,9 +176,6 @@ export const start: Start = async ({ databaseUrl, dataDir }) => {
 
   return {
     url: await app.getUrl(),
-    guarantees: `An event that the broker has confirmed is handled at least once${
-      synced ? '' : ', unless the power fails within two minutes'
-    }; an order committed before a crash and not yet published stays undecided for good.`,
     stop: async () => {
       await app.close();
       await connection.close();
@@ -186,7 +188,8 @@ export const start: Start = async ({ databaseUrl, dataDir }) => {
 function brokerVersion(): { major: number; minor: number } {
   const { stdout } = spawnSync('nats-server', ['--version'], { encoding: 'utf8' });
   const [, major, minor] = /v(\d+)\.(\d+)/.exec(stdout ?? '') ?? [];
-  if (major === undefined) throw new Absent('nats-server is not on the PATH (Debian: apt-get install nats-server).');
+  if (major === undefined)
+    throw new Unavailable('nats-server is not on the PATH (Debian: apt-get install nats-server).');
   return { major: Number(major), minor: Number(minor) };
 }
 

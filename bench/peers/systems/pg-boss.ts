@@ -2,15 +2,16 @@ import type pg from 'pg';
 import { PgBoss } from 'pg-boss';
 import { openGateway } from '../gateway.ts';
 import { charge, createOrder, inTransaction, openPool, settle } from '../orders.ts';
-import { concurrency, type Start } from '../peer.ts';
+import { concurrency, type StartPeer } from '../peer.ts';
 
 const queue = 'order';
 
 /**
- * The order and its job are committed together. Workers are woken by NOTIFY, take many jobs at a time while there are
- * many, and complete them in one statement; heartbeats, as short as they may be, return the jobs of a dead worker.
+ * The order and its job are committed together. Workers are woken by NOTIFY, fetch jobs in batches and complete each
+ * batch in one statement; heartbeats, with the shortest interval allowed, return the jobs of a dead worker. Guarantee:
+ * each accepted order is processed at least once.
  */
-export const start: Start = async ({ databaseUrl }) => {
+export const start: StartPeer = async ({ databaseUrl }) => {
   const pool = openPool(databaseUrl);
   const boss = new PgBoss({
     connectionString: databaseUrl,
@@ -31,7 +32,7 @@ export const start: Start = async ({ databaseUrl }) => {
     },
   );
 
-  const door = await openGateway((order) =>
+  const gateway = await openGateway((order) =>
     inTransaction(pool, async (client) => {
       await createOrder(client, order);
       const db = { executeSql: (text: string, values?: unknown[]) => client.query(text, values) };
@@ -40,11 +41,9 @@ export const start: Start = async ({ databaseUrl }) => {
   );
 
   return {
-    url: door.url,
-    guarantees:
-      'Every accepted order is worked on at least once, as its job is committed with it; what a dead worker held waits for its heartbeat to expire.',
+    url: gateway.url,
     stop: async () => {
-      await door.close();
+      await gateway.close();
       await boss.stop({ timeout: 5_000 });
       await pool.end();
     },

@@ -4,14 +4,16 @@ import * as restate from '@restatedev/restate-sdk';
 import * as clients from '@restatedev/restate-sdk-clients';
 import { openGateway } from '../gateway.ts';
 import { charge, createOrder, openPool, settle, type Order } from '../orders.ts';
-import { Absent, type Start } from '../peer.ts';
+import type { StartPeer } from '../peer.ts';
 import { portsOf, startServer } from '../server.ts';
+import { Unavailable } from '../system.ts';
 
 /**
- * A durable invocation an order, sent under the order's id; each step is journaled by the server, which stores with
- * fsync as it does by default. The request is answered when the server has stored the invocation.
+ * One durable invocation per order, sent with the order's id; the server journals each step, with fsync as is its
+ * default. The response is sent when the server has stored the invocation. Guarantee: a crash loses no accepted order;
+ * a step may run twice, so each has to be idempotent.
  */
-export const start: Start = async ({ databaseUrl, dataDir }) => {
+export const start: StartPeer = async ({ databaseUrl, dataDir }) => {
   const pool = openPool(databaseUrl);
   const orders = restate.service({
     name: 'orders',
@@ -25,7 +27,7 @@ export const start: Start = async ({ databaseUrl, dataDir }) => {
   });
 
   const [servicePort = 0, ingressPort = 0, adminPort = 0, nodePort = 0] = await portsOf(dataDir, 4);
-  // its HTTP/2 server, which the library prefers: one connection carries all invocations
+  // HTTP/2, as the library prefers: one connection carries all invocations
   await restate.serve({ services: [orders], port: servicePort });
   const admin = `http://127.0.0.1:${adminPort}`;
   const server = await startServer(programOf(), ['--no-logo'], {
@@ -46,21 +48,19 @@ export const start: Start = async ({ databaseUrl, dataDir }) => {
 
   const ingress = clients.connect({ url: `http://127.0.0.1:${ingressPort}` });
   const client = ingress.serviceSendClient(orders);
-  const door = await openGateway((order) => client.place(order, clients.rpc.sendOpts({ idempotencyKey: order.id })));
+  const gateway = await openGateway((order) => client.place(order, clients.rpc.sendOpts({ idempotencyKey: order.id })));
 
   return {
-    url: door.url,
-    guarantees:
-      'Every accepted order is finished after a crash, by a journal in its own replicated log; a step may run twice, so each has to be idempotent.',
+    url: gateway.url,
     stop: async () => {
-      await door.close();
+      await gateway.close();
       await server.stop();
       await pool.end();
     },
   };
 };
 
-/** The program itself: what the package runs would be a Node process around it. */
+/** The server's binary: the package's command would wrap it in a Node process. */
 function programOf(): string {
   const here = createRequire(import.meta.url);
   const wrapper = createRequire(here.resolve('@restatedev/restate-server/package.json'));
@@ -68,16 +68,16 @@ function programOf(): string {
   try {
     return wrapper.resolve(`@restatedev/restate-server-${platform}/bin/restate-server`);
   } catch {
-    throw new Absent(`Restate has no server for ${platform}.`);
+    throw new Unavailable(`Restate has no server for ${platform}.`);
   }
 }
 
-/** Tells the server where the service is; after a restart it knows it already. */
+/** Registers the service with the server; after a restart this changes nothing. */
 async function register(admin: string, uri: string): Promise<void> {
-  const answer = await fetch(`${admin}/deployments`, {
+  const response = await fetch(`${admin}/deployments`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ uri, force: true }),
   });
-  if (!answer.ok) throw new Error(`Restate refused the service: ${answer.status} ${await answer.text()}`);
+  if (!response.ok) throw new Error(`Restate refused the service: ${response.status} ${await response.text()}`);
 }
