@@ -19,14 +19,14 @@ const mutants: Mutant[] = [
   { patch: 'balance-without-its-guard', named: ['twenty (parallel )?orders', scenario] },
   {
     patch: 'orders-without-outbox',
-    named: ['announced by its id alone', 'placed before its account is open', scenario],
+    named: ['carries ids only', 'placed before its account is open', scenario],
   },
-  { patch: 'refunds-without-their-key', named: ['is refunded once', 'canceled again and again', scenario] },
+  { patch: 'refunds-without-their-key', named: ['refund(s an order|ed) once', 'canceled again and again', scenario] },
   { patch: 'events-without-signature', named: ['unsigned'] },
   // the only guard without a key behind it: a repeat would only move a timestamp, which is an invariant
   {
     patch: 'orders-without-their-state',
-    named: ['the fact that it once led to', 'holds settle-order', scenario],
+    named: ['event of the first delivery again', 'holds settle-order', scenario],
   },
   { patch: 'sweep-without-reconciliation', named: ['lost its outbox row'] },
   { patch: 'ids-as-they-arrive', named: ['arrives in capitals', scenario] },
