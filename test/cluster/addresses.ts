@@ -6,37 +6,39 @@ import { domain, kubectl, namespace } from './client.ts';
 
 const limit = 500; // RATE_LIMIT_REQUESTS
 
-/** What a caller was told of its budget: for which address, and how many requests were left at the least. */
-interface Told {
+/**
+ * The rate limit as the shop reported it to a caller: the key of its address, and the lowest number of requests left.
+ */
+interface Budget {
   partition: string;
-  least: number;
+  lowest: number;
 }
 
-// Run where the caller is: asks for so many seconds, at least once, without a token and each time with other forged
+// Runs on the caller's side: sends requests for some seconds, at least one, without a token and each with other forged
 // headers.
 const program = (url: string, localAddress: string, forged: string, seconds: number) => `
   const http = require('node:http');
-  const told = { partition: '', least: Infinity };
+  const budget = { partition: '', lowest: Infinity };
   const endAt = Date.now() + ${seconds * 1_000};
   let count = 0;
   const ask = () => http.get('${url}', { agent: false, ${localAddress && `localAddress: '${localAddress}',`} headers: {
     host: '${domain}', 'x-forwarded-for': '192.0.2.' + (count++ % 250) + ', ${forged || '192.0.2.3'}', 'x-real-ip': '192.0.2.2',
     forwarded: 'for=192.0.2.1', ${forged && `'k-proxy-request': 'activator', 'x-envoy-external-address': '${forged}'`} } }, (response) => {
-      told.partition = /pk=:([^:]+):/.exec(response.headers['ratelimit-policy'])?.[1] ?? '';
-      told.least = Math.min(told.least, Number(/r=(\\d+)/.exec(response.headers.ratelimit)?.[1] ?? NaN));
+      budget.partition = /pk=:([^:]+):/.exec(response.headers['ratelimit-policy'])?.[1] ?? '';
+      budget.lowest = Math.min(budget.lowest, Number(/r=(\\d+)/.exec(response.headers.ratelimit)?.[1] ?? NaN));
       response.resume().on('end', () => {
         if (Date.now() < endAt) ask();
-        else console.log(JSON.stringify(told)), process.exit();
+        else console.log(JSON.stringify(budget)), process.exit();
       });
     }).on('error', () => process.exit(1));
   ask();`;
 
 interface Caller {
   address: string;
-  ask: (seconds: number, forged?: string) => Promise<Told>;
+  ask: (seconds: number, forged?: string) => Promise<Budget>;
 }
 
-/** Whoever can call the gateway: this machine by each of its addresses, and pods of the shop. */
+/** The callers that reach the gateway: this machine by each of its addresses, and pods of the shop. */
 async function callers(url: string): Promise<Caller[]> {
   const local = Object.values(networkInterfaces()).flatMap((all) => all ?? []);
   const selector = 'serving.knative.dev/service in (create-order, charge-account)';
@@ -50,40 +52,40 @@ async function callers(url: string): Promise<Caller[]> {
         ask: async (seconds: number, forged = '') => {
           const script = program(url, address, forged, seconds);
           const { stdout } = await promisify(execFile)(process.execPath, ['-e', script], { timeout: 20_000 });
-          return JSON.parse(stdout) as Told;
+          return JSON.parse(stdout) as Budget;
         },
       })),
     ...pods.map(({ metadata, status }) => ({
       address: status.podIP,
       ask: async (seconds: number, forged = '') => {
         const inside = ['-n', namespace, 'exec', metadata.name, '-c', 'user-container', '--', 'node', '-e'];
-        return JSON.parse(await kubectl(...inside, program(url, '', forged, seconds))) as Told;
+        return JSON.parse(await kubectl(...inside, program(url, '', forged, seconds))) as Budget;
       },
     })),
   ];
 }
 
 /**
- * Whoever calls from two addresses is two, and from one is one, whatever headers they forge: one asks all the time in the
- * name of the other, who then asks once and has the whole budget.
+ * Checks that callers are limited by their addresses, whatever headers they forge: one sends requests all the time in
+ * the name of another, which must still have its whole budget. Returns what was measured.
  */
-export async function tellAddressesApart(): Promise<string> {
+export async function limitByAddress(): Promise<string> {
   const found = new Map<string, Caller>();
   for (const caller of await callers(`http://${await gatewayPod()}/v1/products`)) {
-    const told = await caller.ask(0).catch(() => undefined);
-    if (told && !found.has(told.partition)) found.set(told.partition, caller);
+    const budget = await caller.ask(0).catch(() => undefined);
+    if (budget && !found.has(budget.partition)) found.set(budget.partition, caller);
   }
   const [busy, other] = found.values();
-  if (!busy || !other) throw new Error('every caller is one address for the shop');
+  if (!busy || !other) throw new Error('the shop sees every caller under one address');
   const asking = busy.ask(6, other.address);
   await pause(3_000);
-  const [{ least: itsLeast }, { least }] = [await other.ask(0), await asking];
-  if (itsLeast !== limit - 1) throw new Error(`${other.address} has ${itsLeast} requests left after its first one`);
-  if (!(least < limit - 20)) throw new Error(`${busy.address} had never less than ${least} requests left`);
-  return `${busy.address} had ${least} of ${limit} requests left at the least, ${other.address} ${itsLeast} after its first one`;
+  const [{ lowest: ofOther }, { lowest }] = [await other.ask(0), await asking];
+  if (ofOther !== limit - 1) throw new Error(`${other.address} has ${ofOther} requests left after its first one`);
+  if (!(lowest < limit - 20)) throw new Error(`${busy.address} never had less than ${lowest} requests left`);
+  return `${busy.address} had down to ${lowest} of ${limit} requests left, ${other.address} ${ofOther} after its first one`;
 }
 
-/** The address of a pod of the gateway: on the way through its service the caller's address may be replaced. */
+/** The address of a pod of the gateway: its service may replace the caller's address. */
 async function gatewayPod(): Promise<string> {
   const [where = '', service = ''] = (process.env['INGRESS'] || 'kourier-system/kourier').split('/');
   const label = `kubernetes.io/service-name=${service}`;

@@ -11,9 +11,9 @@ import { programSettings, wholeNumber } from '#platform/runtime/settings.ts';
 //
 //   BROKER_URL=http://<address of broker-ingress> node test/cluster/broker-conformance.ts
 //
-// kubectl must reach the cluster, where it creates and deletes a namespace. The subscribers run here: SUBSCRIBER_HOST must
-// be an address of this machine that pods can reach. --only <text> chooses scenarios by their names. --end-dispatcher also
-// runs what ends the dispatcher, and with it every delivery in flight on the cluster.
+// kubectl must reach the cluster, where it creates and deletes a namespace. The subscribers run here: SUBSCRIBER_HOST
+// must be an address of this machine that pods can reach. --only <text> chooses scenarios by their names.
+// --end-dispatcher also runs the cases that end the dispatcher, and with it every delivery in flight on the cluster.
 
 const CASES_AT_ONCE = 4;
 
@@ -55,7 +55,7 @@ try {
     }
   }
   if (options['end-dispatcher']) {
-    process.stdout.write('\nwhat ends the dispatcher\n');
+    process.stdout.write('\ncases that end the dispatcher\n');
     for (const [index, { cases }] of scenarios.entries()) {
       for (const one of cases.filter(({ endsDispatcher }) => endsDispatcher)) await run(one, index, cases);
     }

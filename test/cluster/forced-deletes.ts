@@ -3,7 +3,7 @@ import { functionNames } from '#local/functions.ts';
 import { until } from '#test/support/until.ts';
 import { all, ask, deposit, kubectl, namespace, newCustomer, shopUntil, type Customer } from './client.ts';
 
-/** Where the pods of a victim are, and by which label. */
+/** The namespace and the label of each victim's pods. */
 export const places: Record<string, [namespace: string, selector: string]> = {
   postgres: [namespace, 'app=postgres'],
   'broker ingress': ['knative-eventing', 'eventing.knative.dev/brokerRole=ingress'],
@@ -12,7 +12,7 @@ export const places: Record<string, [namespace: string, selector: string]> = {
   'mail-catcher': [namespace, 'app=mail-catcher'],
   ...Object.fromEntries(functionNames.map((name) => [name, [namespace, `serving.knative.dev/service=${name}`]])),
 };
-/** Several of them by one name. */
+/** Names for several victims. */
 export const groups: Record<string, string[]> = { broker: ['broker ingress', 'broker filter', 'dispatcher'] };
 
 interface Order {
@@ -32,24 +32,28 @@ interface Entry {
 
 const ends = new Set(['paid', 'refunded', 'canceled']);
 
-/** What is not as it has to be; nothing once everything has come to its end. */
-async function wrongWith({ token, ordered, canceled }: Customer): Promise<string[]> {
+/** What is wrong with the orders of a customer; empty once all are settled, charged and notified once. */
+async function problemsOf({ token, ordered, canceled }: Customer): Promise<string[]> {
   const [orders, mails, entries, account] = await Promise.all([
     all<Order>('/orders', token),
     all<Mail>('/notifications', token),
     all<Entry>('/accounts/me/entries', token),
     ask<{ balance: number }>('GET', '/accounts/me', { token }),
   ]);
-  const there = new Map(orders.map((order) => [order.id, order]));
-  const lost = [...ordered].filter((id) => !there.has(id)).map((id) => `${id}: was accepted and is not there`);
+  const known = new Map(orders.map((order) => [order.id, order]));
+  const lost = [...ordered].filter((id) => !known.has(id)).map((id) => `${id}: was accepted and does not exist`);
   const single = orders.flatMap(({ id, status }) => {
     const its = mails.filter(({ orderId }) => orderId === id);
-    const told = its.filter(({ template, status: sent }) => template === `order-${status}` && sent === 'sent').length;
+    const sent = its.filter(
+      ({ template, status: ofMail }) => template === `order-${status}` && ofMail === 'sent',
+    ).length;
     const count = (kind: string) => entries.filter((entry) => entry.orderId === id && entry.kind === kind).length;
     return [
       ...(ends.has(status) && (status === 'paid') !== canceled.has(id) ? [] : [`${id}: is ${status}`]),
-      ...(told === 1 ? [] : [`${id}: its customer was told ${told} times that it is ${status}`]),
-      ...(new Set(its.map(({ template }) => template)).size === its.length ? [] : [`${id}: something was told twice`]),
+      ...(sent === 1 ? [] : [`${id}: its customer was notified ${sent} times that it is ${status}`]),
+      ...(new Set(its.map(({ template }) => template)).size === its.length
+        ? []
+        : [`${id}: one template was sent twice`]),
       ...(count('charge') === (status === 'canceled' ? 0 : 1) ? [] : [`${id}: was charged ${count('charge')} times`]),
       ...(count('refund') === (status === 'refunded' ? 1 : 0) ? [] : [`${id}: was refunded ${count('refund')} times`]),
     ];
@@ -59,14 +63,14 @@ async function wrongWith({ token, ordered, canceled }: Customer): Promise<string
   return [...lost, ...single, ...(balance === deposit - spent ? [] : [`the balance is ${balance}`])];
 }
 
-/** Deletes the pods of one victim while customers order; gives what came of it, throws with what is wrong. */
+/** Deletes the pods of one victim while customers order; returns a summary, or throws with the problems found. */
 export async function deleteByForce(victim: string): Promise<string> {
   const began = Date.now();
   const [where, selector] = places[victim] ?? ['', ''];
   const customers = await Promise.all(Array.from({ length: 12 }, newCustomer));
   const endAt = Date.now() + 6_000;
   const shopping = customers.map((customer) => shopUntil(endAt, customer));
-  // who registers meanwhile wakes the functions that scale to zero, and keeps them busy
+  // registrations meanwhile wake the functions that scale to zero, and load them
   const joining = (async () => {
     const joined: Customer[] = [];
     while (Date.now() < endAt) {
@@ -81,15 +85,15 @@ export async function deleteByForce(victim: string): Promise<string> {
   if (pods.length > 0) await kubectl('-n', where, 'delete', ...pods, '--grace-period=0', '--force', '--wait=false');
   const deleted = Date.now();
   await Promise.all(shopping);
-  const everybody = [...customers, ...(await joining)];
+  const everyone = [...customers, ...(await joining)];
   let wrong: string[] = [];
-  await until('every order has come to its end', async () => {
-    wrong = (await Promise.all(everybody.map(wrongWith))).flat();
+  await until('every order is settled and notified', async () => {
+    wrong = (await Promise.all(everyone.map(problemsOf))).flat();
     return wrong.length === 0;
   }).catch((error: Error) => {
     throw new Error(`${wrong.slice(0, 20).join('\n')}\n(${wrong.length} in all, ${error.message.slice(0, 100)})`);
   });
-  const orders = everybody.reduce((sum, { ordered }) => sum + ordered.size, 0);
+  const orders = everyone.reduce((sum, { ordered }) => sum + ordered.size, 0);
   const seconds = (since: number) => ((Date.now() - since) / 1_000).toFixed(1);
-  return `${String(pods.length)} deleted, ${String(orders).padStart(4)} orders: all decided, charged and notified once ${seconds(deleted)} s after (${seconds(began)} s)`;
+  return `${String(pods.length)} deleted, ${String(orders).padStart(4)} orders: all settled, charged and notified once ${seconds(deleted)} s after (${seconds(began)} s)`;
 }

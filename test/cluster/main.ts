@@ -1,19 +1,16 @@
-// npm run test:cluster, by ./shop.sh faults: what can only be seen on a cluster.
+// npm run test:cluster, called by ./shop.sh faults: what only a cluster can show.
 import { parseArgs } from 'node:util';
-import { tellAddressesApart } from './addresses.ts';
-import { deleteByForce, groups, places } from './forced-deletes.ts';
-import { scaleUnderLoad } from './scale.ts';
 
-const help = `Checks that callers are told apart whatever headers they forge, and that a second instance starts under load; and
-deletes pods by force (--grace-period=0 --force) in the middle of orders, cancels, deposits and registrations: of
-each function, of the broker and of Postgres in turn. Then every order that was answered with 202 has to be there,
-decided, charged once and told once. For a shop without customers: it registers its own.
+const help = `Checks that callers are limited by their addresses, whatever headers they forge, and that a second instance starts under
+load; and deletes pods by force (--grace-period=0 --force) during orders, cancels, deposits and registrations: those of
+each function, of the broker and of Postgres in turn. Then every order that was accepted with 202 must exist, settled,
+charged once and notified once. For a shop without customers: it registers its own.
 
   ./shop.sh faults           everything, Postgres ten times
   npm run test:cluster -- --only addresses,postgres,broker --rounds 3
 
   --only NAMES    addresses, scale, postgres, broker, or functions by their names, with commas
-  --rounds N      how often pods are deleted
+  --rounds N      how many times the pods of each are deleted
 `;
 
 const { values } = parseArgs({
@@ -24,9 +21,14 @@ if (values.help) {
   process.exit(0);
 }
 
+// after --help, which needs no cluster
+const { limitByAddress } = await import('./addresses.ts');
+const { deleteByForce, groups, places } = await import('./forced-deletes.ts');
+const { scaleUnderLoad } = await import('./scale.ts');
+
 const say = (line: string) => process.stdout.write(`${line}\n`);
 
-const once: Record<string, () => Promise<string>> = { addresses: tellAddressesApart, scale: scaleUnderLoad };
+const once: Record<string, () => Promise<string>> = { addresses: limitByAddress, scale: scaleUnderLoad };
 const names = [...Object.keys(once), ...Object.keys(places)];
 const wanted = values.only?.split(',').flatMap((name) => groups[name] ?? [name]) ?? names;
 const unknown = wanted.filter((name) => !names.includes(name));

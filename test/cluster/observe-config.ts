@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { parse, parseAllDocuments } from 'yaml';
 
-// What the Prometheus operator makes of knative/observe, for a Prometheus that runs without it. Rules as in its
+// What the Prometheus operator generates from knative/observe, for a Prometheus that runs without it. Rules as in its
 // pkg/prometheus/promcfg.go (generatePodMonitorConfig); sharding is left out, because one Prometheus takes all targets.
 
 interface Relabeling {
@@ -31,7 +31,7 @@ interface Expression {
   values?: string[];
 }
 
-/** The fields of a PodMonitor that are read here. An unknown one is an error: it would be left out in silence. */
+/** The fields of a PodMonitor that are read here. An unknown one is an error: it would be ignored silently. */
 export interface PodMonitor {
   metadata: { name: string; namespace: string };
   spec: {
@@ -43,7 +43,7 @@ export interface PodMonitor {
   };
 }
 
-/** A scrape configuration of Prometheus, as far as it is used here. */
+/** The fields of a Prometheus scrape configuration that are used here. */
 export interface ScrapeConfig {
   job_name: string;
   relabel_configs: Record<string, unknown>[];
@@ -85,11 +85,11 @@ export function readRuleGroups(namespace = 'shop'): RuleGroup[] {
 /** The scrape configurations of a PodMonitor, one an endpoint. */
 export function scrapeConfigsOf(monitor: PodMonitor, kubeconfig: string): ScrapeConfig[] {
   const { metadata, spec } = monitor;
-  requireAuth(spec, ['selector', 'namespaceSelector', 'podTargetLabels', 'jobLabel', 'podMetricsEndpoints']);
+  refuseUnknownFields(spec, ['selector', 'namespaceSelector', 'podTargetLabels', 'jobLabel', 'podMetricsEndpoints']);
   const names = spec.namespaceSelector?.any ? [] : (spec.namespaceSelector?.matchNames ?? [metadata.namespace]);
   return spec.podMetricsEndpoints.map((endpoint, index) => {
     const { path, interval, scrapeTimeout, scheme } = endpoint;
-    requireAuth(endpoint, knownOfEndpoint);
+    refuseUnknownFields(endpoint, knownOfEndpoint);
     return {
       job_name: `podMonitor/${metadata.namespace}/${metadata.name}/${index}`,
       kubernetes_sd_configs: [
@@ -116,7 +116,7 @@ const knownOfEndpoint = [
   'metricRelabelings',
 ];
 
-function requireAuth(object: object, known: string[]): void {
+function refuseUnknownFields(object: object, known: string[]): void {
   const unknown = Object.keys(object).filter((key) => !known.includes(key));
   if (unknown.length > 0) throw new Error(`not read by test/cluster/observe-config.ts: ${unknown.join(', ')}`);
 }
@@ -183,14 +183,14 @@ const fromPodLabel = (label: string, target: string) => ({
 const snakeCase = (relabeling: Relabeling): Record<string, unknown> =>
   Object.fromEntries(
     Object.entries(relabeling).map(([key, value]) => [
-      key.replace(/[A-Z]/, (letter) => `_${letter.toLowerCase()}`),
+      key.replace(/[A-Z]/, (capital) => `_${capital.toLowerCase()}`),
       key === 'action' ? String(value).toLowerCase() : (value as unknown),
     ]),
   );
 
 /**
- * The same rules with short times, as a second group: what takes a quarter of an hour in operation is seen within two
- * minutes. Their alerts carry `hurried="yes"`.
+ * The same rules with short times, as a second group: alerts that take a quarter of an hour in operation fire within
+ * two minutes. They carry `hurried="yes"`.
  */
 export function hurried(groups: RuleGroup[]): RuleGroup[] {
   return groups.map(({ name, rules }) => ({
@@ -198,7 +198,7 @@ export function hurried(groups: RuleGroup[]): RuleGroup[] {
     rules: rules.map((rule) => ({
       ...rule,
       expr: rule.expr
-        // Knative's parts are scraped once a minute
+        // Knative's components are scraped once a minute
         .replaceAll(/(?<=shop_\w+(?:\{[^}]*\})?)\[5m\]/g, '[1m]')
         .replaceAll(/(?<=\[|offset )15m/g, '2m')
         .replaceAll(/(_oldest_seconds\)) > \d+/g, '$1 > 20'),

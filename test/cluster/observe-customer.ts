@@ -11,7 +11,7 @@ export interface Customer {
   count(status: string): Promise<number>;
 }
 
-/** Registers a customer with money enough for every order of a test. */
+/** Registers a customer with enough money for every order of a test. */
 export async function newCustomer({ baseUrl, host }: Target): Promise<Customer> {
   let token = '';
   const ask = async (method: 'GET' | 'POST', path: string, body?: object) => {
@@ -29,10 +29,10 @@ export async function newCustomer({ baseUrl, host }: Target): Promise<Customer> 
   };
   const email = `${uuidv7()}@example.com`;
   const password = 'correct horse';
-  const expected = async (status: number, ...asked: Parameters<typeof ask>) =>
-    until(`${asked[0]} ${asked[1]} is answered ${status}`, async () => {
-      const { status: given, text } = await ask(...asked);
-      if (given !== status) throw new Error(`${given}: ${text.slice(0, 200)}`);
+  const expected = async (status: number, ...sent: Parameters<typeof ask>) =>
+    until(`${sent[0]} ${sent[1]} returns ${status}`, async () => {
+      const { status: actual, text } = await ask(...sent);
+      if (actual !== status) throw new Error(`${actual}: ${text.slice(0, 200)}`);
       return text;
     });
   await expected(201, 'POST', '/users', { email, password, name: 'Ann' });

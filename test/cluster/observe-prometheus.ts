@@ -8,7 +8,7 @@ import { freePort } from '#test/support/ports.ts';
 import { until } from '#test/support/until.ts';
 import type { RuleGroup, ScrapeConfig } from './observe-config.ts';
 
-/** A target as Prometheus found and scraped it. */
+/** A target as Prometheus discovered and scraped it. */
 export interface Target {
   scrapePool: string;
   scrapeUrl: string;
@@ -82,13 +82,13 @@ export async function startPrometheus(
     rmSync(dir, { recursive: true, force: true });
   };
   const ask = async <Data>(what: string): Promise<Data> => {
-    const answer = (await (await fetch(`${url}/api/v1/${what}`)).json()) as {
+    const response = (await (await fetch(`${url}/api/v1/${what}`)).json()) as {
       status: string;
       error?: string;
       data: Data;
     };
-    if (answer.status !== 'success') throw new Error(`${what}: ${answer.error}`);
-    return answer.data;
+    if (response.status !== 'success') throw new Error(`${what}: ${response.error}`);
+    return response.data;
   };
   try {
     await Promise.race([

@@ -15,19 +15,19 @@ import { newCustomer } from './observe-customer.ts';
 import { grantsOf, type Fault } from './observe-faults.ts';
 import { startPrometheus, type Prometheus, type Target } from './observe-prometheus.ts';
 
-const help = `Starts Prometheus on the loopback with the scrape configuration and the rules that the Prometheus operator makes of
-knative/observe, and checks on a running shop that
+const help = `Starts Prometheus on the loopback with the scrape configuration and the rules that the Prometheus operator generates
+from knative/observe, and checks on a running shop that
 
   - every instance of every function is scraped, once;
-  - every rule is evaluated, and none fires while all is well;
-  - the alerts fire when their cause is there (rules with short times), and end when it is gone;
+  - every rule is evaluated, and none fires while there is no fault;
+  - the alerts fire when their cause occurs (rules with short times), and end when it is gone;
   - every query of the dashboard has data.
 
-For a shop without customers: it takes rights and the mail server away, and deletes dead letters and outbox rows. A run
-takes 15 minutes.
+For a shop without customers: it revokes privileges, stops the mail server, and deletes dead letters and outbox rows. A
+run takes 15 minutes.
 
   --peace         without faults
-  --knative       with the metrics of Knative's own parts, where they are switched on (docs/observability.md)
+  --knative       with the metrics of Knative's own components, where they are switched on (docs/observability.md)
 
 Needs kubectl, Prometheus, and a machine from which pods are reached by their addresses, as the cluster's node. Settings
 (environment): KUBECONFIG; SHOP_NAMESPACE shop; PROMETHEUS prometheus, the binary; and where the shop is, as for
@@ -74,7 +74,7 @@ interface Pod {
   metadata: { name: string; deletionTimestamp?: string };
 }
 
-/** What is wrong with the targets of Prometheus; nothing once each running instance is scraped once. */
+/** What is wrong with the targets of Prometheus; empty once each running instance is scraped once. */
 async function wrongWithTargets(prometheus: Prometheus): Promise<string[]> {
   const select = ['-l', 'serving.knative.dev/service', '--field-selector=status.phase=Running'];
   const { items } = JSON.parse(await inShop('get', 'pod', ...select, '-o', 'json')) as { items: Pod[] };
@@ -84,19 +84,19 @@ async function wrongWithTargets(prometheus: Prometheus): Promise<string[]> {
   return [
     ...monitors
       .filter(({ metadata: { name } }) => !targets.some(({ labels }) => labels['job'] === `${namespace}/${name}`))
-      .map(({ metadata: { name } }) => `the PodMonitor ${name} finds nothing`),
+      .map(({ metadata: { name } }) => `the PodMonitor ${name} selects nothing`),
     ...pods.flatMap((pod) => {
       const its = targets.filter((one) => isOfShop(one) && podOf(one) === pod);
       return its.length === 1 ? [] : [`${pod} is scraped ${its.length} times`];
     }),
     ...targets
-      // an instance that is about to end is no fault
+      // an instance that is terminating is no fault
       .filter((one) => one.health !== 'up' && (one.labels['namespace'] !== namespace || pods.includes(podOf(one))))
       .map((one) => `${podOf(one)} ${one.scrapeUrl} is ${one.health}: ${one.lastError}`),
   ];
 }
 
-/** The alerts that have fired since then. */
+/** The alerts that have fired since this time. */
 async function fired(prometheus: Prometheus, since: number): Promise<string[]> {
   const series = await prometheus.range('ALERTS{alertstate="firing"}', since);
   return series.map(({ metric }) => JSON.stringify(metric));
@@ -109,11 +109,11 @@ async function peace(prometheus: Prometheus): Promise<void> {
     return true;
   });
   const since = Date.now();
-  // the second run is what a rate sees
+  // a rate needs a second run
   for (let run = 1; run <= 2; run += 1) {
     const { failures, passed } = await runCollection({ target, say: () => undefined });
     say(
-      `the Postman story: ${passed} checks`,
+      `the Postman collection: ${passed} checks`,
       failures.map(({ where, message }) => `${where}: ${message}`),
     );
     await pause(25_000);
@@ -127,10 +127,10 @@ async function peace(prometheus: Prometheus): Promise<void> {
       .filter(({ health }) => health !== 'ok')
       .map(({ name, health, lastError }) => `${name}: ${health} ${lastError}`),
   );
-  say('no alert fires while all is well', await fired(prometheus, since));
+  say('no alert fires without a fault', await fired(prometheus, since));
 }
 
-/** Asks the dashboard's queries for the whole run. */
+/** The queries of the dashboard that have no data in the whole run. */
 async function wrongWithDashboard(prometheus: Prometheus): Promise<string[]> {
   const wrong: string[] = [];
   for (const { where, expr } of readDashboard(namespace)) {
@@ -142,7 +142,7 @@ async function wrongWithDashboard(prometheus: Prometheus): Promise<string[]> {
   return wrong;
 }
 
-/** A way from here to the Broker's ingress, while `work` runs. */
+/** Forwards a port of the Broker's ingress to this machine while `work` runs. */
 async function withBroker(work: (url: string) => Promise<void>): Promise<void> {
   const child = spawn('kubectl', [
     '-n',
@@ -155,7 +155,7 @@ async function withBroker(work: (url: string) => Promise<void>): Promise<void> {
   try {
     const [line] = (await once(createInterface(child.stdout), 'line')) as [string];
     const port = /127\.0\.0\.1:(\d+)/.exec(line)?.[1];
-    if (port === undefined) throw new Error(`no way to the Broker: ${line}`);
+    if (port === undefined) throw new Error(`the Broker's port was not forwarded: ${line}`);
     await work(`http://127.0.0.1:${port}/${namespace}/default`);
   } finally {
     child.kill();
@@ -169,16 +169,16 @@ async function postEvents(): Promise<void> {
   const { eventOf, postRaw } = await import('#test/support/events.ts');
   const { encodeEvent } = await import('#platform/events/event-codec.ts');
   await withBroker(async (brokerUrl) => {
-    for (const changes of [{}, { signature: 'stranger.none' }]) {
+    for (const changes of [{}, { signature: 'untrusted.none' }]) {
       const event = eventOf(orderPlaced, { orderId: uuidv7(), userId: uuidv7() });
       const { headers, body } = encodeEvent({ ...event, ...changes });
       const status = await postRaw({ brokerUrl }, headers, String(body));
-      if (status !== 202) throw new Error(`the Broker answered ${status}`);
+      if (status !== 202) throw new Error(`the Broker returned ${status}`);
     }
   });
 }
 
-/** Orders every two seconds while `work` runs: a few a customer, so that each gets a mail of its own. */
+/** Orders every two seconds while `work` runs: few enough per customer that each order gets a mail of its own. */
 async function whileOrdering(work: () => Promise<void>): Promise<void> {
   let isOver = false;
   const ordering = (async () => {
@@ -224,7 +224,7 @@ const lockers = `select pid from pg_stat_activity where query = 'select pg_sleep
 
 const faults: Fault[] = [
   {
-    name: 'the mail server is away, and two events become dead letters',
+    name: 'the mail server is down, and two events become dead letters',
     alerts: ['MailsHeldBack', 'MailsWait', 'DeadLetters', 'ForgedEvents'],
     cause: async () => {
       await inShop('scale', 'deployment', 'mail-catcher', '--replicas=0');
@@ -237,7 +237,7 @@ const faults: Fault[] = [
     },
   },
   {
-    name: 'settle-order may not write, and what it has to do is deleted from the outbox',
+    name: 'settle-order may not write, and its chains are deleted from the outbox',
     alerts: ['EventsUnavailable', 'RetriesExhausted', 'OrdersUndecided', 'ChainsReopened'],
     cause: async () => {
       await deny('shop_settle_order').cause();
@@ -265,7 +265,7 @@ const faults: Fault[] = [
     meanwhile: whileOrdering,
   },
   {
-    name: 'the storefront keeps no instance',
+    name: 'the storefront may scale to zero',
     alerts: ['FunctionAway'],
     cause: () => minScaleOfStorefront('0'),
     undo: () => minScaleOfStorefront('1'),
@@ -277,7 +277,7 @@ const isFiring = async (prometheus: Prometheus, alert: string) =>
     ({ name, labels, state }) => name === alert && labels['hurried'] && state === 'firing',
   );
 
-/** Ends the present fault, where the program is stopped in the middle of it. */
+/** Ends the current fault if the program is stopped during it. */
 let undoing: Fault['undo'] | undefined;
 
 async function run(
@@ -322,13 +322,13 @@ async function main(): Promise<void> {
     await peace(prometheus);
     if (!values.peace) {
       for (const fault of faults) await run(prometheus, fault);
-      // of those with short times: the others look back a quarter of an hour
+      // only those with short times: the others cover a quarter of an hour
       await until(
-        'no alert fires any more',
+        'no alert is firing',
         async () => !(await prometheus.rules()).some(({ labels, state }) => labels['hurried'] && state === 'firing'),
         300_000,
       ).then(
-        () => say('no alert fires any more'),
+        () => say('no alert is firing after the faults'),
         (error: Error) => say('alerts end', [error.message]),
       );
       say('every query of the dashboard has data', await wrongWithDashboard(prometheus));
@@ -336,7 +336,7 @@ async function main(): Promise<void> {
   } finally {
     await prometheus.stop();
   }
-  process.stdout.write(failed > 0 ? `${failed} failed\n` : 'all is as it should be\n');
+  process.stdout.write(failed > 0 ? `${failed} failed\n` : 'all checks passed\n');
   process.exitCode = failed > 0 ? 1 : 0;
 }
 

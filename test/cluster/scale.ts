@@ -4,16 +4,16 @@ import { ask, kubectl, namespace, newCustomer } from './client.ts';
 
 const watched = ['storefront', 'create-order'];
 
-/** Under load a second instance starts of what every order needs; gives how long that took. */
+/** Checks that a second instance of the functions on the order path starts under load; returns how long it took. */
 export async function scaleUnderLoad(): Promise<string> {
   const began = Date.now();
   const endAt = began + 180_000;
   const customers = await Promise.all(Array.from({ length: 8 }, newCustomer));
-  let more = false;
+  let scaled = false;
   const body = { items: [{ sku: 'sticker', quantity: 1 }] };
   const ordering = Array.from({ length: 160 }, async (_, index) => {
     const token = customers[index % customers.length]?.token ?? '';
-    while (!more && Date.now() < endAt) await ask('POST', '/orders', { token, key: uuidv7(), body });
+    while (!scaled && Date.now() < endAt) await ask('POST', '/orders', { token, key: uuidv7(), body });
   });
   const after: Record<string, number> = {};
   while (Object.keys(after).length < watched.length && Date.now() < endAt) {
@@ -32,7 +32,7 @@ export async function scaleUnderLoad(): Promise<string> {
       if (pods.split('\n').filter(Boolean).length > 1) after[name] ??= Math.round((Date.now() - began) / 1_000);
     }
   }
-  more = true;
+  scaled = true;
   await Promise.all(ordering);
   const missing = watched.filter((name) => after[name] === undefined);
   if (missing.length > 0) throw new Error(`no second instance of ${missing.join(' and ')} within three minutes`);

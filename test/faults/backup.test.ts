@@ -18,24 +18,24 @@ import { startShop, type Shop } from '#test/support/shop.ts';
 import { looked, record, sized } from '#test/support/sizes.ts';
 import { report, until } from '#test/support/until.ts';
 
-// A backup that is taken while orders flow is one moment of the shop: whoever starts a shop on it finds every order
-// that was accepted until then, and each of them is decided and told.
+// A backup that is taken while orders are placed is a consistent snapshot: a shop that is started on it has every order
+// that was accepted before, and each of them is settled and notified.
 
 jest.setTimeout(240_000);
 
 const customers = sized(20, 50);
 
 // promise: backup-taken-under-load
-test('a shop that is started on a backup taken under load goes on where the backup was taken', async () => {
+test('settles and notifies every order of a backup taken under load when a shop is started on it', async () => {
   const shop = await startShop();
   try {
-    // everything of a new database server, beside the one of the shop: roles belong to a server
+    // a database server of its own, alongside the shop's: roles belong to a server
     await withEmptyDatabase(async (client, url) => {
       await migrate(url);
       const accepted = await backUp(shop, url);
       expect(await wrongIn(client, accepted)).toEqual([]);
       const open = await openIn(client);
-      // or the copy shows nothing but what was at rest already
+      // otherwise nothing was in flight when the copy was taken
       expect(Number(open.chains)).toBeGreaterThan(0);
       await resume(url, accepted, await shop.mails(), open);
     }, '');
@@ -44,15 +44,15 @@ test('a shop that is started on a backup taken under load goes on where the back
   }
 });
 
-/** Copies the shop's database in the middle of its work; gives the orders that were accepted before. */
+/** Copies the shop's database under load; returns the orders that were accepted before. */
 async function backUp(shop: Shop, url: string): Promise<string[]> {
-  const people = await customersWith(shop, customers, 1_000);
-  const placing = placeOrders(people, 15);
-  const canceling = placeAndCancel(people.slice(0, 5), 4);
+  const ordering = await customersWith(shop, customers, 1_000);
+  const placing = placeOrders(ordering, 15);
+  const canceling = placeAndCancel(ordering.slice(0, 5), 4);
   canceling.catch(() => undefined);
-  await until('a hundred orders are answered', () => placing.answered() >= 100);
+  await until('a hundred orders are accepted', () => placing.answered() >= 100);
   const accepted = [...shop.story.accepted];
-  // orders flow between the reading of two tables: what is read one after the other must be of one moment all the same
+  // orders are placed between the reads of two tables: the copy must be one snapshot all the same
   const copy = await copyDatabase(shop.databaseUrl, () => wait(30));
   const during = shop.story.accepted.size - accepted.length;
   expect(during).toBeGreaterThan(0);
@@ -60,11 +60,11 @@ async function backUp(shop: Shop, url: string): Promise<string[]> {
   await placing.done;
   await canceling;
   await expectSound(shop);
-  report(`copied with ${accepted.length} orders accepted; ${during} more were while it was copied`);
+  report(`copied with ${accepted.length} orders accepted; ${during} more while it was copied`);
   return accepted;
 }
 
-/** What must hold in every moment, and does not. */
+/** Violations of what must hold at any time. */
 async function wrongIn(client: pg.Client, accepted: string[]): Promise<Violation[]> {
   const given = parameters({ accepted, canceled: [], broken: [], earlier: [] });
   const { rows } = await client.query<Violation>(invariants, given);
@@ -79,7 +79,7 @@ interface Open {
   mails: string;
 }
 
-/** What the copy holds, and what of it is under way. */
+/** Counts the orders in the copy, and the chains and mails in flight. */
 async function openIn(client: pg.Client): Promise<Open> {
   const { rows } = await client.query<Open>(
     `select (select count(*) from ordering.orders) as orders,
@@ -89,7 +89,9 @@ async function openIn(client: pg.Client): Promise<Open> {
   return rows[0] as Open;
 }
 
-/** Starts a shop on the copy, and waits until everything in it is decided and told. `earlier` has arrived before. */
+/**
+ * Starts a shop on the copy and waits until every order in it is settled and notified. `earlier` are the mails before.
+ */
 async function resume(url: string, accepted: string[], earlier: Awaited<ReturnType<Shop['mails']>>, open: Open) {
   const began = Date.now();
   const shop = await startShop({ existingDatabase: url });
@@ -100,12 +102,12 @@ async function resume(url: string, accepted: string[], earlier: Awaited<ReturnTy
     for (const id of orders) shop.story.accepted.add(id);
     const { notifiedMs } = await settledAndNotified(shop, orders, began);
     await hurryMails(shop, began);
-    // the mails of before went to another mail server: what the copy has as sent is not expected here
+    // the earlier mails went to another mail server: those that the copy has as sent are not expected here
     const sent = () => shop.sql<SentMail>('select id, status, recipient from notifying.notifications');
     const known = new Set((await sent()).map(({ id }) => id));
     const ofCopy = earlier.filter(({ notificationId }) => known.has(notificationId));
     await until('every mail has arrived', async () => {
-      // sent after the copy was taken and once more now: twice, with the same Message-ID
+      // a mail that was sent after the copy was taken is sent again, with the same Message-ID
       const found = mailViolations(await sent(), [...ofCopy, ...(await shop.mails())], 1);
       return found.length === 0;
     });
@@ -121,10 +123,10 @@ async function resume(url: string, accepted: string[], earlier: Awaited<ReturnTy
     const again = (await shop.mails()).filter(({ notificationId }) => before.has(notificationId)).length;
     report(
       `${open.orders} orders with ${open.chains} open chains and ${open.mails} open mails: the shop on the copy was ` +
-        `open after ${seconds(openMs)}, all were told after ${seconds(notifiedMs)}; ${again} mails came again`,
+        `open after ${seconds(openMs)}, all were notified after ${seconds(notifiedMs)}; ${again} mails were sent again`,
     );
     record({ fault: 'backup under load', count: 1, orders: orders.length, recoveriesMs: [notifiedMs] });
-    // and it is a shop like any other
+    // it also takes new orders
     const [customer] = await customersWith(shop, 1, 100);
     const order = await customer?.order('pen');
     expect(await customer?.decided(order?.id ?? '')).toMatchObject({ status: 'paid' });

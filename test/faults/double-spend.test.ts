@@ -8,7 +8,8 @@ import { startShop, type Shop } from '#test/support/shop.ts';
 import { hasTime, record, sized } from '#test/support/sizes.ts';
 import { report, secondsSince } from '#test/support/until.ts';
 
-// Money is spent once, however many want it at once. SEED=<n> mixes deposits, orders and cancels as that seed did.
+// Money is spent once, however many orders compete for it. SEED=<n> repeats the deposits, orders and cancels of that
+// seed.
 
 jest.setTimeout(240_000);
 
@@ -27,35 +28,37 @@ describe.each(modes)('$mode', ({ processes }) => {
   afterAll(() => shop?.stop());
 
   // promise: orders-once-never-spend
-  test('of 200 orders at once on a balance that is worth one, one is paid', async () => {
+  test('pays one of 200 parallel orders when the balance covers only one', async () => {
     const began = Date.now();
     const recoveriesMs: number[] = [];
     for (let round = 0; round < sized(3, 20) && hasTime(began); round += 1) {
       const customer = await customerWith(shop, 100);
       const since = Date.now();
       const placing = Promise.all(Array.from({ length: parallel }, () => customer.order('pen')));
-      const least = leastBalance(customer, placing);
+      const lowest = lowestBalance(customer, placing);
       const ids = (await placing).map(({ id }) => id);
       const { decidedMs } = await settledAndNotified(shop, ids, since);
       recoveriesMs.push(decidedMs);
       expect(await outcomes(shop, ids)).toEqual({ paid: 1, rejected: parallel - 1 });
       expect(await reasons(ids)).toEqual(['insufficient_funds']);
       expect(await customer.account()).toMatchObject({ balance: 0, version: 2 });
-      expect(await least).toBe(0);
+      expect(await lowest).toBe(0);
       await expectSound(shop);
     }
     const count = recoveriesMs.length;
     record({
-      fault: `${parallel} orders at once on a balance worth one`,
+      fault: `${parallel} parallel orders, balance for one`,
       count,
       orders: count * parallel,
       recoveriesMs,
     });
-    report(`${count} × ${parallel} orders on a balance worth one were decided after ${recoveriesMs.join(', ')} ms`);
+    report(
+      `${count} × ${parallel} parallel orders with a balance for one were settled after ${recoveriesMs.join(', ')} ms`,
+    );
   });
 
   // promise: orders-once-never-spend
-  test('deposits, orders and cancels at once on one account: no amount gets lost, none is spent twice', async () => {
+  test('loses no money and spends none twice when one account gets deposits, orders and cancels in parallel', async () => {
     const began = Date.now();
     const first = Number(SEED ?? began % 1_000_000);
     const recoveriesMs: number[] = [];
@@ -63,15 +66,15 @@ describe.each(modes)('$mode', ({ processes }) => {
     for (let seed = first; seed < first + sized(2, 20) && hasTime(began); seed += 1) {
       const since = Date.now();
       orders += await mix(seed).catch((cause: Error) => {
-        throw new Error(`SEED=${seed} npm test -- double-spend\n${cause.message}`, { cause });
+        throw new Error(`SEED=${seed} npm run test:faults -- double-spend\n${cause.message}`, { cause });
       });
       recoveriesMs.push(Date.now() - since);
     }
-    record({ fault: 'deposits, orders and cancels at once', count: recoveriesMs.length, orders, recoveriesMs });
+    record({ fault: 'parallel deposits, orders and cancels', count: recoveriesMs.length, orders, recoveriesMs });
     report(`${orders} orders among deposits and cancels, from seed ${first} on: ${secondsSince(began)}`);
   });
 
-  /** Gives the number of orders. */
+  /** Mixes deposits, orders and cancels on one account; returns the number of orders. */
   async function mix(seed: number): Promise<number> {
     const chance = chanceOf(seed);
     const customer = await customerWith(shop, 500);
@@ -82,7 +85,7 @@ describe.each(modes)('$mode', ({ processes }) => {
       ids.push(id);
       await Promise.all(Array.from({ length: cancels }, () => tryToCancel(customer, id)));
     };
-    const wishes = Array.from({ length: parallel / 2 }, async () => {
+    const requests = Array.from({ length: parallel / 2 }, async () => {
       const quantity = 1 + chance.below(4);
       if (chance.happens(0.2)) {
         deposited += quantity * 50;
@@ -90,16 +93,16 @@ describe.each(modes)('$mode', ({ processes }) => {
       }
       return order(quantity, chance.oneOf([0, 0, 1, 2]));
     });
-    const least = await leastBalance(customer, Promise.all(wishes));
+    const lowest = await lowestBalance(customer, Promise.all(requests));
     await settledAndNotified(shop, ids, Date.now());
     await expectSound(shop);
-    const [kept] = await shop.sql<{ total: number }>(
+    const [paid] = await shop.sql<{ total: number }>(
       `select coalesce(sum(total), 0)::bigint as total from ordering.orders where id = any ($1::uuid[]) and status = 'paid'`,
       [ids],
     );
     const { balance } = await customer.account();
-    expect({ balance, isNegative: least < 0 }).toEqual({
-      balance: deposited - (kept?.total ?? NaN),
+    expect({ balance, isNegative: lowest < 0 }).toEqual({
+      balance: deposited - (paid?.total ?? NaN),
       isNegative: false,
     });
     const ledger = await call(shop, 'GET', '/v1/admin/ledger/verify', { token: await adminToken(shop) });
@@ -115,27 +118,27 @@ describe.each(modes)('$mode', ({ processes }) => {
     return found.map(({ reason }) => reason);
   };
 
-  /** The least balance that could be seen while something went on, and after it. */
-  async function leastBalance({ id }: Customer, during: Promise<unknown>): Promise<number> {
-    let goesOn = true;
+  /** The lowest balance that was read during some work, and after it. */
+  async function lowestBalance({ id }: Customer, during: Promise<unknown>): Promise<number> {
+    let running = true;
     const ended = during.finally(() => {
-      goesOn = false;
+      running = false;
     });
-    ended.catch(() => undefined); // told by `await ended`
-    let least = Infinity;
+    ended.catch(() => undefined); // reported by `await ended`
+    let lowest = Infinity;
     do {
       const [seen] = await shop.sql<{ balance: number }>(
         'select balance::bigint from billing.accounts where user_id = $1',
         [id],
       );
-      least = Math.min(least, seen?.balance ?? NaN);
-    } while (goesOn);
+      lowest = Math.min(lowest, seen?.balance ?? NaN);
+    } while (running);
     await ended;
-    return least;
+    return lowest;
   }
 });
 
-/** Cancels an order if it is not too late for that: one that was rejected is not canceled (409). */
+/** Cancels an order unless it was rejected (409). */
 async function tryToCancel(customer: Customer, id: string): Promise<void> {
   await customer.cancel(id).catch((error: Error) => {
     if (!error.message.startsWith('cancel: 409')) throw error;

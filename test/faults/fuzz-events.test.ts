@@ -13,8 +13,8 @@ import { signed } from '#platform/events/signature.ts';
 import { checkOften, mixedCase } from '#test/support/fuzz.ts';
 import { record, sized } from '#test/support/sizes.ts';
 
-// Whatever is posted to a function that hears events: what the shop has signed is handled, everything else is refused
-// with 400 and leaves no row. Never 5xx, never a throw.
+// Arbitrary input posted to a function that consumes events: events signed by the shop are handled, everything else is
+// refused with 400 and writes no row. Never 5xx, never an exception.
 
 const properties = 7;
 const runs = sized(150, 170_000);
@@ -29,7 +29,7 @@ const contracts = await Promise.all(
     return contract as EventContract;
   }),
 );
-const rooms = (
+const functions = (
   await Promise.all(
     functionNames.map(async (name) => {
       const { handle } = (await import(`#functions/${name}/index.ts`)) as { handle?: EventHandle };
@@ -37,9 +37,9 @@ const rooms = (
     }),
   )
 ).flat();
-const parkEvent = rooms.find(({ name }) => name === 'park-event')?.handle as EventHandle;
-const hearing = rooms.filter(({ handle }) => handle.consumes.length > 0);
-const consumed = hearing.flatMap(({ name, handle }) =>
+const parkEvent = functions.find(({ name }) => name === 'park-event')?.handle as EventHandle;
+const consumers = functions.filter(({ handle }) => handle.consumes.length > 0);
+const consumed = consumers.flatMap(({ name, handle }) =>
   contracts
     .filter(({ type }) => handle.consumes.includes(type))
     .map((contract) => ({ handle, contract, [fc.toStringMethod]: () => `${contract.type} to ${name}` })),
@@ -47,7 +47,7 @@ const consumed = hearing.flatMap(({ name, handle }) =>
 
 type Headers = [name: string, value: string][];
 
-/** Posts what may be no event at all, as the function runtime hands it over; gives the status. */
+/** Posts arbitrary input as the function runtime passes it on; returns the status. */
 async function post(handle: EventHandle, headers: Headers, body: string | Buffer): Promise<number> {
   const joined = Object.fromEntries(headers.map(([name, value]) => [name.toLowerCase(), value]));
   const request = { method: 'POST', url: '/', headers: joined, rawHeaders: headers.flat() };
@@ -72,7 +72,7 @@ const written = () =>
             (select count(*) from events.dead_letters) as parked`,
   );
 
-/** Checks a property so many times; none of what it posts may leave a row. A failure says how to repeat it. */
+/** Checks a property for many inputs, none of which may write a row. A failure says how to repeat it. */
 async function nothingIsWritten<Input>(given: fc.Arbitrary<Input>, check: (input: Input) => Promise<void>) {
   const before = await written();
   const count = await checkOften(given, check, amount);
@@ -106,35 +106,35 @@ const body = fc.oneof(
   oneOf(['{', '[]', '']),
 );
 
-describe('whatever is posted', () => {
-  test('that is no event of ours is refused', () =>
+describe('arbitrary input', () => {
+  test('is refused unless the shop has signed it', () =>
     nothingIsWritten(
-      fc.tuple(oneOf(hearing), fc.array(fc.tuple(attribute, value), { maxLength: 9 }), body),
+      fc.tuple(oneOf(consumers), fc.array(fc.tuple(attribute, value), { maxLength: 9 }), body),
       async ([{ handle }, headers, content]) => expect(await post(handle, headers, content)).toBe(400),
     ));
 
-  test('in structured mode that is no event of ours is refused', () =>
-    nothingIsWritten(fc.tuple(oneOf(hearing), fc.object(), fc.json()), async ([{ handle }, fields, content]) => {
+  test('is refused in structured mode unless the shop has signed it', () =>
+    nothingIsWritten(fc.tuple(oneOf(consumers), fc.object(), fc.json()), async ([{ handle }, fields, content]) => {
       const type: Headers = [['content-type', 'application/cloudevents+json']];
       expect(await post(handle, type, content)).toBe(400);
       const nearly = { specversion: '1.0', id: '1', source: '/x', type: contracts[0]?.type, ...fields };
       expect(await post(handle, type, JSON.stringify(nearly))).toBe(400);
     }));
 
-  test('to the dead letter sink is taken', async () => {
-    const given = fc.tuple(fc.array(fc.tuple(attribute, value), { maxLength: 9 }), body);
-    const taken = async ([headers, content]: [Headers, string | Buffer]) => {
-      // a header that is given twice never gets as far as this from a broker
+  test('is accepted by the dead letter sink', async () => {
+    const inputs = fc.tuple(fc.array(fc.tuple(attribute, value), { maxLength: 9 }), body);
+    const isAccepted = async ([headers, content]: [Headers, string | Buffer]) => {
+      // a broker never delivers a header twice
       const once = [...new Map(headers.map((header) => [header[0], header])).values()];
       expect(await post(parkEvent, once, content)).toBe(204);
     };
-    const count = await checkOften(given, taken, amount);
+    const count = await checkOften(inputs, isAccepted, amount);
     record({ fault: 'fuzzed event', count, orders: 0 });
   });
 });
 
-describe('an event of ours', () => {
-  test('with data that its schema does not know is refused', () =>
+describe('an event signed by the shop', () => {
+  test('is refused if its data does not match its schema', () =>
     nothingIsWritten(
       fc.tuple(oneOf(consumed), fc.oneof(fc.object(), fc.jsonValue()), fc.boolean()),
       async ([{ handle, contract }, data, structured]) => {
@@ -147,7 +147,7 @@ describe('an event of ours', () => {
       },
     ));
 
-  test('with one field of its data spoiled is refused', () =>
+  test('is refused if one field of its data is invalid', () =>
     nothingIsWritten(
       fc.tuple(oneOf(consumed), fc.nat(), fc.oneof(text, fc.double(), fc.constant(null), fc.object()), fc.boolean()),
       async ([{ handle, contract }, which, wrong, structured]) => {
@@ -160,8 +160,8 @@ describe('an event of ours', () => {
     ));
 
   // promise: id-capitals-same-id
-  test('with ids in any case has its effect once, on the order that they name', async () => {
-    const handleOf = (name: string) => rooms.find((room) => room.name === name)?.handle as EventHandle;
+  test('takes effect once, on the order that its ids name in any case', async () => {
+    const handleOf = (name: string) => functions.find((one) => one.name === name)?.handle as EventHandle;
     const chain = ['charge-account', 'settle-order', 'send-notification'].map(handleOf);
     const count = await checkOften(
       fc.nat(),
@@ -171,12 +171,12 @@ describe('an event of ours', () => {
         const anyCase = (text: string) => text.replaceAll(/[0-9a-f-]{36}/g, (id) => mixedCase(id, pick));
         let event: ShopEvent | undefined = beginChain(orderPlaced.create({ orderId, userId }));
         for (const handle of chain) {
-          const given: ShopEvent = signed(event as ShopEvent);
-          // all but the key of the outbox row, which is compared as it is
-          const { correlationid } = given;
-          const mixed = signed({ ...(JSON.parse(anyCase(JSON.stringify(given))) as ShopEvent), correlationid });
+          const original: ShopEvent = signed(event as ShopEvent);
+          // except the key of the outbox row, which is compared literally
+          const { correlationid } = original;
+          const mixed = signed({ ...(JSON.parse(anyCase(JSON.stringify(original))) as ShopEvent), correlationid });
           const first = await handle.deliver(mixed);
-          expect(await handle.deliver(given)).toMatchObject(withoutCause(first));
+          expect(await handle.deliver(original)).toMatchObject(withoutCause(first));
           event = first.status === 200 ? first.event : undefined;
         }
         const recorded = await rows('select event_id from notifying.notifications where order_id = $1', [orderId]);
@@ -189,16 +189,16 @@ describe('an event of ours', () => {
     record({ fault: 'fuzzed event', count, orders: 0 });
   });
 
-  test('that somebody has altered after it was signed is refused', async () => {
+  test('is refused if it was altered after it was signed', async () => {
     const { userId } = await customer({ balance: 1_000 });
     const orderId = await order(userId, 100);
-    const protectedOnes = ['id', 'source', 'type', 'subject', 'correlationid', 'partitionkey', 'time', 'signature'];
+    const signedAttributes = ['id', 'source', 'type', 'subject', 'correlationid', 'partitionkey', 'time', 'signature'];
     const trusted = consumed.map((one) => ({ ...one, data: { ...one.contract.sample, userId, orderId } }));
     await nothingIsWritten(
-      fc.tuple(oneOf(trusted), oneOf([...protectedOnes, 'data']), fc.string({ minLength: 1 }), fc.boolean()),
+      fc.tuple(oneOf(trusted), oneOf([...signedAttributes, 'data']), fc.string({ minLength: 1 }), fc.boolean()),
       async ([{ handle, contract, data }, name, other, structured]) => {
         const event: ShopEvent = signed(beginChain(contract.create(data)));
-        const altered = { ...event, [name]: name === 'data' ? { ...data, [other]: other } : alike(name, other) };
+        const altered = { ...event, [name]: name === 'data' ? { ...data, [other]: other } : validValue(name, other) };
         fc.pre(altered[name] !== event[name]);
         expect(await send(handle, altered, structured)).toBe(400);
       },
@@ -206,15 +206,15 @@ describe('an event of ours', () => {
   });
 });
 
-/** A delivery without the id of the event that led to it, and so without its signature. */
+/** A delivery without the id of the event that caused it, and so without its signature. */
 function withoutCause(delivery: Delivery): object {
   if (delivery.status !== 200) return delivery;
   const { causationid: _cause, signature: _signature, time: _time, ...event } = delivery.event;
   return { ...delivery, event };
 }
 
-/** What the attribute of an event can hold at all: the SDK would not write anything else into a header. */
-function alike(name: string, other: string): string {
+/** A value that the SDK accepts for an attribute: it writes nothing else into a header. */
+function validValue(name: string, other: string): string {
   if (name === 'time') return '2001-01-01T00:00:00Z';
   return `x${Buffer.from(other).toString('hex')}`;
 }

@@ -14,8 +14,8 @@ import type { RequestHandle } from '#platform/http/on-request.ts';
 import { checkOften, mixedCase } from '#test/support/fuzz.ts';
 import { record, sized } from '#test/support/sizes.ts';
 
-// Whatever is sent to the door of the shop, over HTTP and with the functions behind it: what is valid is carried out,
-// everything else is answered with 4xx and leaves no row. Never 5xx, never no answer.
+// Arbitrary requests to the public API, over HTTP and with the functions behind it: valid ones are executed, all others
+// get 4xx and write no row. Never 5xx, never no response.
 
 const properties = 11;
 const runs = sized(200, 20_000);
@@ -24,11 +24,11 @@ jest.setTimeout(60_000 + runs * 100);
 
 useDatabase();
 
-let door: HttpServer;
+let storefront: HttpServer;
 let url: string;
 let ann: { userId: string; accountId: string | null };
-let herOrder: string;
-let headersOf: Record<'ann' | 'admin' | 'nobody', Record<string, string>>;
+let annsOrder: string;
+let headersOf: Record<'ann' | 'admin' | 'anonymous', Record<string, string>>;
 beforeAll(async () => {
   const unlimited = '1000000';
   Object.assign(process.env, {
@@ -38,20 +38,20 @@ beforeAll(async () => {
     RATE_LIMIT_FAILED_LOGINS_PER_ADDRESS: unlimited,
   });
   const { createStorefront } = await import('#functions/storefront/index.ts');
-  door = await serveHttp(createStorefront(), { port: 0, host: '127.0.0.1' });
-  url = `http://127.0.0.1:${(door.server.address() as AddressInfo).port}`;
-  const rooms = new Map<string, RequestHandle>();
+  storefront = await serveHttp(createStorefront(), { port: 0, host: '127.0.0.1' });
+  url = `http://127.0.0.1:${(storefront.server.address() as AddressInfo).port}`;
+  const functions = new Map<string, RequestHandle>();
   for (const name of functionNames) {
-    rooms.set(name, ((await import(`#functions/${name}/index.ts`)) as { handle: RequestHandle }).handle);
+    functions.set(name, ((await import(`#functions/${name}/index.ts`)) as { handle: RequestHandle }).handle);
   }
-  connectFunctions(async (name, request) => (rooms.get(name) as RequestHandle)({ method: 'POST', ...request }));
+  connectFunctions(async (name, request) => (functions.get(name) as RequestHandle)({ method: 'POST', ...request }));
   connectBroker(async () => undefined);
   ann = await customer({ balance: 1_000 });
-  herOrder = await order(ann.userId, 100);
-  headersOf = { ann: await bearer(ann.userId), admin: await bearer(uuidv7(), 'admin'), nobody: {} };
+  annsOrder = await order(ann.userId, 100);
+  headersOf = { ann: await bearer(ann.userId), admin: await bearer(uuidv7(), 'admin'), anonymous: {} };
 });
 afterAll(async () => {
-  await door.stop();
+  await storefront.stop();
   await backgroundDone(5_000);
 });
 
@@ -64,17 +64,17 @@ interface Sent {
 }
 
 async function send({ as, method, path, headers, body }: Sent): Promise<number> {
-  const answer = await fetch(url + path, {
+  const response = await fetch(url + path, {
     method,
     headers: { ...headersOf[as], ...headers },
     ...(body !== undefined && method !== 'GET' && method !== 'HEAD' && { body }),
   });
-  const content = await answer.text();
-  if (answer.status >= 400 && method !== 'HEAD') {
-    expect(answer.headers.get('content-type')).toBe('application/problem+json');
-    expect(JSON.parse(content)).toMatchObject({ status: answer.status, code: expect.any(String) });
+  const content = await response.text();
+  if (response.status >= 400 && method !== 'HEAD') {
+    expect(response.headers.get('content-type')).toBe('application/problem+json');
+    expect(JSON.parse(content)).toMatchObject({ status: response.status, code: expect.any(String) });
   }
-  return answer.status;
+  return response.status;
 }
 
 const written = () =>
@@ -96,16 +96,16 @@ const anything = fc.oneof(
   fc.object(),
   fc.array(text),
 );
-const spoiled = (fields: Record<string, fc.Arbitrary<unknown>>) =>
+const mostlyValid = (fields: Record<string, fc.Arbitrary<unknown>>) =>
   fc.record(Object.fromEntries(Object.entries(fields).map(([name, its]) => [name, fc.oneof(its, anything)])), {
     requiredKeys: [],
   });
-const line = spoiled({ sku: oneOf(['pen', 'desk', 'unicorn']), quantity: fc.integer({ min: -2, max: 1_000_002 }) });
+const line = mostlyValid({ sku: oneOf(['pen', 'desk', 'unicorn']), quantity: fc.integer({ min: -2, max: 1_000_002 }) });
 const bodies = {
-  '/v1/users': spoiled({ email: fc.emailAddress(), password: oneOf(['short']), name: text }),
-  '/v1/sessions': spoiled({ email: fc.emailAddress(), password: fc.string() }),
-  '/v1/accounts/me/deposits': spoiled({ amount: fc.double(), currency: oneOf(['eur', 'usd', 'USD']) }),
-  '/v1/orders': spoiled({ items: fc.array(fc.oneof(line, anything), { maxLength: 4 }) }),
+  '/v1/users': mostlyValid({ email: fc.emailAddress(), password: oneOf(['short']), name: text }),
+  '/v1/sessions': mostlyValid({ email: fc.emailAddress(), password: fc.string() }),
+  '/v1/accounts/me/deposits': mostlyValid({ amount: fc.double(), currency: oneOf(['eur', 'usd', 'USD']) }),
+  '/v1/orders': mostlyValid({ items: fc.array(fc.oneof(line, anything), { maxLength: 4 }) }),
 };
 const forCustomers = new Set(['/v1/accounts/me/deposits', '/v1/orders']);
 const headers = fc.dictionary(
@@ -122,16 +122,16 @@ const headers = fc.dictionary(
   fc.oneof(fc.stringMatching(/^[\x21-\x7e]{0,300}$/), fc.uuid()),
   { maxKeys: 4 },
 );
-const caller = oneOf(['ann', 'ann', 'ann', 'admin', 'nobody'] as const);
+const caller = oneOf(['ann', 'ann', 'ann', 'admin', 'anonymous'] as const);
 
-/** Checks a property so many times. A failure says how to repeat it. */
+/** Checks a property for many inputs. A failure says how to repeat it. */
 async function always<Input>(given: fc.Arbitrary<Input>, check: (input: Input) => Promise<void>): Promise<void> {
   const count = await checkOften(given, check, amount);
   record({ fault: 'fuzzed request', count, orders: 0 });
 }
 
-describe('whatever is sent', () => {
-  test.each(Object.entries(bodies))('to %s as JSON: refused without a row, or carried out', (path, fields) =>
+describe('an arbitrary request', () => {
+  test.each(Object.entries(bodies))('to %s as JSON is executed, or refused without writing a row', (path, fields) =>
     always(fc.tuple(caller, fields, headers), async ([as, body, more]) => {
       const before = await written();
       const sent = { 'idempotency-key': uuidv7(), ...more, 'content-type': 'application/json' };
@@ -146,7 +146,7 @@ describe('whatever is sent', () => {
     }),
   );
 
-  test('as a body of any kind to any path by any method: never 5xx, and nothing changes', async () => {
+  test('with any body, path and method never gets 5xx and changes nothing', async () => {
     const before = await written();
     const segment = fc.oneof(
       oneOf([
@@ -179,7 +179,7 @@ describe('whatever is sent', () => {
     expect(await written()).toEqual(before);
   });
 
-  test('as a query of any list: a page, or refused', async () => {
+  test('for any list with any query gets a page or is refused', async () => {
     const lists = [
       '/v1/orders',
       '/v1/products',
@@ -201,19 +201,19 @@ describe('whatever is sent', () => {
     });
   });
 
-  test('as the id of an order: found only if it is hers', () =>
+  test('with any id of an order finds only the caller’s own', () =>
     always(fc.tuple(fc.oneof(text, fc.uuid()), oneOf(['', '/timeline', '/cancel'])), async ([id, what]) => {
       fc.pre(!['.', '..', ''].includes(id));
       const method = what === '/cancel' ? 'POST' : 'GET';
       const path = `/v1/orders/${encodeURIComponent(id.toWellFormed())}${what}`;
       expect([400, 404]).toContain(await send({ as: 'ann', method, path, headers: {}, body: undefined }));
-      expect(id).not.toBe(herOrder);
+      expect(id).not.toBe(annsOrder);
     }));
 });
 
-describe('whatever is valid', () => {
+describe('a valid request', () => {
   // promise: id-capitals-same-id
-  test('is an id in any case: the same order, canceled once', () =>
+  test('with the id in any case finds the same order and cancels it once', () =>
     always(fc.nat(), async (pick) => {
       const orderId = await order(ann.userId, 1);
       const mixed = mixedCase(orderId, pick);
@@ -233,14 +233,14 @@ describe('whatever is valid', () => {
     }));
 
   // promise: e-mail-may-have
-  test('is an e-mail address: only the password of the registration is refused', () =>
+  test('with any valid e-mail address is refused only for its short password', () =>
     always(fc.emailAddress(), async (email) => {
-      const answer = await fetch(`${url}/v1/users`, {
+      const response = await fetch(`${url}/v1/users`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify({ email, password: 'short', name: 'Ann' }),
       });
-      const { errors } = (await answer.json()) as { errors: { field: string }[] };
+      const { errors } = (await response.json()) as { errors: { field: string }[] };
       expect(errors.map(({ field }) => field)).toEqual(['password']);
     }));
 
@@ -253,14 +253,14 @@ describe('whatever is valid', () => {
       body: JSON.stringify(body),
     });
 
-  test('is a deposit: the balance grows by it', () =>
+  test('to deposit raises the balance by the amount', () =>
     always(fc.integer({ min: 1, max: 1_000_000 }), async (amount) => {
       const { balance } = await standing(ann.accountId);
       expect(await post('/v1/accounts/me/deposits', { amount, currency: 'usd' })).toBe(201);
       expect((await standing(ann.accountId)).balance).toBe(balance + amount);
     }));
 
-  test('is an order: accepted with the right total', () => {
+  test('to order is accepted with the right total', () => {
     const prices = { desk: 80_000, chair: 20_000, pen: 100, sticker: 1 };
     const item = fc.record({
       sku: oneOf(Object.keys(prices) as (keyof typeof prices)[]),

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import Mail from 'nodemailer/lib/mailer';
@@ -20,8 +20,8 @@ import { invariants, parameters, type Violation } from '#test/support/invariants
 import { record, sized } from '#test/support/sizes.ts';
 import { report, secondsSince } from '#test/support/until.ts';
 
-// Every two statements that touch the same order or the same account, on two connections: one is held open in its
-// transaction while the other one runs, then committed or rolled back. Afterwards everything goes on to its end.
+// Every pair of statements that touch the same order or the same account, on two connections: one is held open in its
+// transaction while the other one runs, then committed or rolled back. Afterwards everything is completed.
 
 jest.setTimeout(600_000);
 
@@ -35,22 +35,22 @@ interface Case {
   first: Step;
   second: Step;
   end: 'commit' | 'rollback';
-  /** Whether both concern the same order; otherwise two orders of one customer. */
+  /** Whether both act on the same order; otherwise on two orders of one customer. */
   isSameOrder: boolean;
   isCanceledEarly: boolean;
-  /** Whether the account can pay the order; or, of two orders, either but not both. */
+  /** Whether the account can pay the order, or, of two orders, only one. */
   money: 'enough' | 'for one' | 'too little';
 }
 
-const muchMoney = 500_000;
+const largeDeposit = 500_000;
 
 let statements: Statements;
 let userId: string;
 const broker = virtualBroker();
-const rooms = new Map<string, FunctionModule['handle']>();
+const functions = new Map<string, FunctionModule['handle']>();
 const world: World = {
-  room: (name, process) => {
-    const handle = rooms.get(`${name} ${process}`);
+  handleOf: (name, process) => {
+    const handle = functions.get(`${name} ${process}`);
     if (!handle) throw new Error(`there is no function ${name}`);
     return handle;
   },
@@ -62,22 +62,22 @@ const { sendMail } = Mail.prototype;
 beforeAll(async () => {
   statements = await takeStatements();
   Mail.prototype.sendMail = async () => undefined;
-  connectBroker(async (event) => broker.take(event));
+  connectBroker(async (event) => broker.accept(event));
   for (const name of functionNames.filter((one) => one !== 'storefront')) {
     for (const process of ['first', 'second']) {
       const { handle } = (await import(`#functions/${name}/index.ts?${process}`)) as FunctionModule;
-      rooms.set(`${name} ${process}`, handle);
+      functions.set(`${name} ${process}`, handle);
     }
   }
-  userId = await somebodyRich();
+  userId = await newCustomer();
 });
 afterAll(() => {
   statements.release();
   Mail.prototype.sendMail = sendMail;
 });
 
-test('every statement that writes is in the table, or it is said why it is not', () => {
-  const files = ['platform/events/outbox.ts', ...functionNames.map((name) => `functions/${name}/queries.ts`)];
+test('lists every statement that writes, in the table or among the exceptions', () => {
+  const files = globSync('{functions,platform}/**/*.ts', { exclude: ['**/*.test.ts'] });
   const known = new Set([...steps.map(({ statement }) => statement), ...elsewhere]);
   const writing = files.flatMap((file) =>
     [...readFileSync(file, 'utf8').matchAll(/statement<[^(]*\(\s*'([^']+)',\s*`([^`]*)`/g)].flatMap(([, name, text]) =>
@@ -90,13 +90,13 @@ test('every statement that writes is in the table, or it is said why it is not',
 });
 
 // promise: whatever-step-comes-while
-test.each(steps)('while "$name" holds $statement open, any other step may come', async (first) => {
+test.each(steps)('"$name" holds $statement open while every other step runs', async (first) => {
   const began = Date.now();
   const done = { played: 0, waited: 0, orders: 0 };
   const never: string[] = [];
   for (const second of steps) {
     const before = done.played;
-    const told = new Map<string, string>();
+    const descriptions = new Map<string, string>();
     const earlier: unknown[] = [];
     const accepted: Its[] = [];
     for (const one of casesOf(first, second)) {
@@ -106,25 +106,25 @@ test.each(steps)('while "$name" holds $statement open, any other step may come',
       if (!played) continue;
       done.played += 1;
       if (played.waited) done.waited += 1;
-      for (const its of played.orders) told.set(its.orderId ?? '', describe(one));
+      for (const its of played.orders) descriptions.set(its.orderId ?? '', describe(one));
       accepted.push(...played.orders);
     }
-    await expectInvariants(accepted, earlier, told);
+    await expectInvariants(accepted, earlier, descriptions);
     done.orders += accepted.length;
     if (done.played === before) never.push(second.name);
   }
   expect(never).toEqual([]);
   record({
-    fault: `${first.statement} held open beside every other statement`,
+    fault: `${first.statement} held open alongside every other statement`,
     count: done.played,
     orders: done.orders,
   });
-  report(`${first.name}: ${done.played} cases, in ${done.waited} the other one had to wait, ${secondsSince(began)}`);
+  report(`${first.name}: ${done.played} cases, ${done.waited} with a wait for its lock, ${secondsSince(began)}`);
 });
 
 function casesOf(first: Step, second: Step): Case[] {
   const yesAndNo = [true, false];
-  // the short form leaves out what meets no row of the other one
+  // the short form leaves out pairs that share no row
   const meet = sized(0, 1) === 1 || (first.isOfAccount && second.isOfAccount);
   const moneys = (isSameOrder: boolean): Case['money'][] =>
     isSameOrder ? ['enough', 'too little'] : ['for one', 'enough', 'too little'];
@@ -149,23 +149,23 @@ function casesOf(first: Step, second: Step): Case[] {
 
 const describe = ({ first, second, end, isSameOrder, isCanceledEarly, money }: Case) =>
   [
-    `"${first.name}" is held open, "${second.name}" comes`,
+    `"${first.name}" is held open, "${second.name}" runs`,
     isSameOrder ? 'for the same order' : 'for another order of the same account',
     isCanceledEarly ? 'canceled before the charge' : 'charged before a cancel',
     `money ${money}`,
     end,
   ].join(', ');
 
-/** Plays a case to its end; undefined if it cannot happen: there is no such event, or no such statement. */
+/** Runs a case to its end; undefined if it cannot occur, because there is no such event or no such statement. */
 async function play(one: Case, earlier: unknown[]): Promise<{ waited: boolean; orders: Its[] } | undefined> {
   const { first, second, isSameOrder, isCanceledEarly, end } = one;
   const total = await priceFor(one);
   const its = newOrder(total);
   const other = isSameOrder ? its : newOrder(total);
   const isPossible = isSameOrder
-    ? await go(its, stepsBefore([first, second], isCanceledEarly))
-    : (await go(its, stepsBefore([first], isCanceledEarly))) &&
-      (await go(other, stepsBefore([second], isCanceledEarly)));
+    ? await runAll(its, stepsBefore([first, second], isCanceledEarly))
+    : (await runAll(its, stepsBefore([first], isCanceledEarly))) &&
+      (await runAll(other, stepsBefore([second], isCanceledEarly)));
   const orders = [...new Set([its, other])];
   if (!isPossible) {
     await finish();
@@ -178,13 +178,13 @@ async function play(one: Case, earlier: unknown[]): Promise<{ waited: boolean; o
   const held = await begin(first, its, 'first');
   const passing = held && (await begin(second, other, 'second'));
   const waited = held && passing ? await statements.overlap(held.sent, passing.sent, end) : false;
-  if (held && !passing) await statements.carryOut(held.sent);
+  if (held && !passing) await statements.execute(held.sent);
   for (const [started, step, whose] of [
     [held, first, its],
     [passing, second, other],
   ] as const) {
     if (!started) continue;
-    // who has no answer, or 503, asks again; what was an event is published again by its outbox row
+    // a customer retries after 503 or no response; an event is published again from its outbox row
     const status = await ended(started.done);
     if (status === 503 && ['place', 'deposit', 'cancel'].includes(step.name)) {
       expect(await ended(step.act(whose, world, 'first'))).toBeLessThan(500);
@@ -196,13 +196,13 @@ async function play(one: Case, earlier: unknown[]): Promise<{ waited: boolean; o
   return held && passing ? { waited, orders: placed } : undefined;
 }
 
-const newOrder = (total: number): Its => ({ userId, key: uuidv7(), depositKey: uuidv7(), total, facts: {} });
+const newOrder = (total: number): Its => ({ userId, key: uuidv7(), depositKey: uuidv7(), total, events: {} });
 
 async function priceFor({ money }: Case): Promise<number> {
   if (money === 'enough') return 2;
-  if ((await balance()) < muchMoney / 2) await depositMuch();
+  if ((await balance()) < largeDeposit / 2) await topUp();
   const now = await balance();
-  // more than the deposit of a step makes up for
+  // more than the deposit of a step adds
   return money === 'for one' ? Math.floor(now / 2) + 10 : now + 10;
 }
 
@@ -214,8 +214,8 @@ async function balance(): Promise<number> {
   return found[0]?.balance ?? NaN;
 }
 
-/** Does steps one after the other; false if one of them cannot be done. */
-async function go(its: Its, before: Step[]): Promise<boolean> {
+/** Runs steps one after the other; false if one of them cannot run. */
+async function runAll(its: Its, before: Step[]): Promise<boolean> {
   for (const step of before) {
     const acting = step.act(its, world, 'first');
     if (acting === undefined) return false;
@@ -229,7 +229,7 @@ interface Started {
   done: Promise<number>;
 }
 
-/** Begins a step and stops it at its statement, which is not carried out yet; undefined if it does not come to that. */
+/** Starts a step and stops it before its statement is executed; undefined if the step ends without it. */
 async function begin(step: Step, its: Its, process: Process): Promise<Started | undefined> {
   const acting = step.act(its, world, process);
   if (acting === undefined) return undefined;
@@ -239,46 +239,46 @@ async function begin(step: Step, its: Its, process: Process): Promise<Started | 
   for (;;) {
     const one = sent.shift();
     if (one?.name === step.statement) return { sent: one, done };
-    if (one) await statements.carryOut(one);
+    if (one) await statements.execute(one);
     else if (isDone) return undefined;
     else await setImmediate();
   }
 }
 
-/** Carries everything out until something has ended. */
+/** Executes all statements until this call has ended; returns its status. */
 async function ended(acting: Promise<number> | undefined): Promise<number> {
-  if (acting === undefined) throw new Error('it cannot be done');
+  if (acting === undefined) throw new Error('the step cannot run');
   let status: number | undefined;
   acting.then(
-    (answered) => (status = answered),
+    (returned) => (status = returned),
     () => (status = 503),
   );
   while (status === undefined) {
     const one = statements.sent.shift();
-    if (one) await statements.carryOut(one);
+    if (one) await statements.execute(one);
     else await setImmediate();
   }
   return status;
 }
 
-/** Everything goes on to its end: what is parked is replayed, what is in the outbox is published until it is empty. */
+/** Completes everything: replays parked events and publishes outbox rows until there are none. */
 async function finish(): Promise<void> {
   for (let round = 0; ; round += 1) {
-    while (broker.parcels.length > 0) {
-      const parcel = broker.parcels.shift() as (typeof broker.parcels)[number];
-      const delivering = deliver(world.room(parcel.to, 'first'), parcel.event);
+    while (broker.deliveries.length > 0) {
+      const delivery = broker.deliveries.shift() as (typeof broker.deliveries)[number];
+      const delivering = deliver(world.handleOf(delivery.to, 'first'), delivery.event);
       await ended(delivering.then(({ status }) => status));
-      broker.goOn(parcel, await delivering);
+      broker.complete(delivery, await delivering);
     }
     const [left] = await statements.ask<{ chains: number; parked: number }>(
       `select (select count(*) from events.outbox) as chains,
               (select count(*) from events.dead_letters where replayed_at is null or last_parked_at > replayed_at) as parked`,
     );
     if (left?.chains === 0 && left.parked === 0) break;
-    if (round > 20) throw new Error(`It does not come to rest: ${JSON.stringify(left)}`);
+    if (round > 20) throw new Error(`The shop does not come to rest: ${JSON.stringify(left)}`);
     if ((left?.parked ?? 0) > 0) {
       const replay = { action: 'replay-all', rate: 100 };
-      const replaying = call(world.room('replay-events', 'first'), replay, { userId, role: 'admin' });
+      const replaying = call(world.handleOf('replay-events', 'first'), replay, { userId, role: 'admin' });
       expect(await ended(replaying.then(({ status }) => status))).toBe(202);
     }
     await statements.ask(
@@ -288,7 +288,7 @@ async function finish(): Promise<void> {
   }
 }
 
-/** Each order has ended as it must. */
+/** Each order has ended in the right state. */
 async function expectOutcomes(orders: Its[], { money }: Case): Promise<void> {
   const found = await statements.ask<{ id: string; status: string }>(
     'select id, status from ordering.orders where id = any ($1::uuid[])',
@@ -313,7 +313,7 @@ const seen = async (orders: Its[]) => {
   return found.map(({ its }) => its);
 };
 
-async function expectInvariants(orders: Its[], earlier: unknown[], told: Map<string, string>): Promise<void> {
+async function expectInvariants(orders: Its[], earlier: unknown[], descriptions: Map<string, string>): Promise<void> {
   const parked = await statements.ask<{ id: string }>('select event_id as id from events.dead_letters');
   const found = await statements.ask<Violation>(
     invariants,
@@ -325,14 +325,14 @@ async function expectInvariants(orders: Its[], earlier: unknown[], told: Map<str
     }),
   );
   const wrong = found.map(({ name, subject, detail }) => {
-    const orderId = [...told.keys()].find((id) => subject.includes(id));
-    return `${name}: ${subject} – ${detail} (${told.get(orderId ?? '') ?? 'no order of this step'})`;
+    const orderId = [...descriptions.keys()].find((id) => subject.includes(id));
+    return `${name}: ${subject} – ${detail} (${descriptions.get(orderId ?? '') ?? 'no order of this step'})`;
   });
   expect(wrong).toEqual([]);
 }
 
-/** Somebody with an account and money on it, all of it come about as it does in the shop. */
-async function somebodyRich(): Promise<string> {
+/** A customer with an account and a large deposit, created through the functions. */
+async function newCustomer(): Promise<string> {
   const id = uuidv7();
   const event = beginChain(userRegistered.create({ userId: id }));
   const user = { id, email: `${id}@example.com`, name: 'Ann', passwordHash: '$argon2id$none' };
@@ -340,12 +340,12 @@ async function somebodyRich(): Promise<string> {
   await publish(event);
   userId = id;
   await finish();
-  await depositMuch();
+  await topUp();
   return id;
 }
 
-async function depositMuch(): Promise<void> {
-  const money = { amount: muchMoney, currency: 'usd' };
-  await ended(call(world.room('deposit-money', 'first'), money, { userId }).then(({ status }) => status));
+async function topUp(): Promise<void> {
+  const money = { amount: largeDeposit, currency: 'usd' };
+  await ended(call(world.handleOf('deposit-money', 'first'), money, { userId }).then(({ status }) => status));
   await finish();
 }

@@ -9,8 +9,9 @@ import { startShop, type Shop } from '#test/support/shop.ts';
 import { firstSeed, hasTime, record, sized } from '#test/support/sizes.ts';
 import { report, until } from '#test/support/until.ts';
 
-// Each function ends itself with SIGKILL at each step of its work: before its statement, while that holds its locks,
-// after its commit, before and after its reply, a mail, a publication. Every order is decided and told once all the same.
+// Each function kills itself with SIGKILL at each step of its work: before its statement, while the statement holds its
+// locks, after the commit, before and after a reply, a mail and a publication. Every order is settled and notified
+// once.
 
 const statements: Record<string, string[]> = {
   'register-user': ['register-user.insert', 'outbox.take_due'],
@@ -56,7 +57,7 @@ jest.setTimeout(120_000 + count * 60_000);
 let shop: Shop;
 const folder = mkdtempSync(path.join(tmpdir(), 'shop-points-'));
 beforeAll(async () => {
-  // an address, because a folder may have a space in its name
+  // a URL, because the name of a folder may contain a space
   const preload = new URL('../support/fail-points.ts', import.meta.url).href;
   const env = { NODE_OPTIONS: `--import ${preload}`, FAIL_POINTS: folder };
   shop = await startShop({ processes: true, env });
@@ -66,28 +67,28 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-test('every point of the short form exists', () => {
+test('selects only points that exist for the short form', () => {
   expect(all).toEqual(expect.arrayContaining(few));
 });
 
 // promise: whoever-killed-any-moment
-test('a function is killed at each step of its work: every order is decided and told once', async () => {
+test('settles and notifies every order once when a function is killed at any step of its work', async () => {
   const began = Date.now();
   const recoveriesMs: number[] = [];
-  for (const point of count === few.length ? few : fromSomewhere(all)) {
+  for (const point of count === few.length ? few : rotated(all)) {
     if (!hasTime(began)) break;
     recoveriesMs.push(await killAt(point));
   }
   record({ fault: 'kill at a step', count: recoveriesMs.length, orders: recoveriesMs.length * 2, recoveriesMs });
 });
 
-/** From another one on each time, so that runs which end early together reach each. */
-function fromSomewhere(points: string[]): string[] {
+/** Starts at a point that depends on the seed, so that runs which end early cover all points together. */
+function rotated(points: string[]): string[] {
   const start = firstSeed % points.length;
   return [...points.slice(start), ...points.slice(0, start)];
 }
 
-/** Gives the milliseconds from the end of the process until everything was decided that had been begun. */
+/** Returns the milliseconds from the kill until every order that had been placed was settled. */
 async function killAt(point: string): Promise<number> {
   const [name = ''] = point.split(' ');
   const file = path.join(folder, point);
@@ -103,6 +104,6 @@ async function killAt(point: string): Promise<number> {
   await until(`${name} was replaced`, () => ![undefined, before].includes(shop.pidOf(name)));
   if (name === 'send-notification') await hurryMails(shop, died);
   await expectSound(shop);
-  report(`${point.padEnd(50)} all decided after ${(recoveryMs / 1_000).toFixed(1)} s`);
+  report(`${point.padEnd(50)} all settled after ${(recoveryMs / 1_000).toFixed(1)} s`);
   return recoveryMs;
 }

@@ -4,13 +4,13 @@ import { chanceOf, type Chance } from './simulation/chance.ts';
 import { customersWith, type Customer, type Notification, type Page } from '#test/support/customers.ts';
 import { expectSound } from '#test/support/invariants.ts';
 import { settledAndNotified, outcomes, placeOrders } from '#test/support/load.ts';
-import type { Mailbox, MailStep, MailFailures } from '#test/support/mailbox.ts';
+import type { Mailbox, MailFailures, MailStep } from '#test/support/mailbox.ts';
 import { startShop, type Shop } from '#test/support/shop.ts';
 import { record, sized } from '#test/support/sizes.ts';
 import { report, until } from '#test/support/until.ts';
 
-// A mail server may turn mails away, take its time or vanish in the middle: orders are decided all the same, each fact
-// has one notification, and a mail comes twice only where its sender could not know that it had come.
+// A mail server may refuse mails, be slow or disappear in the middle of one: orders are settled all the same, each
+// event has one notification, and a mail is sent twice only where its sender could not know that the server had it.
 
 jest.setTimeout(240_000);
 
@@ -19,12 +19,12 @@ const modes = [
   { mode: 'each function a process of its own', processes: true },
 ].slice(0, sized(1, 2));
 
-const forNow: { what: string; step: MailStep; trouble: MailFailures }[] = [
-  { what: 'turns every connection away for now (421)', step: 'connection', trouble: { code: 421 } },
-  { what: 'turns every connection away for good (554)', step: 'connection', trouble: { code: 554 } },
-  { what: 'refuses every recipient for now (451)', step: 'recipient', trouble: { code: 451 } },
-  { what: 'refuses every mail for now, after it has it (452)', step: 'mail', trouble: { code: 452 } },
-  { what: 'cuts the connection before it has the mail', step: 'recipient', trouble: { isCut: true } },
+const transientFailures: { what: string; step: MailStep; failure: MailFailures }[] = [
+  { what: 'refuses every connection temporarily (421)', step: 'connection', failure: { code: 421 } },
+  { what: 'refuses every connection permanently (554)', step: 'connection', failure: { code: 554 } },
+  { what: 'refuses every recipient temporarily (451)', step: 'recipient', failure: { code: 451 } },
+  { what: 'refuses every mail temporarily after receiving it (452)', step: 'mail', failure: { code: 452 } },
+  { what: 'cuts the connection before it receives the mail', step: 'recipient', failure: { isCut: true } },
 ];
 
 describe.each(modes)('$mode', ({ processes }) => {
@@ -44,32 +44,35 @@ describe.each(modes)('$mode', ({ processes }) => {
   afterAll(() => shop?.stop());
 
   // promise: while-mail-server-down
-  test.each(forNow)('$what: orders are decided, and then there is one mail each', async ({ what, step, trouble }) => {
-    const orders = await orderDuring((at) => (at === step ? trouble : undefined));
-    await until('each mail was tried in vain', async () => (await notificationsOf(orders)).every(isTriedInVain));
-    await expectMailsOnceItIsOver(what, orders);
-  });
+  test.each(transientFailures)(
+    'settles orders and then sends one mail each when the server $what',
+    async ({ what, step, failure }) => {
+      const orders = await orderDuring((at) => (at === step ? failure : undefined));
+      await until('each mail was attempted', async () => (await notificationsOf(orders)).every(wasAttempted));
+      await expectMailsAfterRecovery(what, orders);
+    },
+  );
 
   // promise: while-mail-server-down
-  test('takes a mail and cuts the connection before it says so: it comes again with the same Message-ID, and only it', async () => {
+  test('sends a mail again with the same Message-ID when the server cuts the connection instead of accepting it, and no other', async () => {
     let mails = 0;
     const orders = await orderDuring((at) => {
       if (at === 'mail') mails += 1;
       return at === 'mail' && mails % 2 === 1 ? { isCut: true } : undefined;
     });
-    await until('some were cut', () => mailbox.untold.size >= orders.length / 4);
-    await expectMailsOnceItIsOver('is cut before it says that it has the mail', orders);
+    await until('some connections were cut', () => mailbox.untold.size >= orders.length / 4);
+    await expectMailsAfterRecovery('cuts the connection after it received the mail', orders);
   });
 
-  test('is slow: orders do not wait for their mails', async () => {
+  test('settles orders without waiting for their mails when the server is slow', async () => {
     const orders = await orderDuring((at) => (at === 'mail' ? { afterMs: 2_000 } : undefined));
-    const left = (await notificationsOf(orders)).filter(({ status }) => status === 'queued');
-    expect(left.length).toBeGreaterThan(0);
-    await expectMailsOnceItIsOver('is slow', orders);
+    const queued = (await notificationsOf(orders)).filter(({ status }) => status === 'queued');
+    expect(queued.length).toBeGreaterThan(0);
+    await expectMailsAfterRecovery('is slow', orders);
   });
 
   // promise: while-mail-server-down
-  test('refuses a mail for good after it has it (554): it has failed at once, and the customer can see it', async () => {
+  test('marks a mail as failed at once, visibly to the customer, when the server refuses it permanently (554)', async () => {
     const orders = await orderDuring((at) => (at === 'mail' ? { code: 554 } : undefined));
     await until('each has failed', async () =>
       (await notificationsOf(orders)).every(({ status }) => status === 'failed'),
@@ -82,43 +85,43 @@ describe.each(modes)('$mode', ({ processes }) => {
     expect(mailbox.mails.filter(({ subject }) => orders.some((id) => subject.includes(id)))).toEqual([]);
   });
 
-  test('does anything of that, by chance: one mail each, and one more for each that it took without a word', async () => {
+  test('sends one mail each, and one more for each that was taken without a reply, when the server fails at random', async () => {
     const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
-    const orders = await orderDuring(anything(chanceOf(seed)), sized(8, 60));
-    await pause(sized(1_500, 20_000)); // the trouble goes on
-    await expectMailsOnceItIsOver(`makes trouble by chance, SEED=${seed}`, orders);
+    const orders = await orderDuring(randomFailures(chanceOf(seed)), sized(8, 60));
+    await pause(sized(1_500, 20_000)); // the outage continues
+    await expectMailsAfterRecovery(`fails at random, SEED=${seed}`, orders);
   });
 
   if (sized(0, 1) === 1) {
-    test('says that it has a mail when its sender has given up waiting: it comes again with the same Message-ID', async () => {
+    test('sends a mail again with the same Message-ID when the server accepts it only after the timeout', async () => {
       const orders = await orderDuring((at) => (at === 'mail' ? { afterMs: 11_000 } : undefined));
-      await until('a sender has given up', async () => (await notificationsOf(orders)).some(isTriedInVain));
+      await until('a sender has timed out', async () => (await notificationsOf(orders)).some(wasAttempted));
       mailbox.trouble = undefined;
       await until('each is sent', async () => (await notificationsOf(orders)).every(({ status }) => status === 'sent'));
-      shop.story.kills += 2; // whose sender had given up
+      shop.story.kills += 2; // a mail is sent again for each timeout of its sender
       for (const { its } of mailsOf(orders)) expect(new Set(its).size).toBe(1);
     });
   }
 
   const ordersEach = 4;
 
-  /** Orders while the mail server is in trouble, from now on; gives them once all are decided. */
-  async function orderDuring(trouble: Mailbox['trouble'], each = ordersEach): Promise<string[]> {
-    // open connections have the first step behind them
+  /** Starts an outage of the mail server and places orders; returns them once all are settled. */
+  async function orderDuring(failure: Mailbox['trouble'], each = ordersEach): Promise<string[]> {
+    // open connections are past the first step
     await mailbox.close();
-    mailbox.trouble = trouble;
+    mailbox.trouble = failure;
     await mailbox.open();
     const since = Date.now();
     const orders = await placeOrders(customers, each).done;
     const { decidedMs, notifiedMs } = await settledAndNotified(shop, orders, since);
     report(
-      `${orders.length} orders were decided after ${decidedMs} ms, their notifications recorded after ${notifiedMs} ms`,
+      `${orders.length} orders were settled after ${decidedMs} ms, their notifications recorded after ${notifiedMs} ms`,
     );
     expect(await outcomes(shop, orders)).toEqual({ paid: orders.length });
     return orders;
   }
 
-  async function expectMailsOnceItIsOver(what: string, orders: string[]): Promise<void> {
+  async function expectMailsAfterRecovery(what: string, orders: string[]): Promise<void> {
     mailbox.trouble = undefined;
     const since = Date.now();
     await until('each is sent', async () => (await notificationsOf(orders)).every(({ status }) => status === 'sent'));
@@ -148,11 +151,11 @@ describe.each(modes)('$mode', ({ processes }) => {
   };
 });
 
-const isTriedInVain = ({ status, attempts }: { status: string; attempts: number }) =>
+const wasAttempted = ({ status, attempts }: { status: string; attempts: number }) =>
   status === 'queued' && attempts > 0;
 
-/** Trouble that passes. */
-function anything(chance: Chance): Mailbox['trouble'] {
-  const troubles: MailFailures[] = [{ code: 421 }, { code: 451 }, { isCut: true }, { afterMs: 300 }];
-  return () => (chance.happens(0.2) ? chance.oneOf(troubles) : undefined);
+/** Transient failures at random steps. */
+function randomFailures(chance: Chance): Mailbox['trouble'] {
+  const failures: MailFailures[] = [{ code: 421 }, { code: 451 }, { isCut: true }, { afterMs: 300 }];
+  return () => (chance.happens(0.2) ? chance.oneOf(failures) : undefined);
 }

@@ -1,39 +1,58 @@
 import { parseArgs } from 'node:util';
 import { kinds, type Kind } from './kinds.ts';
 
-const help = `Breaks the shop in every way that is known here, many times, and looks whether anything was lost or done twice.
+const help = `Breaks the shop in every known way and checks that nothing is lost, done twice or stuck.
 
-  npm run test:faults                        everything once, as long as it takes (hours)
-  npm run test:faults -- --minutes 30        about half an hour, shared out between the kinds
-  npm run test:faults -- --only random       one kind; several with commas: --only random,stories
-  npm run test:faults -- --seed 7            begins with this seed, to repeat what was found; otherwise with another
-                                             one each time, so that runs add up
-  npm run test:faults -- --sum               only shows what all runs on this machine have come to
+  npm run test:faults                        the short form: every file of test/faults once
+  npm run test:faults -- kills               the short form of the files whose path matches one of the patterns;
+                                             with -t NAME only of the tests whose name matches
+  npm run test:faults -- --long              the long form: every kind below, with many seeds (hours)
+  npm run test:faults -- --minutes 30        the long form in about half an hour, shared between the kinds
+  npm run test:faults -- --only random       the long form of one kind; several with commas: --only random,scenarios
+  npm run test:faults -- --seed 7            the long form from this seed on, to repeat a failure; without it every
+                                             run starts at another seed, so that runs add up
+  npm run test:faults -- --sum               only prints the totals of all long runs on this machine
   npm run test:faults -- --help              this text
+
+Kinds of the long form:
 
 ${kinds.map(({ name, what }) => `  ${name.padEnd(15)}${what}`).join('\n')}
 
-Ctrl-C ends what is under way, cleans up and shows what was done until then; twice ends at once.
-Ends with 1 if anything failed. What was found is kept in reports/faults.jsonl.
+The short form ends with the line "N passed, N failed". The long form ends with a table of faults, orders and recovery
+times; its results are appended to reports/faults.jsonl. Ctrl-C finishes the test in flight and prints the table so far;
+a second Ctrl-C stops at once. Exits with 1 if a test has failed.
 `;
 
-export interface Options {
+export interface ShortOptions {
+  form: 'short';
+  /** Regular expressions for the paths of the files; none selects every file. */
+  patterns: string[];
+  /** A regular expression for the names of the tests. */
+  testName: string | undefined;
+}
+
+export interface LongOptions {
+  form: 'long';
   only: Kind[];
   minutes: number | undefined;
   seed: number;
-  /** Whether to show what was done until now, and do nothing. */
-  sum: boolean;
 }
 
-/** Reads the command line; what is wrong is one sentence and exit 1. */
+/** `sum` runs nothing and prints the stored results. */
+export type Options = ShortOptions | LongOptions | { form: 'sum' };
+
+/** Reads the command line; an error is printed as one sentence before the help text, and the process exits with 1. */
 export function readOptions(args: string[]): Options {
   try {
-    const { values } = parseArgs({
+    const { values, positionals } = parseArgs({
       args,
+      allowPositionals: true,
       options: {
+        long: { type: 'boolean', default: false },
         minutes: { type: 'string' },
         only: { type: 'string' },
         seed: { type: 'string' },
+        testNamePattern: { type: 'string', short: 't' },
         sum: { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h' },
       },
@@ -42,12 +61,19 @@ export function readOptions(args: string[]): Options {
       process.stdout.write(help);
       process.exit(0);
     }
-    const { minutes, only, seed, sum } = values;
+    const { long, minutes, only, seed, sum, testNamePattern: testName } = values;
+    if (sum) return { form: 'sum' };
+    if (!long && [minutes, only, seed].every((value) => value === undefined)) {
+      return { form: 'short', patterns: positionals, testName };
+    }
+    if (positionals.length > 0 || testName !== undefined) {
+      throw new Error('Patterns select tests of the short form; the long form takes --only.');
+    }
     return {
+      form: 'long',
       only: only === undefined ? kinds : only.split(',').map(kindOf),
       minutes: minutes === undefined ? undefined : numberOf('minutes', minutes),
       seed: seed === undefined ? newSeed() : numberOf('seed', seed),
-      sum,
     };
   } catch (error) {
     process.stderr.write(`${(error as Error).message}\n\n${help}`);
@@ -69,5 +95,5 @@ function numberOf(name: string, given: string): number {
   return number;
 }
 
-/** A hundred more each second: no two runs tell the same stories, which are fewer than that a second. */
+/** Advances by 100 a second, faster than any run uses seeds, so that no two runs repeat a scenario. */
 const newSeed = () => Math.floor(Date.now() / 10) % 2 ** 31;

@@ -15,8 +15,8 @@ import { startShop, type Shop } from '#test/support/shop.ts';
 import { record, sized } from '#test/support/sizes.ts';
 import { report, until } from '#test/support/until.ts';
 
-// Whatever befalls Postgres while customers order: no process of the shop ends of it, nobody is told that their money
-// does not suffice, and once it is over every order is decided and told.
+// Outages of Postgres under load: no process of the shop exits, no order is rejected as unaffordable, and after the
+// outage every order is settled and notified.
 
 jest.setTimeout(240_000);
 
@@ -25,31 +25,32 @@ const modes = [
   { mode: 'all functions in one process', processes: false },
 ].slice(0, sized(1, 2));
 
-/** A full disk is a small one of our own: only root may mount it, and not in every container. */
+/** The full disk is a small tmpfs: only root may mount it, and not in every container. */
 const mayMount = canMount();
-if (!mayMount) report('the test of a full disk is left out: nothing can be mounted here');
+if (!mayMount) report('skipping the test of a full disk: this process may not mount a tmpfs');
 
 describe.each(modes)('$mode', ({ processes }) => {
   let shop: Shop;
-  /** The test's own session, which no trouble of the shop's sessions concerns. */
+  /** The test's own session, which faults of the shop's sessions do not affect. */
   let own: pg.Client;
   beforeAll(async () => {
     shop = await startShop({ processes });
-    if (processes) await useEverything(shop); // from now on each function has sessions
+    if (processes) await useEverything(shop); // so that each function has sessions
   });
   afterAll(() => shop?.stop());
 
   if (!processes || sized(0, 1) === 1) {
-    test('it restarts at once and finishes nothing (immediate shutdown)', async () => {
+    test('settles and notifies every order after an immediate restart', async () => {
       await underLoad('immediate restart', async () => signal([postmaster()], 'SIGQUIT'));
     });
   }
 
   if (processes) {
-    // who would start it again is held meanwhile; in one process the functions would be held with it
+    // the supervisor is stopped meanwhile, or it would restart Postgres; in one process the functions would stop as
+    // well
     // promise: trouble-database-retried-never
-    test('it is away for 2 s', async () => {
-      await underLoad('away for 2 s', async () => {
+    test('settles and notifies every order after Postgres was down for 2 s', async () => {
+      await underLoad('down for 2 s', async () => {
         signal([shop.pid], 'SIGSTOP');
         try {
           signal([postmaster()], 'SIGQUIT');
@@ -61,11 +62,11 @@ describe.each(modes)('$mode', ({ processes }) => {
     });
   }
 
-  test('the sessions of each function are terminated', async () => {
+  test('settles and notifies every order when the sessions of each function are terminated', async () => {
     const roles = processes ? functionNames.map(roleOf) : ['shop_functions'];
     await underLoad('sessions of each function terminated', async () => {
       for (const role of roles) {
-        // a function whose last session was lost opens the next one with its next statement
+        // a function without a session opens one for its next statement
         await until(`a session of ${role} was terminated`, async () => {
           const { rows } = await own.query(
             'select pg_terminate_backend(pid) from pg_stat_activity where usename = $1',
@@ -77,14 +78,14 @@ describe.each(modes)('$mode', ({ processes }) => {
     });
   });
 
-  test('all sessions are terminated while nobody orders: the next order is accepted at once', async () => {
+  test('accepts the next order at once when all sessions were terminated while idle', async () => {
     const before = pids();
     const customer = await customerWith(shop, 1_000);
     await expectSound(shop);
     await inOwnSession(async () => {
       await terminateAll();
-      const lost = async () => (await own.query(ofTheShop('select pid'))).rows.length === 0;
-      await until('they are gone', async () => (await lost()) || (await terminateAll()));
+      const allGone = async () => (await own.query(ofTheShop('select pid'))).rows.length === 0;
+      await until('they are gone', async () => (await allGone()) || (await terminateAll()));
     });
     const order = await customer.post<{ id: string }>('/v1/orders', { items: [{ sku: 'pen', quantity: 1 }] });
     expect(order.status).toBe(202);
@@ -94,7 +95,7 @@ describe.each(modes)('$mode', ({ processes }) => {
     expect(pids()).toEqual(before);
   });
 
-  test('statements are canceled in their middle, as by a statement timeout', async () => {
+  test('settles and notifies every order when statements are canceled, as by a statement timeout', async () => {
     let canceled = 0;
     await underLoad('statements canceled', async (isOver) => {
       while (canceled < 50 && !isOver()) {
@@ -107,37 +108,37 @@ describe.each(modes)('$mode', ({ processes }) => {
   });
 
   // promise: trouble-database-retried-never
-  test('the accounts are locked for longer than a statement waits', async () => {
+  test('settles and notifies every order when accounts are locked for longer than lock_timeout', async () => {
     await underLoad('accounts locked for 3.2 s', async () => {
       await own.query('begin; lock table billing.accounts in exclusive mode');
-      await until('statements wait', async () => (await sessionsHeldUp()).length > 0);
+      await until('statements wait', async () => (await blockedSessions()).length > 0);
       await pause(3_200);
       await own.query('commit');
     });
   });
 
   // promise: trouble-database-retried-never
-  test('it is read-only for a while: orders are put off, and what there is can be read', async () => {
+  test('refuses orders with 503 and serves reads while Postgres is read-only', async () => {
     const customer = await customerWith(shop, 1_000);
     await underLoad('read-only', async () => {
       await inNewSessions('default_transaction_read_only = on', async () => {
         const order = () => customer.post('/v1/orders', { items: [{ sku: 'pen', quantity: 1 }] });
-        await until('an order is put off', async () => (await order()).status === 503);
-        await until('the account is shown', async () => (await customer.get('/v1/accounts/me')).status === 200);
+        await until('an order is refused with 503', async () => (await order()).status === 503);
+        await until('the account can be read', async () => (await customer.get('/v1/accounts/me')).status === 200);
         await pause(500);
       });
     });
   });
 
   // promise: trouble-database-retried-never
-  test('every transaction is serializable, and some cannot be', async () => {
+  test('repeats statements after serialization failures', async () => {
     const customer = await customerWith(shop, 1_000);
     const setting = `default_transaction_isolation = 'serializable'`;
-    await underLoad('serialization failures', () => inNewSessions(setting, () => refuseChargeOf(customer)));
+    await underLoad('serialization failures', () => inNewSessions(setting, () => failSerialization(customer)));
   });
 
   // promise: trouble-database-retried-never
-  test('a charge that loses a deadlock is made again', async () => {
+  test('repeats a charge that was the victim of a deadlock', async () => {
     const [first, second, third] = (await customersWith(shop, 3, 10_000)) as [Customer, Customer, Customer];
     const before = pids();
     await inOwnSession(async () => {
@@ -153,13 +154,13 @@ describe.each(modes)('$mode', ({ processes }) => {
     expect(pids()).toEqual(before);
   });
 
-  (mayMount ? test : test.skip)('the disk is full for a while', async () => {
+  (mayMount ? test : test.skip)('refuses orders with 503 while the disk is full', async () => {
     const customer = await customerWith(shop, 1_000);
     await onSmallDisk(async (disk) => {
       await underLoad('disk full', async () => {
         fill(disk);
         const order = () => customer.post('/v1/orders', { items: [{ sku: 'pen', quantity: 1 }] });
-        await until('an order is put off', async () => (await order()).status === 503);
+        await until('an order is refused with 503', async () => (await order()).status === 503);
         await pause(500);
         rmSync(path.join(disk, 'filler'));
       });
@@ -167,7 +168,7 @@ describe.each(modes)('$mode', ({ processes }) => {
   });
 
   if (sized(0, 1) === 1) {
-    test('it hangs for longer than a delivery may take', async () => {
+    test('settles and notifies every order when Postgres hangs for longer than a delivery may take', async () => {
       await underLoad('hangs for 12 s', async () => {
         const server = [postmaster(), ...descendants(postmaster()).map(({ pid }) => pid)];
         signal(server, 'SIGSTOP');
@@ -179,7 +180,7 @@ describe.each(modes)('$mode', ({ processes }) => {
       });
     });
 
-    test('statements run into their timeout of 8 s', async () => {
+    test('settles and notifies every order when statements exceed their timeout of 8 s', async () => {
       await underLoad('statement timeout', async () => {
         await own.query(`
           create function slow() returns trigger language plpgsql as $$
@@ -194,29 +195,29 @@ describe.each(modes)('$mode', ({ processes }) => {
     });
   }
 
-  /** Makes trouble in the middle of orders that all can be paid, and looks what has become of them, and of the shop. */
-  async function underLoad(fault: string, trouble: (isOver: () => boolean) => Promise<void>): Promise<void> {
+  /** Causes an outage while affordable orders are placed, and checks the orders and the shop afterwards. */
+  async function underLoad(fault: string, outage: (isOver: () => boolean) => Promise<void>): Promise<void> {
     const customers = await customersWith(shop, 20, 10_000);
     const before = pids();
     const placing = placeOrders(customers, sized(8, 40));
     const using = processes ? useEverything(shop) : Promise.resolve([]);
-    using.catch(() => undefined); // told by `await using`
+    using.catch(() => undefined); // reported by `await using`
     let isOver = false;
     void placing.done.then(() => (isOver = true));
-    await until('a few orders are answered', () => placing.answered() >= 20);
-    await inOwnSession(() => trouble(() => isOver));
+    await until('a few orders are accepted', () => placing.answered() >= 20);
+    await inOwnSession(() => outage(() => isOver));
     const ended = Date.now();
     const orders = await placing.done;
     const { decidedMs, notifiedMs } = await settledAndNotified(shop, orders, ended);
     expect(await outcomes(shop, orders)).toEqual({ paid: orders.length });
     await using;
-    shop.story.kills += 1; // what was sent could not be marked
+    shop.story.kills += 1; // a mail that was sent may not have been marked
     await hurryMails(shop, ended);
     await expectSound(shop);
     expect(pids()).toEqual(before);
     record({ fault: `Postgres: ${fault}`, count: 1, orders: orders.length, recoveriesMs: [notifiedMs] });
     report(
-      `${fault}: ${orders.length} orders were decided ${decidedMs} ms and told ${notifiedMs} ms after it was over`,
+      `${fault}: ${orders.length} orders were settled ${decidedMs} ms and notified ${notifiedMs} ms after the outage`,
     );
   }
 
@@ -226,7 +227,7 @@ describe.each(modes)('$mode', ({ processes }) => {
   async function session(settings = ''): Promise<pg.Client> {
     const options = `-c default_transaction_read_only=off -c default_transaction_isolation=read\\ committed ${settings}`;
     const client = new pg.Client({ connectionString: shop.databaseUrl, options });
-    client.on('error', () => undefined); // the server may be ended under it
+    client.on('error', () => undefined); // the server may go away
     await client.connect();
     return client;
   }
@@ -245,7 +246,7 @@ describe.each(modes)('$mode', ({ processes }) => {
     return false;
   };
 
-  /** Lets every session of the shop be a new one with this setting; afterwards a new one without it. */
+  /** Replaces every session of the shop by a new one with this setting, and afterwards by one without it. */
   async function inNewSessions(setting: string, work: () => Promise<void>): Promise<void> {
     await own.query(`alter database postgres set ${setting}`);
     try {
@@ -257,9 +258,9 @@ describe.each(modes)('$mode', ({ processes }) => {
     }
   }
 
-  /** The sessions that wait for somebody's lock, by the test's own session or by another one. */
-  async function sessionsHeldUp(by = own): Promise<number[]> {
-    // a transaction would go on seeing the sessions that there were when it first looked
+  /** The sessions that wait for a lock of this session, by default the test's own. */
+  async function blockedSessions(by = own): Promise<number[]> {
+    // a transaction would otherwise keep its first snapshot of the sessions
     await own.query('select pg_stat_clear_snapshot()');
     const { rows } = await own.query<{ pid: number }>(
       ofTheShop('select pid', `${pidOf(by)} = any (pg_blocking_pids(pid))`),
@@ -267,18 +268,19 @@ describe.each(modes)('$mode', ({ processes }) => {
     return rows.map(({ pid }) => pid);
   }
 
-  /** A charge waits for an account that was changed when the wait is over: 40001, because it cannot look again. */
-  async function refuseChargeOf(customer: Customer): Promise<void> {
+  /** A charge waits for an account that has changed when the wait ends: 40001, because its snapshot is older. */
+  async function failSerialization(customer: Customer): Promise<void> {
     await own.query('begin');
     await own.query('update billing.accounts set balance = balance where user_id = $1', [customer.id]);
     await customer.order('pen');
-    await until('its charge waits', async () => (await sessionsHeldUp()).length > 0);
+    await until('its charge waits', async () => (await blockedSessions()).length > 0);
     await own.query('commit');
   }
 
   /**
-   * A batch of two charges has the first account and waits for the second, which the test has and which now wants the
-   * first. Only the charge looks for deadlocks. Gives whether there was one: both orders have to get into one batch.
+   * A batch of two charges locks the first account and waits for the second; the test holds the second and now waits
+   * for the first. Only the charge detects deadlocks. Returns whether there was one: both orders must get into one
+   * batch.
    */
   async function deadlock(first: Customer, second: Customer, third: Customer): Promise<boolean> {
     const [gate, other] = await Promise.all([session(), session('-c deadlock_timeout=60s')]);
@@ -287,13 +289,13 @@ describe.each(modes)('$mode', ({ processes }) => {
       await lockAccount(gate, third);
       await lockAccount(other, second);
       await third.order('pen');
-      await until('a charge is under way', async () => (await sessionsHeldUp(gate)).length > 0);
+      await until('a charge is in flight', async () => (await blockedSessions(gate)).length > 0);
       await Promise.all([first.order('pen'), second.order('pen')]);
-      await pause(300); // until both have reached charge-account, where they wait for the one under way
+      await pause(300); // until both have reached charge-account, where they wait for the one in flight
       await gate.query('commit');
       const [charge] = await until('the next waits', async () => {
-        const heldUp = await sessionsHeldUp(other);
-        return heldUp.length > 0 && heldUp;
+        const blocked = await blockedSessions(other);
+        return blocked.length > 0 && blocked;
       });
       const locked = lockAccount(other, first);
       const { rows } = await own.query<{ isOne: boolean }>(`select $1 = any (pg_blocking_pids($2)) as "isOne"`, [
@@ -307,7 +309,7 @@ describe.each(modes)('$mode', ({ processes }) => {
     }
   }
 
-  /** Keeps what orders write on a small disk, and gives its folder. */
+  /** Moves the tables that orders write to a small disk while `work` runs with its folder. */
   async function onSmallDisk(work: (disk: string) => Promise<void>): Promise<void> {
     const disk = path.join(shop.dataDir, 'small-disk');
     const { uid, gid } = statSync(path.join(shop.dataDir, 'postgres'));
@@ -346,7 +348,7 @@ const signal = (processes: number[], name: NodeJS.Signals) => {
     try {
       process.kill(pid, name);
     } catch {
-      // a session that has ended meanwhile
+      // the session has ended already
     }
   }
 };
@@ -369,7 +371,7 @@ function canMount(): boolean {
   }
 }
 
-/** Writes until nothing more fits. */
+/** Writes until the disk is full. */
 function fill(disk: string): void {
   for (const bytes of [2 ** 16, 2 ** 12]) {
     try {

@@ -8,8 +8,8 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { parseAllDocuments } from 'yaml';
 import { until } from '#test/support/until.ts';
 
-// The command of the pod of Postgres, with a server that says when it starts: one at a time on a volume, even if the
-// pod before was deleted by force and its processes are still there.
+// The command of the Postgres pod, with a server that logs its start: one server at a time runs on a volume, even if
+// the previous pod was deleted by force and its processes are still running.
 
 interface StatefulSet {
   kind: string;
@@ -28,7 +28,7 @@ const running: ChildProcess[] = [];
 beforeEach(() => {
   volume = mkdtempSync(path.join(tmpdir(), 'shop-volume-'));
   programs = mkdtempSync(path.join(tmpdir(), 'shop-programs-'));
-  // a server with a child of its own, as Postgres has one for each connection; only the child is hard to end
+  // a server with a child process, as Postgres has one for each connection; only the child is hard to end
   writeFileSync(
     path.join(programs, 'docker-entrypoint.sh'),
     `#!/bin/sh\necho "$*" >>"${volume}/started"\nsleep "\${CHILD_SECONDS:-0}" &\nexec sleep 60\n`,
@@ -45,9 +45,9 @@ function startPod(childSeconds = 0) {
   const env = { PATH: `${programs}:${process.env['PATH']}`, CHILD_SECONDS: String(childSeconds) };
   const child = spawn(program, [...rest, ...args], { env, stdio: ['ignore', 'pipe', 'inherit'] });
   running.push(child);
-  let said = '';
-  child.stdout.on('data', (chunk) => (said += String(chunk)));
-  return { child, said: () => said };
+  let output = '';
+  child.stdout.on('data', (chunk) => (output += String(chunk)));
+  return { child, output: () => output };
 }
 
 const starts = (): string[] => {
@@ -59,24 +59,24 @@ const starts = (): string[] => {
 };
 
 // promise: two-servers-never-run
-test('a second server waits, and says so, until the last process of the first one has ended', async () => {
+test('makes a second server wait, with a message, until the last process of the first one has ended', async () => {
   const first = startPod(1);
   await until('the first server runs', () => starts().length === 1);
   expect(starts()).toEqual([args.join(' ')]);
   const second = startPod();
-  await until('the second one says that it waits', () => second.said().includes('waiting until it has ended'));
-  first.child.kill('SIGKILL'); // its child lives on for a second, and may still write
+  await until('the second one reports that it waits', () => second.output().includes('waiting until it has ended'));
+  first.child.kill('SIGKILL'); // its child runs for another second and may still write
   await once(first.child, 'exit');
   await wait(400);
   expect(starts()).toHaveLength(1);
   await until('the second server runs', () => starts().length === 2, 3_000);
 });
 
-test('one that waits ends when it is asked to', async () => {
+test('ends a waiting server on SIGTERM', async () => {
   startPod();
   await until('the first server runs', () => starts().length === 1);
   const second = startPod();
-  await until('the second one says that it waits', () => second.said() !== '');
+  await until('the second one reports that it waits', () => second.output() !== '');
   second.child.kill('SIGTERM');
   expect(await once(second.child, 'exit')).toEqual([0, null]);
   expect(starts()).toHaveLength(1);

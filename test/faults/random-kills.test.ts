@@ -9,13 +9,13 @@ import { startShop, type Shop } from '#test/support/shop.ts';
 import { firstSeed, hasTime, record, sized } from '#test/support/sizes.ts';
 import { report, until } from '#test/support/until.ts';
 
-// Any process is killed at any moment, under load, now and then two at once. A seed decides whom and about when:
-// SEED=<n> npm test -- random-kills kills the same ones again.
+// Kills any process at any time, under load, sometimes two at once. A seed decides which and roughly when:
+// SEED=<n> npm run test:faults -- random-kills kills the same ones again.
 
 const kills = sized(5, 1_000);
 jest.setTimeout(180_000 + kills * 60_000);
 
-// those that have something in their hands when an order comes are killed more often
+// processes that every order passes are killed more often
 const busy = [
   'broker',
   'postgres',
@@ -25,40 +25,42 @@ const busy = [
   'settle-order',
   'send-notification',
 ];
-const canceling = ['cancel-order', 'refund-charge'];
-/** Whoever of these is killed may leave mails that come due by themselves after a minute only. */
+const cancelPath = ['cancel-order', 'refund-charge'];
+/** If one of these is killed, mails may stay queued until they come due after a minute. */
 const mailsWait = new Set(['postgres', 'send-notification', 'mail-catcher']);
 
-interface Stretch {
+interface Plan {
   shop: Shop;
   victims: string[];
-  /** How many kills the same shop has to bear. */
+  /** How many kills the same shop has to survive. */
   kills: number;
   ordersEach: number;
 }
 
 // promise: whoever-killed-any-moment
-test('any process is killed at any moment: every order is decided and told once', async () => {
+test('settles and notifies every order once when any process is killed at any time', async () => {
   const began = Date.now();
   for (let [done, seed] = [0, firstSeed]; done < kills && hasTime(began); seed += 1) {
     const chance = chanceOf(seed);
-    // the shop's own catcher keeps only its newest 500 mails over a restart
+    // the shop's own mail catcher retains only its newest 500 mails when it restarts
     const mailCatcher = chance.happens(0.3);
     const shop = await startShop({ processes: true, mailCatcher });
-    const victims = [...functionNames, ...busy, ...busy, ...canceling, ...(mailCatcher ? ['mail-catcher'] : [])];
+    const victims = [...functionNames, ...busy, ...busy, ...cancelPath, ...(mailCatcher ? ['mail-catcher'] : [])];
     const planned = { shop, victims, kills: mailCatcher ? 5 : 40, ordersEach: mailCatcher ? 4 : 10 };
     try {
-      done += await stretch({ ...planned, kills: Math.min(planned.kills, kills - done) }, chance, began);
+      done += await runPlan({ ...planned, kills: Math.min(planned.kills, kills - done) }, chance, began);
     } catch (error) {
-      throw new Error(`SEED=${seed} npm test -- random-kills\n${(error as Error).message}`, { cause: error });
+      throw new Error(`SEED=${seed} npm run test:faults -- random-kills\n${(error as Error).message}`, {
+        cause: error,
+      });
     } finally {
       await shop.stop();
     }
   }
 });
 
-/** Kills so often as the same shop is to bear it; gives how often it was. */
-async function stretch(its: Stretch, chance: Chance, began: number): Promise<number> {
+/** Kills processes of one shop as often as planned, if the time suffices; returns the number of kills. */
+async function runPlan(its: Plan, chance: Chance, began: number): Promise<number> {
   const { shop } = its;
   const recoveriesMs: number[] = [];
   let count = 0;
@@ -67,8 +69,8 @@ async function stretch(its: Stretch, chance: Chance, began: number): Promise<num
     recoveriesMs.push(await kill([...names], its, chance));
     count += names.size;
   }
-  await until('every mail is on its way', async () => {
-    // what no sender can have in its hands any more: it lets go after 25 s (functions/send-notification/outgoing.ts)
+  await until('every mail is sent', async () => {
+    // only mails that no sender can still hold: its deadline is 25 s (functions/send-notification/outgoing.ts)
     await hurryMails(shop, Date.now() - 27_000);
     return (await shop.sql(`select from notifying.notifications where status = 'queued'`)).length === 0;
   });
@@ -77,16 +79,16 @@ async function stretch(its: Stretch, chance: Chance, began: number): Promise<num
   return count;
 }
 
-/** Gives the milliseconds from the kill until every order was decided and told that had been accepted before it. */
-async function kill(names: string[], { shop, ordersEach }: Stretch, chance: Chance): Promise<number> {
+/** Returns the milliseconds from the kill until every order accepted before it was settled and notified. */
+async function kill(names: string[], { shop, ordersEach }: Plan, chance: Chance): Promise<number> {
   const customers = await customersWith(shop, 10, ordersEach * 100);
-  const fickle = await customersWith(shop, 1, 1_000);
+  const cancelers = await customersWith(shop, 1, 1_000);
   const known = shop.story.accepted.size;
   const placing = placeOrders(customers, ordersEach);
-  const changing = placeAndCancel(fickle, 3);
-  changing.catch(() => undefined);
-  const moment = chance.below(ordersEach * 10 - 5);
-  await until(`${moment} orders are answered`, () => placing.answered() >= moment);
+  const canceling = placeAndCancel(cancelers, 3);
+  canceling.catch(() => undefined);
+  const threshold = chance.below(ordersEach * 10 - 5);
+  await until(`${threshold} orders are accepted`, () => placing.answered() >= threshold);
   await wait(chance.below(20));
   const before = names.map((name) => shop.pidOf(name));
   names.forEach((name) => shop.kill(name));
@@ -94,7 +96,7 @@ async function kill(names: string[], { shop, ordersEach }: Stretch, chance: Chan
   const accepted = [...shop.story.accepted].slice(known);
   const { notifiedMs } = await settledAndNotified(shop, accepted, died);
   const orders = await placing.done;
-  const canceled = await changing;
+  const canceled = await canceling;
   await settledAndNotified(shop, [...orders, ...canceled], died);
   if (names.some((name) => mailsWait.has(name))) await hurryMails(shop, died);
   await until('every cancel has ended', async () => !('canceling' in (await outcomes(shop, canceled))));
@@ -102,7 +104,9 @@ async function kill(names: string[], { shop, ordersEach }: Stretch, chance: Chan
   await until(`${names.join(' and ')} were replaced`, () =>
     names.every((name, index) => ![undefined, before[index]].includes(shop.pidOf(name))),
   );
-  const who = names.join(' and ').padEnd(17);
-  report(`${who} killed after ${accepted.length} orders: those were told after ${(notifiedMs / 1_000).toFixed(1)} s`);
+  const killed = names.join(' and ').padEnd(17);
+  report(
+    `${killed} killed after ${accepted.length} orders: those were notified after ${(notifiedMs / 1_000).toFixed(1)} s`,
+  );
   return notifiedMs;
 }

@@ -9,7 +9,7 @@ import { startShop, type Shop } from '#test/support/shop.ts';
 import { record } from '#test/support/sizes.ts';
 import { report, until } from '#test/support/until.ts';
 
-// Whatever dies, every order that was accepted is decided once, charged at most once and told once.
+// Whatever is killed, every accepted order is settled once, charged at most once and notified once.
 
 jest.setTimeout(240_000);
 
@@ -27,11 +27,11 @@ describe.each(modes)('$mode', ({ processes }) => {
   afterAll(() => shop?.stop());
 
   // promise: function-killed-middle-all
-  test('everything is killed in the middle of 300 orders and started again', async () => {
+  test('settles and notifies 300 orders once when everything is killed among them and restarted', async () => {
     // of each customer's 15 orders of 100 exactly ten can be paid
     const customers = await customersWith(shop, 20, 1_000);
     const placing = placeOrders(customers, 15);
-    await until('a hundred orders are answered', () => placing.answered() >= 100);
+    await until('a hundred orders are accepted', () => placing.answered() >= 100);
     await shop.killAll();
     const killed = Date.now();
     const before = [...shop.story.accepted];
@@ -45,18 +45,18 @@ describe.each(modes)('$mode', ({ processes }) => {
     expect(await outcomes(shop, orders)).toEqual({ paid: 200, rejected: 100 });
     const mails = await hurryMails(shop, killed);
     report(
-      `killed with ${before.length} of 300 accepted: open again after ${seconds(openMs)}, those decided after ` +
-        `${seconds(early.decidedMs)} and told after ${seconds(early.notifiedMs)}, all 300 after ${seconds(late.notifiedMs)}; ` +
-        `${mails} mails had to wait their minute`,
+      `killed with ${before.length} of 300 accepted: open again after ${seconds(openMs)}, those settled after ` +
+        `${seconds(early.decidedMs)} and notified after ${seconds(early.notifiedMs)}, all 300 after ${seconds(late.notifiedMs)}; ` +
+        `${mails} mails had to wait for their minute`,
     );
     record({ fault: 'everything killed at once', count: 1, orders: 300, recoveriesMs: [early.notifiedMs] });
   });
 
   // promise: trouble-database-retried-never
-  test('Postgres is killed under load', async () => {
+  test('settles and notifies every order once when Postgres is killed under load', async () => {
     const customers = await customersWith(shop, 20, 1_000);
     const placing = placeOrders(customers, 10);
-    await until('fifty orders are answered', () => placing.answered() >= 50);
+    await until('fifty orders are accepted', () => placing.answered() >= 50);
     shop.kill('postgres');
     const killed = Date.now();
     const orders = await placing.done;
@@ -64,16 +64,16 @@ describe.each(modes)('$mode', ({ processes }) => {
     expect(await outcomes(shop, orders)).toEqual({ paid: 200 });
     await hurryMails(shop, killed);
     report(
-      `200 orders were decided ${seconds(decidedMs)} and told ${seconds(notifiedMs)} after Postgres was killed in their middle`,
+      `200 orders were settled ${seconds(decidedMs)} and notified ${seconds(notifiedMs)} after Postgres was killed`,
     );
     record({ fault: 'Postgres killed', count: 1, orders: 200, recoveriesMs: [notifiedMs] });
   });
 
   // promise: function-killed-middle-all
-  test('only the shop’s own process is killed and started again at once: its children end by themselves', async () => {
+  test('ends all children when only the parent process is killed, and settles every order after its restart', async () => {
     const customers = await customersWith(shop, 20, 1_000);
     const placing = placeOrders(customers, 5);
-    await until('fifty orders are answered', () => placing.answered() >= 50);
+    await until('fifty orders are accepted', () => placing.answered() >= 50);
     const killed = Date.now();
     const children = await shop.killParent();
     await shop.restart();
@@ -84,7 +84,7 @@ describe.each(modes)('$mode', ({ processes }) => {
     await until('its children have ended', () => !children.some((pid) => inspect(pid)), 15_000);
     await hurryMails(shop, killed);
     report(
-      `open again ${seconds(openMs)} after only its parent was killed, all 100 orders told after ${seconds(notifiedMs)}`,
+      `open again ${seconds(openMs)} after only the parent was killed, all 100 orders notified after ${seconds(notifiedMs)}`,
     );
     record({ fault: 'supervisor killed', count: 1, orders: 100, recoveriesMs: [notifiedMs] });
   });
@@ -92,7 +92,7 @@ describe.each(modes)('$mode', ({ processes }) => {
   if (processes) childrenTests(() => shop);
 });
 
-/** A connection of its own for one request; resolves when it has ended, by an answer or without one. */
+/** Sends one request on a new connection; resolves when the connection ends, with or without a response. */
 function visit(url: string): Promise<void> {
   const { port, host } = new URL(url);
   const socket = connect(Number(port), '127.0.0.1', () => {
@@ -102,7 +102,7 @@ function visit(url: string): Promise<void> {
   return new Promise((resolve) => socket.once('close', () => resolve()));
 }
 
-/** What is only there to be killed when each function is a process of its own. */
+/** Kills the processes that only exist when each function runs in its own. */
 function childrenTests(shop: () => Shop): void {
   const killed = [
     ...['storefront', 'register-user', 'log-in', 'deposit-money', 'create-account', 'create-order', 'cancel-order'],
@@ -110,23 +110,23 @@ function childrenTests(shop: () => Shop): void {
     'broker',
   ];
 
-  test('the storefront is killed while customers come in: each is answered or turned away, none is left waiting', async () => {
-    let inside = 0;
+  test('leaves no connection waiting when the storefront is killed while customers connect', async () => {
+    let open = 0;
     for (let round = 0; round < 200; round += 1) {
       for (let count = 0; count < 5; count += 1) {
-        inside += 1;
+        open += 1;
         void visit(shop().url).then(() => {
-          inside -= 1;
+          open -= 1;
         });
       }
       if (round === 100) shop().kill('storefront');
       await setImmediate();
     }
-    await until('nobody is left waiting', () => inside === 0, 30_000);
+    await until('no connection is left waiting', () => open === 0, 30_000);
   });
 
   // promise: function-killed-middle-all
-  test('each process in turn is killed under load', async () => {
+  test('settles and notifies every order once when each process in turn is killed under load', async () => {
     for (const name of killed) {
       const before = shop().pidOf(name);
       const customers = await customersWith(shop(), 5, 500);
@@ -138,7 +138,7 @@ function childrenTests(shop: () => Shop): void {
         await customer.decided(id);
         return (await customer.order('pen')).id;
       });
-      await until('a few orders are answered', () => placing.answered() >= 5);
+      await until('a few orders are accepted', () => placing.answered() >= 5);
       shop().kill(name);
       const began = Date.now();
       const orders = [...(await placing.done), await newcomer];
@@ -147,7 +147,7 @@ function childrenTests(shop: () => Shop): void {
       expect({ name, ...(await outcomes(shop(), orders)) }).toEqual({ name, paid: 26 });
       await until(`${name} was replaced`, () => ![undefined, before].includes(shop().pidOf(name)));
       report(
-        `${name.padEnd(17)} killed: 26 orders decided after ${seconds(decidedMs)}, told after ${seconds(notifiedMs)}`,
+        `${name.padEnd(17)} killed: 26 orders settled after ${seconds(decidedMs)}, notified after ${seconds(notifiedMs)}`,
       );
       record({ fault: 'each process killed', count: 1, orders: 26, recoveriesMs: [notifiedMs] });
     }
@@ -155,33 +155,33 @@ function childrenTests(shop: () => Shop): void {
 }
 
 describe.each([
-  { what: 'loses one event in five, all functions in one process', processes: false, brokerFaults: 'drop=0.2,seed=7' },
+  { what: 'loses one event in five (all functions in one process)', processes: false, brokerFaults: 'drop=0.2,seed=7' },
   {
-    what: 'loses one in five, repeats, delays and overtakes, each function a process of its own',
+    what: 'loses one event in five, repeats, delays and reorders (each function a process of its own)',
     processes: true,
     brokerFaults: 'drop=0.2,duplicate=0.1,reorder=0.2,delay=50,seed=7',
   },
 ])('a broker that $what', ({ processes, brokerFaults }) => {
   let shop: Shop;
   beforeAll(async () => {
-    // the mails of one of them go to the shop's own catcher
+    // one of the two uses the shop's own mail catcher
     shop = await startShop({ processes, brokerFaults, mailCatcher: !processes });
   });
   afterAll(() => shop?.stop());
 
   // promise: broker-loses-event-five
-  test('every one of 300 orders is decided and told within a minute', async () => {
+  test('does not keep 300 orders from being settled and notified within a minute', async () => {
     const customers = await customersWith(shop, 20, 1_000);
     const began = Date.now();
     const orders = await placeOrders(customers, 15).done;
     const { decidedMs, notifiedMs } = await settledAndNotified(shop, orders, began, 60_000);
     expect(await outcomes(shop, orders)).toEqual({ paid: 200, rejected: 100 });
-    report(`300 orders were decided after ${seconds(decidedMs)} and told after ${seconds(notifiedMs)}`);
+    report(`300 orders were settled after ${seconds(decidedMs)} and notified after ${seconds(notifiedMs)}`);
     await expectSound(shop);
     record({ fault: 'broker that loses events', count: 1, orders: 300, recoveriesMs: [notifiedMs] });
   });
 
-  test('every one of 50 cancels ends with the money where it was within a minute', async () => {
+  test('does not keep 50 canceled orders from returning their money within a minute', async () => {
     const customers = await customersWith(shop, 5, 1_000);
     const began = Date.now();
     const orders = await placeAndCancel(customers, 10);

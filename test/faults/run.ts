@@ -6,41 +6,59 @@ import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Result } from '#test/support/sizes.ts';
 import type { Kind } from './kinds.ts';
+import type { ShortOptions } from './options.ts';
 import type { Run } from './table.ts';
 
-export interface RunOptions {
+const jest = [
+  ...['--experimental-vm-modules', '--no-warnings'],
+  path.join('node_modules', 'jest', 'bin', 'jest.js'),
+  '--config',
+];
+
+/** Runs the tests of test/faults that match, or all of them, in one run of Jest; resolves with its exit code. */
+export async function runShortForm({ patterns, testName }: ShortOptions): Promise<number> {
+  const selected = [...patterns, ...(testName === undefined ? [] : ['--testNamePattern', testName])];
+  const args = [...jest, path.join('test', 'faults', 'jest.config.js'), ...selected];
+  const child = spawn(process.execPath, args, { stdio: 'inherit' });
+  // Ctrl-C reaches Jest as well; this process outlives it to pass on its exit code
+  process.on('SIGINT', () => undefined);
+  process.on('SIGTERM', () => child.kill('SIGTERM'));
+  const [code] = (await once(child, 'exit')) as [number | null];
+  return code ?? 1;
+}
+
+export interface LongFormOptions {
   seed: number;
-  /** About how long it may take with its start and its end; as long as it takes without it. */
+  /** How long it may take, start and end included; unlimited if undefined. */
   minutes: number | undefined;
   say(line: string): void;
 }
 
-/** A run that is under way. */
+/** A run in flight. */
 export interface Running {
   done: Promise<Run>;
-  /** Lets it finish what it is in the middle of. */
+  /** Lets it finish the round in flight. */
   finish(): void;
-  /** Ends it at once; its shops end with it. */
+  /** Ends it at once, and its shops with it. */
   kill(): void;
 }
 
-// starting Jest, Postgres and a shop, and ending them
-const aroundMinutes = 0.3;
+// to start and end Jest, Postgres and a shop
+const overheadMinutes = 0.3;
 const timeoutMinutes = 4;
 const heartbeatMs = 20_000;
 // the first failure with its seed comes first
-const maxSaid = 12_000;
+const maxErrorLength = 12_000;
 
-/** Runs the long form of a kind. */
-export function start({ name: kind, file }: Kind, { seed, minutes, say }: RunOptions): Running {
+/** Starts the long form of a kind. */
+export function startLongForm({ name: kind, file }: Kind, { seed, minutes, say }: LongFormOptions): Running {
   const folder = mkdtempSync(path.join(tmpdir(), 'shop-faults-'));
   const [results, stop, report] = ['results.jsonl', 'stop', 'jest.json'].map((name) => path.join(folder, name));
   if (!results || !stop || !report) throw new Error('three files');
-  const jest = path.join('node_modules', 'jest', 'bin', 'jest.js');
   const child = spawn(
     process.execPath,
-    // forced, or a forgotten timer would keep it
-    ['--experimental-vm-modules', '--no-warnings', jest, file, '--json', '--outputFile', report, '--forceExit'],
+    // --forceExit: a timer that was left behind would keep the process alive
+    [...jest, configOf(file), file, '--json', '--outputFile', report, '--forceExit'],
     {
       env: {
         ...process.env,
@@ -48,7 +66,7 @@ export function start({ name: kind, file }: Kind, { seed, minutes, say }: RunOpt
         FIRST_SEED: String(seed),
         FAULTS_RESULTS: results,
         FAULTS_STOP: stop,
-        ...(minutes !== undefined && { FAULTS_MINUTES: String(Math.max(minutes - aroundMinutes, 0.1)) }),
+        ...(minutes !== undefined && { FAULTS_MINUTES: String(Math.max(minutes - overheadMinutes, 0.1)) }),
       },
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true, // Ctrl-C reaches this process alone, which then decides
@@ -69,6 +87,12 @@ export function start({ name: kind, file }: Kind, { seed, minutes, say }: RunOpt
   return { done, finish: () => writeFileSync(stop, ''), kill };
 }
 
+/** The configuration that finds a test file: the one of its folder, or the one of `npm test`. */
+function configOf(file: string): string {
+  const ofFolder = path.join(path.dirname(file), 'jest.config.js');
+  return existsSync(ofFolder) ? ofFolder : 'jest.config.js';
+}
+
 interface JestReport {
   testResults: { name: string; status: string; message: string; assertionResults: Assertion[] }[];
 }
@@ -78,7 +102,7 @@ interface Assertion {
   status: string;
 }
 
-/** The tests that failed; a file that could not be run is one. */
+/** The tests that failed; a file that could not be run counts as one. */
 function failed(report: string): string[] {
   const { testResults } = JSON.parse(readFileSync(report, 'utf8')) as JestReport;
   return testResults.flatMap(({ name, status, message, assertionResults }) => {
@@ -87,7 +111,7 @@ function failed(report: string): string[] {
   });
 }
 
-/** Passes on what the tests report, and shows signs of life while they report nothing; gives what was said on stderr. */
+/** Forwards what the tests report, and a heartbeat while they report nothing; the result returns stderr so far. */
 function watch(child: ChildProcess, say: (line: string) => void): () => string {
   const began = Date.now();
   let [last, errors, rest] = [began, '', ''];
@@ -100,7 +124,7 @@ function watch(child: ChildProcess, say: (line: string) => void): () => string {
     }
   });
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-    errors = (errors + text).slice(0, maxSaid);
+    errors = (errors + text).slice(0, maxErrorLength);
   });
   const beat = async () => {
     while (child.exitCode === null && child.signalCode === null) {

@@ -4,13 +4,13 @@ import { useDatabase } from '#test/support/database.ts';
 import { connectBroker } from '#platform/events/broker-client.ts';
 import { loadFunctions } from './simulation/functions.ts';
 import { takeStatements } from './simulation/statements.ts';
-import { tell, type World } from './simulation/story.ts';
+import { runScenario, type World } from './simulation/scenario.ts';
 import { hasTime, record, sized } from '#test/support/sizes.ts';
 import { report, secondsSince } from '#test/support/until.ts';
 
-// Many short stories of a shop in which everything goes wrong that can: the real functions, each as two processes, on a
-// real Postgres, with a broker and a clock that a seed decides. SEED=<n> tells the story of one seed again, with every
-// step; SEEDS=<count> and FIRST_SEED=<n> tell others.
+// Many short scenarios of a shop in which everything fails that can: the real functions, two processes each, on a real
+// Postgres, with a broker and a clock that a seed controls. SEED=<n> repeats the scenario of one seed and prints every
+// step; SEEDS=<count> and FIRST_SEED=<n> run others.
 
 const { SEED, SEEDS = sized(300, 10_000), FIRST_SEED = '1' } = process.env;
 const first = Number(SEED ?? FIRST_SEED);
@@ -37,26 +37,26 @@ afterAll(() => {
 });
 
 // promise: whoever-killed-any-moment
-test('whatever gets lost, comes twice or ends in its middle: every order is decided and told once', async () => {
+test('settles and notifies every order once, whatever is lost, repeated or interrupted', async () => {
   const began = Date.now();
   let [orders, steps, seed] = [0, 0, first];
   for (; seed < first + count && hasTime(began); seed += 1) {
-    const told = await tell(seed, world).catch((error: Error) => {
-      throw new Error(`SEED=${seed} npm test -- simulation\n${error.message}`, { cause: error });
+    const done = await runScenario(seed, world).catch((error: Error) => {
+      throw new Error(`SEED=${seed} npm run test:faults -- simulation\n${error.message}`, { cause: error });
     });
-    orders += told.orders;
-    steps += told.steps.length;
-    if (SEED !== undefined) process.stdout.write(`${told.steps.join('\n')}\n`);
+    orders += done.orders;
+    steps += done.steps.length;
+    if (SEED !== undefined) process.stdout.write(`${done.steps.join('\n')}\n`);
     if (seed % 500 === 0) report(`seed ${seed}: sound so far, after ${secondsSince(began)}`);
   }
-  const told = seed - first;
-  expect(orders).toBeGreaterThan(told);
-  report(`${told} stories from seed ${first} on: ${orders} orders, ${steps} steps, ${secondsSince(began)}`);
-  record({ fault: 'story from a seed', count: told, orders });
+  const scenarios = seed - first;
+  expect(orders).toBeGreaterThan(scenarios);
+  report(`${scenarios} scenarios from seed ${first} on: ${orders} orders, ${steps} steps, ${secondsSince(began)}`);
+  record({ fault: 'scenario from a seed', count: scenarios, orders });
 });
 
-test('a seed tells the same story again', async () => {
+test('repeats the same scenario for the same seed', async () => {
   for (const seed of [first, first + 1, first + 2]) {
-    expect((await tell(seed, world)).steps).toEqual((await tell(seed, world)).steps);
+    expect((await runScenario(seed, world)).steps).toEqual((await runScenario(seed, world)).steps);
   }
 });

@@ -1,10 +1,11 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { expect, test } from '@jest/globals';
+import { kinds } from './kinds.ts';
 import { isSound, tableOf, type Run } from './table.ts';
 import { meanings, tally, type Findings } from '#test/support/findings.ts';
 import { invariants, mailViolations } from '#test/support/invariants.ts';
 
-// The table at the end of `npm run test:faults` says what was looked for and found, and nothing else.
+// The table at the end of the long form counts what was checked and found, and nothing else.
 
 const none: Findings = { lost: 0, double: 0, stuck: 0, other: 0 };
 const run = (changes: Partial<Run>): Run => ({ kind: 'random', seed: 1, results: [], failures: [], ...changes });
@@ -14,7 +15,11 @@ const cells = (runs: Run[]) =>
     .slice(1)
     .map((line) => line.trim().split(/ {2,}/));
 
-test('every invariant that is counted by its meaning exists', () => {
+test('runs only files that exist in the long form', () => {
+  expect(kinds.filter(({ file }) => !existsSync(file))).toEqual([]);
+});
+
+test('knows every invariant that it counts by its meaning', () => {
   const ofMails = readFileSync(new URL('../support/invariants.ts', import.meta.url), 'utf8');
   for (const name of Object.keys(meanings)) {
     const found = invariants.includes(`'${name}'`) || ofMails.includes(`violation('${name.replace('I10 ', '')}'`);
@@ -22,7 +27,7 @@ test('every invariant that is counted by its meaning exists', () => {
   }
 });
 
-test('what is lost, done twice, stuck or otherwise wrong is counted as what it is', () => {
+test('counts violations as lost, double, stuck or other', () => {
   const sent = { id: 'n', status: 'sent', recipient: 'ann@example.com' } as const;
   const mail = { notificationId: 'n', to: 'ann@example.com', subject: '', text: '' };
   const found = [
@@ -34,7 +39,7 @@ test('what is lost, done twice, stuck or otherwise wrong is counted as what it i
   expect(tally(found)).toEqual({ lost: 1, double: 1, stuck: 1, other: 1 });
 });
 
-test('runs add up, and a zero stands only where somebody has looked', () => {
+test('adds up runs, and shows a zero only where the invariants were checked', () => {
   const kill = { fault: 'kill', count: 2, orders: 1_000, looks: 1, findings: none };
   const runs = [
     run({ results: [{ ...kill, recoveriesMs: [100, 200] }] }),
@@ -48,7 +53,7 @@ test('runs add up, and a zero stands only where somebody has looked', () => {
   expect(isSound(runs)).toBe(true);
 });
 
-test('a violation stands in the table although its test failed before it could tell what it had done', () => {
+test('counts a violation even if its test failed before it recorded a fault', () => {
   const runs = [
     run({ results: [{ count: 0, orders: 0, looks: 0, findings: { ...none, double: 2 } }], failures: ['a test'] }),
   ];
@@ -56,7 +61,7 @@ test('a violation stands in the table although its test failed before it could t
   expect(isSound(runs)).toBe(false);
 });
 
-test('a test that fails without a violation is no success either', () => {
+test('counts a test that fails without a violation as a failure', () => {
   const runs = [run({ failures: ['a test'] })];
   expect(cells(runs)).toEqual([['random', '–', '–', '–', '1']]);
   expect(isSound(runs)).toBe(false);

@@ -2,12 +2,12 @@ import { percentile } from '#bench/statistics.ts';
 import type { Findings } from '#test/support/findings.ts';
 import type { Result } from '#test/support/sizes.ts';
 
-/** What one run of one kind has come to. */
+/** The outcome of one run of one kind. */
 export interface Run {
   kind: string;
   seed: number;
   results: Result[];
-  /** The tests that failed, and whatever else went wrong. */
+  /** The names of the tests that failed, and other errors. */
   failures: string[];
 }
 
@@ -15,18 +15,18 @@ interface Row extends Findings {
   fault: string;
   count: number;
   orders: number;
-  looks: number;
+  checks: number;
   recoveriesMs: number[];
 }
 
 /**
- * A row for each fault. A violation that was found before its test could tell what it had done stands in the row of its
- * kind; where nobody looked at the invariants there is no zero.
+ * A row for each fault. A violation that was found before its test recorded a fault is counted in the row of its kind.
+ * Without a check of the invariants there is no zero.
  */
 export function rowsOf(runs: Run[]): Row[] {
   const rows = new Map<string, Row>();
   for (const { kind, results, failures } of runs) {
-    const looks = results.reduce((sum, result) => sum + result.looks, 0);
+    const checks = results.reduce((sum, result) => sum + result.looks, 0);
     const faults = new Set<string>();
     for (const { fault = kind, count, orders, recoveriesMs = [], findings } of results) {
       const row = rowOf(rows, fault);
@@ -36,8 +36,8 @@ export function rowsOf(runs: Run[]): Row[] {
       for (const what of ['lost', 'double', 'stuck', 'other'] as const) row[what] += findings[what];
       faults.add(fault);
     }
-    for (const fault of faults) rowOf(rows, fault).looks += looks;
-    // what failed without a violation: no answer in time, a wrong state
+    for (const fault of faults) rowOf(rows, fault).checks += checks;
+    // failures without a violation: a timeout, an unexpected status
     const violated = results.some(({ findings }) => Object.values(findings).some((number) => number > 0));
     if (failures.length > 0 && !violated) rowOf(rows, kind).other += failures.length;
   }
@@ -45,7 +45,7 @@ export function rowsOf(runs: Run[]): Row[] {
 }
 
 function rowOf(rows: Map<string, Row>, fault: string): Row {
-  const none = { count: 0, orders: 0, looks: 0, lost: 0, double: 0, stuck: 0, other: 0 };
+  const none = { count: 0, orders: 0, checks: 0, lost: 0, double: 0, stuck: 0, other: 0 };
   const row = rows.get(fault) ?? { fault, ...none, recoveriesMs: [] };
   rows.set(fault, row);
   return row;
@@ -53,7 +53,7 @@ function rowOf(rows: Map<string, Row>, fault: string): Row {
 
 const columns = ['fault', 'count', 'orders', 'lost', 'double', 'stuck', 'other', 'recovery p50', 'max'];
 
-/** The table as text. `other` counts also tests that failed without a violation. */
+/** The table as text. `other` also counts tests that failed without a violation. */
 export function tableOf(runs: Run[]): string {
   const lines = [columns, ...rowsOf(runs).map(cellsOf)];
   const widths = columns.map((_, index) => Math.max(...lines.map((cells) => cells[index]?.length ?? 0)));
@@ -63,8 +63,8 @@ export function tableOf(runs: Run[]): string {
   return text.map((cells) => `  ${cells.join('  ')}`.trimEnd()).join('\n');
 }
 
-function cellsOf({ fault, count, orders, looks, lost, double, stuck, other, recoveriesMs }: Row): string[] {
-  const found = (number: number) => (looks > 0 || number > 0 ? String(number) : '–');
+function cellsOf({ fault, count, orders, checks, lost, double, stuck, other, recoveriesMs }: Row): string[] {
+  const found = (number: number) => (checks > 0 || number > 0 ? String(number) : '–');
   const ms = (share: number) =>
     recoveriesMs.length > 0 ? `${(percentile(recoveriesMs, share) / 1_000).toFixed(2)} s` : '';
   const wrong = [lost, double, stuck].map(found);
@@ -73,6 +73,6 @@ function cellsOf({ fault, count, orders, looks, lost, double, stuck, other, reco
 
 const inThousands = (number: number) => (number === 0 ? '' : number.toLocaleString('en'));
 
-/** Whether anything is wrong. */
+/** Whether no run has a violation or a failure. */
 export const isSound = (runs: Run[]): boolean =>
   rowsOf(runs).every(({ lost, double, stuck, other }) => lost + double + stuck + other === 0);

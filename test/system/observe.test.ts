@@ -14,13 +14,13 @@ import { openReceiver, pathTo, type Receiver, type Span } from '#test/support/re
 import { startShop, type Shop } from '#test/support/shop.ts';
 import { until } from '#test/support/until.ts';
 
-// What the shop tells of itself while it is used – metrics, traces, logs – and what it must not tell.
+// What the shop's metrics, traces and logs contain while it is used, and what they must not contain.
 
 jest.setTimeout(120_000);
 
 const trace = { caller: 'b'.repeat(16), id: uuidv7().replaceAll('-', '') };
 
-// each of these would be found as it is, wherever it turned up
+// personal data and secrets that are searched for in all output
 const canary = {
   email: `canary.${uuidv7()}@example.com`,
   name: `Canary ${uuidv7()}`,
@@ -40,7 +40,7 @@ describe.each([
   let token = '';
   let placed: Order;
   let rejected: Order;
-  const errors: Reply<unknown>[] = []; // what went wrong for the caller, who must not be shown more than that
+  const errors: Reply<unknown>[] = []; // responses with an error, which must not disclose its cause
 
   beforeAll(async () => {
     [receiver, metricsPort] = [await openReceiver(), await freePort()];
@@ -57,7 +57,7 @@ describe.each([
     await shop.sql(`create function public.see() returns trigger language plpgsql security definer as
       $$ begin insert into public.seen select new.*; return null; end $$`);
     await shop.sql(`create trigger see after insert on events.outbox for each row execute function public.see()`);
-    await tell();
+    await useShop();
   });
   afterAll(async () => {
     await shop?.stop();
@@ -69,14 +69,14 @@ describe.each([
   const get = <Body>(from: string) => call<Body>(shop, 'GET', from, { token });
   const ended = ({ id }: Order, status: Order['status']) =>
     until(`order ${id} is ${status}`, async () => (await get<Order>(`/v1/orders/${id}`)).body.status === status);
-  const told = ({ id }: Order, mails: number) =>
+  const notified = ({ id }: Order, mails: number) =>
     until(`${mails} mails of order ${id} are sent`, async () => {
       const { data } = (await get<Page<Notification>>(`/v1/notifications?orderId=${id}`)).body;
       return data.filter(({ status }) => status === 'sent').length === mails;
     });
 
-  /** One order is paid and then canceled, one is rejected; and what can go wrong goes wrong. */
-  async function tell(): Promise<void> {
+  /** One order is paid and then canceled, one is rejected; and every kind of failure occurs. */
+  async function useShop(): Promise<void> {
     const { email, name, password } = canary;
     expect((await send('/v1/users', { email, name, password })).status).toBe(201);
     errors.push(await send('/v1/users', { email, name, password }));
@@ -96,10 +96,13 @@ describe.each([
     await ended(rejected, 'rejected');
     await call(shop, 'POST', `/v1/orders/${placed.id}/cancel`, { token });
     await ended(placed, 'refunded');
-    await told(placed, 2);
-    await told(rejected, 1);
+    await notified(placed, 2);
+    await notified(rejected, 1);
     await refusedByTheMailServer();
-    await post(shop, { ...eventOf(orderPlaced, { orderId: placed.id, userId: uuidv7() }), signature: 'stranger.none' });
+    await post(shop, {
+      ...eventOf(orderPlaced, { orderId: placed.id, userId: uuidv7() }),
+      signature: 'untrusted.none',
+    });
   }
 
   async function refusedByTheDatabase(): Promise<void> {
@@ -120,7 +123,7 @@ describe.each([
 
   const metrics = async () => scrape(metricsUrls(shop, metricsPort));
 
-  test('the metrics say what has happened, once each', async () => {
+  test('counts everything once in the metrics', async () => {
     const samples = samplesIn(await metrics());
     const sum = (name: string, labels: Record<string, string>) =>
       samples
@@ -141,7 +144,7 @@ describe.each([
     expect(sum('shop_dead_letters', { reason: 'unverified' })).toBe(1);
     expect(sum('shop_request_seconds_count', { function: 'create-order', status: '202' })).toBe(2);
     expect(sum('shop_request_seconds_count', { function: 'storefront', status: '500' })).toBe(1);
-    // each under its own role of the database
+    // each function under its own database role
     for (const name of processes
       ? ['register-user', 'deposit-money', 'create-order', 'cancel-order', 'sweep']
       : ['shop']) {
@@ -157,17 +160,17 @@ describe.each([
     }
   });
 
-  test('every metric of the shop that the dashboard and the alerts ask for is there', async () => {
+  test('exports every metric of the shop that the dashboard and the alerts query', async () => {
     const samples = samplesIn(await metrics());
-    const there = new Set(samples.map(({ name }) => name));
-    const asked = [...readRules(), ...readDashboard()]
+    const exported = new Set(samples.map(({ name }) => name));
+    const queried = [...readRules(), ...readDashboard()]
       .flatMap(({ expr }) => namedIn(expr))
       .filter((name) => !isOfTheCluster(name));
-    expect(asked.length).toBeGreaterThan(20);
-    expect(asked.filter((name) => !there.has(name))).toEqual([]);
+    expect(queried.length).toBeGreaterThan(20);
+    expect(queried.filter((name) => !exported.has(name))).toEqual([]);
   });
 
-  test('the public has no way to the metrics', async () => {
+  test('does not serve the metrics publicly', async () => {
     expect((await call(shop, 'GET', '/metrics', { token })).status).toBe(404);
     expect((await fetch(`http://127.0.0.1:${metricsPort}/`)).status).toBe(404);
   });
@@ -179,7 +182,7 @@ describe.each([
   ];
   const step = (hop: string) => `${hop.split(' ')[0]} shop.${hop.split(' ')[1]}.v1`;
 
-  test('an order is one trace below its caller’s, from the door to the mail', async () => {
+  test('records an order as one trace under its caller’s, from the public API to the mail', async () => {
     const spans = await wholeTrace(() => trace.id, trace.caller);
     expect(pathTo(spans, 'send mail')).toEqual([
       'POST /v1/orders',
@@ -197,7 +200,7 @@ describe.each([
     }
   });
 
-  test('without a caller’s trace an order begins its own; a cancel is a trace of its own', async () => {
+  test('starts a trace for an order without one, and another for its cancel', async () => {
     const traceOf = (chain: string) => async () => {
       const [seen] = await shop.sql<{ traceparent: string }>(
         `select event ->> 'traceparent' as traceparent from public.seen where id = $1`,
@@ -220,7 +223,7 @@ describe.each([
     ]);
   });
 
-  /** The spans of a trace, once it is one connected tree that a mail ends. */
+  /** The spans of a trace, once it is one connected tree that ends with a mail. */
   async function wholeTrace(traceId: () => string | Promise<string>, above?: string): Promise<Span[]> {
     const id = await traceId();
     return until(`trace ${id} is whole`, () => {
@@ -232,7 +235,7 @@ describe.each([
     });
   }
 
-  test('each event that was handled is one line, which names its chain', async () => {
+  test('logs one line with its chain for each handled event', async () => {
     const lines = shop
       .output()
       .split('\n')
@@ -259,18 +262,18 @@ describe.each([
     );
   });
 
-  test('passwords, tokens, addresses, names and keys appear nowhere', async () => {
+  test('never outputs passwords, tokens, addresses, names or keys', async () => {
     const secrets = await secretsOf(shop);
     const events = await shop.sql(
       `select event::text from public.seen
        union all select event::text from events.dead_letters
        union all select detail::text from notifying.notifications`,
     );
-    const told = { metrics: await metrics(), events: JSON.stringify(events), errors: JSON.stringify(errors) };
-    await shop.stop(); // the last spans are sent at its end
-    const seen = { ...told, logs: shop.output(), spans: receiver.raw() };
+    const recorded = { metrics: await metrics(), events: JSON.stringify(events), errors: JSON.stringify(errors) };
+    await shop.stop(); // which sends the last spans
+    const seen = { ...recorded, logs: shop.output(), spans: receiver.raw() };
     for (const text of Object.values(seen)) expect(text.length).toBeGreaterThan(500);
-    expect(seen.logs.length).toBeLessThan(190_000); // of more than that the beginning is cut off
+    expect(seen.logs.length).toBeLessThan(190_000); // longer output is truncated at its start
     const found = Object.entries({ ...canary, session: token, ...secrets }).flatMap(([what, secret]) =>
       Object.entries(seen).flatMap(([where, text]) => (text.includes(secret) ? [`${what} in the ${where}`] : [])),
     );

@@ -7,11 +7,11 @@ import { descendants, functionOf } from '#test/support/processes.ts';
 import { startShop } from '#test/support/shop.ts';
 import { until } from '#test/support/until.ts';
 
-// Knative starts more of a function under load. What one of them knows, the others must not need.
+// Knative starts more instances of a function under load. No instance may depend on the memory of another one.
 
 jest.setTimeout(180_000);
 
-test('two processes of each function: every order is decided and told once, while one of each is killed', async () => {
+test('settles and notifies every order once when one of two processes of each function is killed', async () => {
   const shop = await startShop({ processes: true, replicas: 2 });
   try {
     const others = functionNames.filter((name) => name !== 'storefront');
@@ -23,7 +23,7 @@ test('two processes of each function: every order is decided and told once, whil
     // of each customer's 15 orders of 100 exactly ten can be paid
     const customers = await customersWith(shop, 20, 1_000);
     const placing = placeOrders(customers, 15);
-    await until('fifty orders are answered', () => placing.answered() >= 50);
+    await until('fifty orders are accepted', () => placing.answered() >= 50);
     others.forEach((name) => shop.kill(name));
     const killed = Date.now();
     const orders = await placing.done;

@@ -5,12 +5,12 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, test } from '@jest/globals';
 
-// A container that is stopped while it starts: a signal that nobody handles yet would be ignored by its process 1, and
-// the pod would live on for its time of grace (300 s).
+// A container that is stopped during its start: process 1 ignores a signal without a handler, so the pod would run
+// until the end of its grace period (300 s).
 
 // promise: container-asked-end-so
-test('a function that still starts ends at once when it is asked to', async () => {
-  // a database that takes connections and never says a word
+test('ends a starting function at once on SIGTERM', async () => {
+  // a database that accepts connections and never responds
   const database = createServer().listen(0, '127.0.0.1');
   await once(database, 'listening');
   const { port } = database.address() as AddressInfo;
@@ -32,12 +32,12 @@ const init = (script: string) =>
     stdio: ['ignore', 'pipe', 'inherit'],
   });
 
-test('the first process of the container passes on how its program ended', async () => {
+test('passes on the exit code of the program as process 1 of the container', async () => {
   expect(await once(init('process.exit(7)'), 'exit')).toEqual([7, null]);
 });
 
 // promise: container-asked-end-so
-test('it ends a program that has no handler, and lets one that has finish', async () => {
+test('ends a program without a signal handler, and lets one with a handler finish', async () => {
   const without = init('console.log("up"); setInterval(() => {}, 1000)');
   const having = init(
     'process.on("SIGTERM", () => setTimeout(() => process.exit(5), 300)); console.log("up"); setInterval(() => {}, 1000)',
@@ -47,7 +47,7 @@ test('it ends a program that has no handler, and lets one that has finish', asyn
   without.kill('SIGTERM');
   having.kill('SIGTERM');
   await wait(50);
-  having.kill('SIGTERM'); // once more while it finishes
+  having.kill('SIGTERM'); // again while it finishes
   expect(await ends).toEqual([
     [143, null],
     [5, null],

@@ -9,8 +9,8 @@ import { startShop, type Shop } from '#test/support/shop.ts';
 import { record, sized } from '#test/support/sizes.ts';
 import { report, until } from '#test/support/until.ts';
 
-// A process that is asked to end (SIGTERM, as at every rollout) finishes what it has begun, and what comes meanwhile
-// waits for the next one: no customer has to ask twice.
+// On SIGTERM, as at every rollout, a process finishes the requests in flight, and later ones wait for the next process:
+// no customer has to retry.
 
 const path = ['create-order', 'charge-account', 'settle-order', 'send-notification', 'storefront'];
 const all = [...functionNames, 'broker'];
@@ -25,18 +25,18 @@ beforeAll(async () => {
 afterAll(() => shop?.stop());
 
 // promise: process-asked-end-loses
-test('a process is asked to end under load: every request is answered', async () => {
+test('serves every request when processes get SIGTERM under load', async () => {
   const customers = await customersWith(shop, 10, 10_000_000);
   const load = keepOrdering(customers);
   const longestMs: number[] = [];
   for (const name of Array.from({ length: rounds }, () => names).flat()) {
-    const [before, answered] = [shop.pidOf(name), load.orders.length];
+    const [before, accepted] = [shop.pidOf(name), load.orders.length];
     shop.terminate(name);
     await until(`${name} was replaced`, () => ![undefined, before].includes(shop.pidOf(name)));
-    await until('orders go on', () => load.orders.length >= answered + 50);
+    await until('50 more orders are accepted', () => load.orders.length >= accepted + 50);
     await wait(300);
     const longest = load.longestMs();
-    report(`${name.padEnd(17)} asked to end: the longest answer took ${longest} ms`);
+    report(`${name.padEnd(17)} got SIGTERM: the longest response took ${longest} ms`);
     longestMs.push(longest);
   }
   await load.stop();
@@ -45,31 +45,32 @@ test('a process is asked to end under load: every request is answered', async ()
   await settledAndNotified(shop, load.orders, ended);
   await expectSound(shop);
   record({
-    fault: 'SIGTERM (longest answer)',
+    fault: 'SIGTERM (longest response)',
     count: longestMs.length,
     orders: load.orders.length,
     recoveriesMs: longestMs,
   });
 });
 
-/** Every customer orders one pen after the other, each asked for once; `failures` are the requests that got no 202. */
+/** Every customer orders pens in a loop, without retries; `failures` are the requests that did not get 202. */
 function keepOrdering(customers: Customer[]) {
   const orders: string[] = [];
   const failures: string[] = [];
-  let [going, longestMs] = [true, 0];
+  let [running, longestMs] = [true, 0];
   const one = async ({ token }: Customer) => {
-    while (going) {
+    while (running) {
       const began = Date.now();
       const headers = { 'idempotency-key': newKey() };
       const body = { items: [{ sku: 'pen', quantity: 1 }] };
-      const answer = await call<Order>(shop, 'POST', '/v1/orders', { token, headers, body }).catch(
+      const response = await call<Order>(shop, 'POST', '/v1/orders', { token, headers, body }).catch(
         (error: Error) => `${error.message}: ${String((error.cause as Error | undefined)?.message)}`,
       );
       longestMs = Math.max(longestMs, Date.now() - began);
-      if (typeof answer !== 'string' && answer.status === 202) {
-        orders.push(answer.body.id);
-        shop.story.accepted.add(answer.body.id);
-      } else failures.push(typeof answer === 'string' ? answer : `${answer.status} ${JSON.stringify(answer.body)}`);
+      if (typeof response !== 'string' && response.status === 202) {
+        orders.push(response.body.id);
+        shop.story.accepted.add(response.body.id);
+      } else
+        failures.push(typeof response === 'string' ? response : `${response.status} ${JSON.stringify(response.body)}`);
       await wait(10);
     }
   };
@@ -77,14 +78,14 @@ function keepOrdering(customers: Customer[]) {
   return {
     orders,
     failures,
-    /** Since it was asked for last. */
+    /** The longest response since the last call of this. */
     longestMs: () => {
       const longest = longestMs;
       longestMs = 0;
       return longest;
     },
     stop: async () => {
-      going = false;
+      running = false;
       await done;
     },
   };

@@ -9,25 +9,25 @@ import { signRefusal } from '#platform/events/signature.ts';
 
 type Handle = (context: Context) => Promise<Answer>;
 
-/** One order of a customer, and what was heard of it. */
+/** One order of a customer, and what is known of it. */
 export interface Its {
   userId: string;
-  /** The customer's key for it; its deposit has one of its own. */
+  /** The Idempotency-Key of the order; its deposit has another one. */
   key: string;
   depositKey: string;
   total: number;
   orderId?: string;
-  /** The answer to the last attempt to cancel it. */
+  /** The status of the last attempt to cancel it. */
   cancelStatus?: number;
-  /** What the functions have answered to its events. */
-  facts: { charge?: ShopEvent; settled?: ShopEvent; reversal?: ShopEvent; reversed?: ShopEvent };
+  /** The events that the functions have replied with. */
+  events: { charge?: ShopEvent; settled?: ShopEvent; reversal?: ShopEvent; reversed?: ShopEvent };
 }
 
-/** What the steps are done with. */
+/** The environment of the steps. */
 export interface World {
-  /** One of the two processes of a function. */
-  room(name: string, process: Process): Handle;
-  /** The event of this id as it was published, if it was. */
+  /** The handle of one of the two processes of a function. */
+  handleOf(name: string, process: Process): Handle;
+  /** The event with this id as it was published; undefined if it was not. */
   published(id: string): CloudEventV1<unknown> | undefined;
   ask(sql: string, values?: unknown[]): Promise<unknown>;
 }
@@ -40,38 +40,40 @@ export type StepName =
   | 'place'
   | 'charge'
   | 'settle'
-  | 'tell'
+  | 'notify'
   | 'cancel'
   | 'void'
   | 'refund'
   | 'settle reversal'
-  | 'tell reversal'
+  | 'notify reversal'
   | 'relay'
   | 'park'
   | 'sweep';
 
 export interface Step {
   name: StepName;
-  /** The statement of it that is held, or that runs while another one is held. */
+  /** Its statement that is held open, or that runs while another one is. */
   statement: string;
-  /** Whether it meets another order of the same account. */
+  /** Whether it touches rows of the account, which other orders share. */
   isOfAccount?: true;
-  /** What has to have happened to the order before. */
+  /** The steps of the order that must come first. */
   after: StepName[];
-  /** What else has to be so. */
+  /** Prepares rows that it needs. */
   prepare?: (its: Its, world: World) => Promise<unknown>;
-  /** Does it, gives the status of its answer; undefined if it cannot be done, because there is no such event. */
+  /**
+   * Runs it; resolves with the status of the response. Undefined if it cannot run, because its event does not exist.
+   */
   act: (its: Its, world: World, process: Process) => Promise<number> | undefined;
 }
 
-/** Every step that writes what another one reads or writes. A new statement is a line here. */
+/** Every step that writes what another one reads or writes. A new statement needs a line here. */
 export const steps: Step[] = [
   { name: 'open', statement: 'create-account.insert', isOfAccount: true, after: [], act: open },
   { name: 'deposit', statement: 'deposit-money.insert', isOfAccount: true, after: [], act: deposit },
   { name: 'place', statement: 'create-order.insert', after: [], act: place },
   { name: 'charge', statement: 'charge-account.decide', isOfAccount: true, after: ['place'], act: charge },
   { name: 'settle', statement: 'settle-order.settle', after: ['place', 'charge'], act: settle },
-  { name: 'tell', statement: 'send-notification.record', after: ['place', 'charge', 'settle'], act: tell },
+  { name: 'notify', statement: 'send-notification.record', after: ['place', 'charge', 'settle'], act: notify },
   { name: 'cancel', statement: 'cancel-order.cancel', after: ['place'], act: cancel },
   { name: 'void', statement: 'refund-charge.void', after: ['place', 'cancel'], act: reverse },
   {
@@ -88,41 +90,61 @@ export const steps: Step[] = [
     act: settleReversal,
   },
   {
-    name: 'tell reversal',
+    name: 'notify reversal',
     statement: 'send-notification.record',
     after: ['place', 'cancel', 'void', 'settle reversal'],
-    act: tellReversal,
+    act: notifyReversal,
   },
   { name: 'relay', statement: 'outbox.take_due', after: ['place'], prepare: comesDue, act: relay },
   { name: 'park', statement: 'park-event.park', after: ['place'], act: park },
   { name: 'sweep', statement: 'sweep.park', after: ['place'], prepare: isADayOld, act: sweep },
 ];
 
-/** Writing statements that meet none of these rows: another customer's, or rows that only they write. */
+/** Writing statements that touch none of these rows: another customer's, or rows that only they write. */
 export const elsewhere = new Set([
   'register-user.insert', // before everything else
   'settle-order.end', // deletes by the key of a chain that has ended, as send-notification.record does
-  'send-notification.find', // the same, of facts that were recorded before
+  'send-notification.find', // the same, for events that were recorded before
   'sweep.reopen', // inserts a row that is missing: test/flow/reconciliation.test.ts
   'send-notification.take_due', // notifications after their chains: send-notification.test.ts
   'send-notification.mark',
-  'replay-events.replay', // a person's choice: test/flow/dead-letters.ts
+  'send-notification.gather', // notifications of one recipient: cap.test.ts
+  'send-notification.settle_digest',
+  'replay-events.replay', // started by the administrator: test/flow
   'replay-events.replay_all',
   'replay-events.unsent',
   'replay-events.stop',
 ]);
 
-/** In which order a customer's steps are usual. A cancel may come before the charge, too. */
-const usual: StepName[] = ['place', 'charge', 'settle', 'tell', 'cancel', 'void', 'settle reversal', 'tell reversal'];
-const early: StepName[] = ['place', 'cancel', 'charge', 'settle', 'void', 'tell', 'settle reversal', 'tell reversal'];
+/** The usual order of a customer's steps. A cancel may also come before the charge. */
+const usual: StepName[] = [
+  'place',
+  'charge',
+  'settle',
+  'notify',
+  'cancel',
+  'void',
+  'settle reversal',
+  'notify reversal',
+];
+const early: StepName[] = [
+  'place',
+  'cancel',
+  'charge',
+  'settle',
+  'void',
+  'notify',
+  'settle reversal',
+  'notify reversal',
+];
 
-/** What has to have happened to one order before these steps, in order. */
+/** The steps that must have run for one order before these, in order. */
 export function stepsBefore(these: Step[], isCanceledEarly: boolean): Step[] {
   const needed = new Set(these.flatMap(({ after }) => after));
   return (isCanceledEarly ? early : usual).flatMap((name) => (needed.has(name) ? stepOf(name) : []));
 }
 
-/** Whether it makes a difference to these steps which comes first, charge or cancel. */
+/** Whether it matters to these steps which comes first, charge or cancel. */
 export const dependOnOrder = (these: Step[]): boolean => {
   const needed = new Set(these.flatMap(({ after }) => after));
   return needed.has('cancel') && needed.has('charge');
@@ -132,19 +154,19 @@ const stepOf = (name: StepName): Step => steps.find((step) => step.name === name
 
 async function open({ userId }: Its, world: World, process: Process): Promise<number> {
   const event = world.published(`${userId}.registered`) as ShopEvent;
-  return (await deliver(world.room('create-account', process), event)).status;
+  return (await deliver(world.handleOf('create-account', process), event)).status;
 }
 
 async function deposit({ userId, depositKey: key }: Its, world: World, process: Process): Promise<number> {
-  const room = world.room('deposit-money', process);
-  return (await call(room, { amount: 1, currency: 'usd' }, { userId, key })).status;
+  const handle = world.handleOf('deposit-money', process);
+  return (await call(handle, { amount: 1, currency: 'usd' }, { userId, key })).status;
 }
 
 async function place(its: Its, world: World, process: Process): Promise<number> {
   const { userId, key, total } = its;
-  const room = world.room('create-order', process);
+  const handle = world.handleOf('create-order', process);
   const { status, body } = await call<{ id: string }>(
-    room,
+    handle,
     { items: [{ sku: 'sticker', quantity: total }] },
     { userId, key },
   );
@@ -153,46 +175,50 @@ async function place(its: Its, world: World, process: Process): Promise<number> 
 }
 
 function charge(its: Its, world: World, process: Process): Promise<number> | undefined {
-  return heard(its, 'charge', world.room('charge-account', process), world.published(`${its.orderId}.placed`));
+  return consume(its, 'charge', world.handleOf('charge-account', process), world.published(`${its.orderId}.placed`));
 }
 
 function settle(its: Its, world: World, process: Process): Promise<number> | undefined {
-  return heard(its, 'settled', world.room('settle-order', process), its.facts.charge);
+  return consume(its, 'settled', world.handleOf('settle-order', process), its.events.charge);
 }
 
-function tell(its: Its, world: World, process: Process): Promise<number> | undefined {
-  return heard(its, undefined, world.room('send-notification', process), its.facts.settled);
+function notify(its: Its, world: World, process: Process): Promise<number> | undefined {
+  return consume(its, undefined, world.handleOf('send-notification', process), its.events.settled);
 }
 
 async function cancel(its: Its, world: World, process: Process): Promise<number> {
-  const { status } = await call(world.room('cancel-order', process), { orderId: its.orderId }, { userId: its.userId });
+  const { status } = await call(
+    world.handleOf('cancel-order', process),
+    { orderId: its.orderId },
+    { userId: its.userId },
+  );
   its.cancelStatus = status;
   return status;
 }
 
 function reverse(its: Its, world: World, process: Process): Promise<number> | undefined {
   const event = world.published(`${its.orderId}.cancel_requested`);
-  return heard(its, 'reversal', world.room('refund-charge', process), event);
+  return consume(its, 'reversal', world.handleOf('refund-charge', process), event);
 }
 
 function settleReversal(its: Its, world: World, process: Process): Promise<number> | undefined {
-  return heard(its, 'reversed', world.room('settle-order', process), its.facts.reversal);
+  return consume(its, 'reversed', world.handleOf('settle-order', process), its.events.reversal);
 }
 
-function tellReversal(its: Its, world: World, process: Process): Promise<number> | undefined {
-  return heard(its, undefined, world.room('send-notification', process), its.facts.reversed);
+function notifyReversal(its: Its, world: World, process: Process): Promise<number> | undefined {
+  return consume(its, undefined, world.handleOf('send-notification', process), its.events.reversed);
 }
 
-/** Brings an event of an order to a function, and keeps the fact that it answers with. */
-function heard(
-  { facts }: Its,
-  kept: keyof Its['facts'] | undefined,
-  room: Handle,
+/** Delivers an event of an order to a function, and stores the event that it replies with under this name. */
+function consume(
+  { events }: Its,
+  name: keyof Its['events'] | undefined,
+  handle: Handle,
   event: CloudEventV1<unknown> | undefined,
 ): Promise<number> | undefined {
   if (!event) return undefined;
-  return deliver(room, event).then(({ status, event: fact }) => {
-    if (kept && fact) facts[kept] = fact;
+  return deliver(handle, event).then(({ status, event: next }) => {
+    if (name && next) events[name] = next;
     return status;
   });
 }
@@ -213,8 +239,8 @@ function park({ orderId }: Its, world: World, process: Process): Promise<number>
   if (!event) return undefined;
   const refusal = { by: 'charge-account', code: 'bad_event' };
   const body = JSON.stringify({ ...refusal, refusal: signRefusal(event, refusal) });
-  const given = deadLetter(event, 'http://charge-account', { status: 400, body });
-  return deliver(world.room('park-event', process), given).then(({ status }) => status);
+  const refused = deadLetter(event, 'http://charge-account', { status: 400, body });
+  return deliver(world.handleOf('park-event', process), refused).then(({ status }) => status);
 }
 
 function isADayOld({ orderId }: Its, { ask }: World): Promise<unknown> {
@@ -224,5 +250,5 @@ function isADayOld({ orderId }: Its, { ask }: World): Promise<unknown> {
 }
 
 async function sweep(_its: Its, world: World, process: Process): Promise<number> {
-  return (await deliver(world.room('sweep', process), ping())).status;
+  return (await deliver(world.handleOf('sweep', process), ping())).status;
 }

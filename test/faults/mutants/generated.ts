@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { installPackages } from '#test/support/install-packages.ts';
 
 // npm run mutants:generated: Stryker makes every small change it knows in the modules of money and events, and the
-// tests of these modules have to go red. Its settings, with what must be reached, are in stryker/stryker.config.json.
+// tests of these modules must fail. stryker/stryker.config.json has its settings and the score that must be reached.
 // Exits with 1 if too many mutants survive.
 
 const folder = fileURLToPath(new URL('stryker/', import.meta.url));

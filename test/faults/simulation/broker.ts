@@ -3,56 +3,58 @@ import { deadLetter } from '#local/broker/delivery.ts';
 import { indexByType } from '#local/broker/filters.ts';
 import { readManifests } from '#local/broker/manifests.ts';
 
-/** An event on its way to one function. */
-export interface Parcel {
+/** A delivery of an event to one function. */
+export interface Delivery {
   to: string;
   event: CloudEventV1<unknown>;
-  triesLeft: number;
+  retriesLeft: number;
 }
 
-/** What a delivery came to: the status, -1 if no answer has arrived; the next event, if there is one. */
+/** The outcome of a delivery. */
 export interface Receipt {
+  /** -1 if no response has arrived. */
   status: number;
+  /** The event that the function replied with. */
   event?: CloudEventV1<unknown> | undefined;
-  /** Why it was refused. */
+  /** The body of a refusal. */
   problem?: object | undefined;
 }
 
-/** A broker without a clock: it holds what is on its way, and the simulation says what arrives, in which order. */
+/** A broker without a clock: it holds the deliveries, and the simulation decides which one is made next. */
 export interface VirtualBroker {
-  /** On their way, oldest first. */
-  readonly parcels: Parcel[];
-  /** Every event that it has ever taken. */
+  /** Not yet made, oldest first. */
+  readonly deliveries: Delivery[];
+  /** Every event that it has ever accepted. */
   readonly history: CloudEventV1<unknown>[];
-  take(event: CloudEventV1<unknown>): void;
-  /** Goes on after a delivery as Knative does: takes the reply, tries again, or gives up and tells the dead letter sink. */
-  goOn(parcel: Parcel, receipt: Receipt): void;
+  accept(event: CloudEventV1<unknown>): void;
+  /** What Knative does after a delivery: accepts the reply, retries, or sends a dead letter after the last retry. */
+  complete(delivery: Delivery, receipt: Receipt): void;
 }
 
 const manifests = readManifests('broker');
-const wantedBy = indexByType(manifests.triggers);
+const subscribersOf = indexByType(manifests.triggers);
 const sink = manifests.broker.delivery.deadLetterSink;
 
 export function virtualBroker(): VirtualBroker {
-  const parcels: Parcel[] = [];
+  const deliveries: Delivery[] = [];
   const history: CloudEventV1<unknown>[] = [];
-  const take = (event: CloudEventV1<unknown>) => {
+  const accept = (event: CloudEventV1<unknown>) => {
     history.push(event);
-    for (const { subscriber, delivery } of wantedBy(event)) {
-      parcels.push({ to: subscriber, event, triesLeft: delivery.retry });
+    for (const { subscriber, delivery } of subscribersOf(event)) {
+      deliveries.push({ to: subscriber, event, retriesLeft: delivery.retry });
     }
   };
   return {
-    parcels,
+    deliveries,
     history,
-    take,
-    goOn: ({ to, event, triesLeft }, { status, event: next, problem }) => {
-      if (next) take(next);
+    accept,
+    complete: ({ to, event, retriesLeft }, { status, event: next, problem }) => {
+      if (next) accept(next);
       if (status >= 200 && status < 300) return;
-      if (status !== 400 && triesLeft > 0) parcels.push({ to, event, triesLeft: triesLeft - 1 });
+      if (status !== 400 && retriesLeft > 0) deliveries.push({ to, event, retriesLeft: retriesLeft - 1 });
       else if (sink && to !== sink) {
-        const given = deadLetter(event, `http://${to}`, { status, body: JSON.stringify(problem) });
-        parcels.push({ to: sink, event: given, triesLeft: 3 });
+        const refused = deadLetter(event, `http://${to}`, { status, body: JSON.stringify(problem) });
+        deliveries.push({ to: sink, event: refused, retriesLeft: 3 });
       }
     },
   };

@@ -1,14 +1,14 @@
 import { mulberry32 } from '#local/broker/faults.ts';
 
-/** Everything that is left to chance: the same seed decides the same. */
+/** Random decisions: the same seed makes the same ones. */
 export interface Chance {
   /** A whole number from 0 up to `end`, without `end`. */
   below(end: number): number;
-  /** Whether something with this probability happens. */
+  /** True with this probability. */
   happens(probability: number): boolean;
-  /** One of these; throws if there is none. */
+  /** Picks an item; throws if the list is empty. */
   oneOf<Item>(items: readonly Item[]): Item;
-  /** Takes one of these out of the list; throws if there is none. */
+  /** Removes an item from the list and returns it; throws if the list is empty. */
   takenFrom<Item>(items: Item[]): Item;
 }
 

@@ -11,11 +11,11 @@ import type { Chance } from './chance.ts';
 export interface Customer {
   name: string;
   authorization: string;
-  /** Their orders that were answered with 202. */
+  /** Their orders that were accepted with 202. */
   orders: string[];
 }
 
-/** Something that a customer asks of a function; asked again it is the same, with the same key. */
+/** A request of a customer to a function; a retry is the same request with the same key. */
 export interface Request {
   to: 'deposit-money' | 'create-order' | 'cancel-order';
   by: Customer;
@@ -23,33 +23,33 @@ export interface Request {
   key: string;
 }
 
-// a customer of an earlier seed may come again: a token costs a signature and a check, and their rows are gone
-const people: { id: string; authorization: string }[] = [];
+// reused by later seeds, after their rows are deleted: a token costs a signature and a check
+const identities: { id: string; authorization: string }[] = [];
 
 /**
- * Registers somebody as register-user does, without the hash of a password. Retried until it is carried out; resolves
- * then, or once its answer is lost for good.
+ * A customer who registers as by register-user, without the hash of a password. `register` rejects when it is
+ * interrupted, and may be called again.
  */
-export async function newcomer(index: number): Promise<Customer & { register: () => Promise<void> }> {
-  const known = (people[index] ??= await somebody());
-  // checked once for all, because the check runs on a thread, by the real clock
-  await verifyToken(known.authorization);
+export async function newCustomer(index: number): Promise<Customer & { register: () => Promise<void> }> {
+  const identity = (identities[index] ??= await newIdentity());
+  // checked here, because the check runs on a thread, by the real clock
+  await verifyToken(identity.authorization);
   const name = `customer ${index}`;
   const register = async () => {
-    const event = beginChain(userRegistered.create({ userId: known.id }));
-    const user = { id: known.id, email: `${known.id}@example.com`, name, passwordHash: '$argon2id$simulated' };
+    const event = beginChain(userRegistered.create({ userId: identity.id }));
+    const user = { id: identity.id, email: `${identity.id}@example.com`, name, passwordHash: '$argon2id$simulated' };
     if (await insertUser(user, event)) await publish(event);
   };
-  return { name, authorization: known.authorization, orders: [], register };
+  return { name, authorization: identity.authorization, orders: [], register };
 }
 
-async function somebody() {
+async function newIdentity() {
   const id = uuidv7();
   return { id, authorization: `Bearer ${await signToken({ id, role: 'customer' })}` };
 }
 
-/** What a customer may want next. Prices and deposits are such that some orders cannot be paid. */
-export function wish(by: Customer, chance: Chance): Request {
+/** The next request of a customer. Prices and deposits are such that some orders cannot be paid. */
+export function nextRequest(by: Customer, chance: Chance): Request {
   const key = uuidv7();
   const what = chance.below(10);
   if (what < 3) {
@@ -57,13 +57,13 @@ export function wish(by: Customer, chance: Chance): Request {
   }
   if (what < 5 && by.orders.length > 0) {
     const orderId = chance.oneOf(by.orders);
-    // an id names the same order in capitals
+    // an id in capitals names the same order
     return { to: 'cancel-order', by, key, body: { orderId: chance.happens(0.3) ? orderId.toUpperCase() : orderId } };
   }
   return { to: 'create-order', by, key, body: { items: [{ sku: 'pen', quantity: 1 + chance.below(4) }] } };
 }
 
-/** The same as the storefront hands over. */
+/** Calls a function as the storefront does. */
 export function send(handle: (context: Context) => Promise<Answer>, { by, body, key }: Request): Promise<Answer> {
   const headers = { authorization: by.authorization, 'idempotency-key': key, 'x-request-id': uuidv7() };
   return handle({ method: 'POST', headers, body });

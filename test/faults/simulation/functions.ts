@@ -11,10 +11,10 @@ const names = [
   ...['create-account', 'deposit-money', 'create-order', 'charge-account', 'cancel-order', 'refund-charge'],
   ...['settle-order', 'send-notification', 'park-event'],
 ];
-// as many processes of each: what the rooms keep in memory is not shared between them
+// separate module instances, which share no memory
 const processes = ['first', 'second'];
 
-const rooms = new Map<string, Handle[]>();
+const functions = new Map<string, Handle[]>();
 
 /** Loads each function twice, as two processes of it. */
 export async function loadFunctions(): Promise<void> {
@@ -22,15 +22,15 @@ export async function loadFunctions(): Promise<void> {
     const loaded = processes.map(
       async (process) => ((await import(`#functions/${name}/index.ts?${process}`)) as { handle: Handle }).handle,
     );
-    rooms.set(name, await Promise.all(loaded));
+    functions.set(name, await Promise.all(loaded));
   }
 }
 
-/** Brings an event to one of a function's processes. */
-export async function bring(to: string, event: CloudEventV1<unknown>, chance: Chance): Promise<Receipt> {
-  return deliver(chance.oneOf(rooms.get(to) ?? []), event);
+/** Delivers an event to one of a function's processes. */
+export async function deliverTo(name: string, event: CloudEventV1<unknown>, chance: Chance): Promise<Receipt> {
+  return deliver(chance.oneOf(functions.get(name) ?? []), event);
 }
 
-/** Asks one of a function's processes. */
-export const ask = (request: Request, chance: Chance): Promise<Answer> =>
-  send(chance.oneOf(rooms.get(request.to) ?? []), request);
+/** Sends a request to one of a function's processes. */
+export const callFunction = (request: Request, chance: Chance): Promise<Answer> =>
+  send(chance.oneOf(functions.get(request.to) ?? []), request);

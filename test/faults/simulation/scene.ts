@@ -1,12 +1,12 @@
 import type { CloudEventV1 } from 'cloudevents';
 import { republishDue } from '#platform/events/outbox.ts';
-import { virtualBroker, type Parcel, type VirtualBroker } from './broker.ts';
+import { virtualBroker, type Delivery, type VirtualBroker } from './broker.ts';
 import type { Chance } from './chance.ts';
 import type { Customer, Request } from './customers.ts';
-import { ask, bring } from './functions.ts';
+import { callFunction, deliverTo } from './functions.ts';
 import type { Sent, Statements } from './statements.ts';
 
-/** How much goes wrong, as probabilities: each story has a faultProfile of its own. */
+/** The probability of each fault in one scenario. */
 export interface FaultProfile {
   lostEvents: number;
   repeatedEvents: number;
@@ -15,33 +15,33 @@ export interface FaultProfile {
   overlaps: number;
 }
 
-/** A story while it is told: what is under way, and what may happen next. */
+/** The state of a running scenario, and the steps that may come next. */
 export interface Scene {
   readonly broker: VirtualBroker;
   readonly statements: Statements;
   readonly customers: Customer[];
-  /** Requests that a customer has no answer to; a careful one asks again. */
+  /** Requests without a final response, which their customers retry. */
   readonly unanswered: Request[];
   readonly accepted: Set<string>;
   readonly canceled: Set<string>;
-  /** Ids of events that somebody has altered. */
+  /** Ids of events that an untrusted sender has altered. */
   readonly broken: Set<string>;
-  /** What must never happen, in words. */
+  /** Unexpected responses and errors, as sentences. */
   readonly failures: string[];
-  /** Calls that have not ended. */
+  /** The number of calls in flight. */
   inFlight(): number;
   note(step: string): void;
-  /** From now on nothing goes wrong any more. */
+  /** From now on no fault happens. */
   calmDown(): void;
-  /** The broker takes what a function publishes, or only seems to. */
+  /** Publishes an event; the broker may lose it. */
   publish(event: CloudEventV1<unknown>): void;
-  bringParcel(parcel: Parcel): void;
-  register(who: Customer & { register: () => Promise<void> }): void;
+  deliver(delivery: Delivery): void;
+  register(customer: Customer & { register: () => Promise<void> }): void;
   send(request: Request): void;
-  /** What is in the outbox comes due, and somebody looks. */
+  /** Makes all outbox rows due and scans the outbox. */
   relay(): Promise<void>;
-  /** A statement goes its way: in trouble perhaps, and perhaps while another one is held open. */
-  goOnWith(one: Sent): Promise<void>;
+  /** Executes a statement, possibly with a fault or overlapping another one that is held open. */
+  execute(one: Sent): Promise<void>;
 }
 
 export function openScene(
@@ -56,7 +56,7 @@ export function openScene(
   let calm = false;
   let inFlight = 0;
   let relaying = false;
-  const goesWrong = (probability: number) => !calm && chance.happens(probability);
+  const fails = (probability: number) => !calm && chance.happens(probability);
 
   function begin(what: string, work: Promise<void>): void {
     inFlight += 1;
@@ -65,14 +65,14 @@ export function openScene(
       .finally(() => (inFlight -= 1));
   }
 
-  function heard({ to, by }: Request, status: number, body: unknown): void {
+  function receive({ to, by }: Request, status: number, body: unknown): void {
     const { id } = body as { id: string };
     if (to === 'create-order' && status === 202) {
       by.orders.push(id);
       known.accepted.add(id);
     } else if (to === 'cancel-order' && status === 202) known.canceled.add(id);
     else if (to === 'deposit-money' ? status !== 201 : status !== 409) {
-      scene.failures.push(`${to} answered ${status}: ${JSON.stringify(body)}`);
+      scene.failures.push(`${to} returned ${status}: ${JSON.stringify(body)}`);
     }
   }
 
@@ -87,66 +87,66 @@ export function openScene(
       calm = true;
     },
     publish: (event) => {
-      const lost = goesWrong(faultProfile.lostEvents);
-      note(`${event.id} is published${lost ? ' and gets lost' : ''}`);
-      if (!lost) broker.take(event);
+      const lost = fails(faultProfile.lostEvents);
+      note(`${event.id} is published${lost ? ' and lost' : ''}`);
+      if (!lost) broker.accept(event);
     },
-    bringParcel: (parcel) => {
-      const { to, event } = parcel;
-      if (goesWrong(faultProfile.lostEvents)) return note(`the broker loses ${event.id} for ${to}`);
-      if (goesWrong(faultProfile.repeatedEvents)) broker.parcels.push({ ...parcel });
-      const lost = goesWrong(faultProfile.lostResponses);
-      note(`${to} gets ${event.id}`);
-      const work = bring(to, event, chance).then((receipt) => {
-        note(`${to} answers ${receipt.status} to ${event.id}${lost ? ', which gets lost' : ''}`);
-        broker.goOn(parcel, lost ? { status: -1 } : receipt);
+    deliver: (delivery) => {
+      const { to, event } = delivery;
+      if (fails(faultProfile.lostEvents)) return note(`the broker loses ${event.id} for ${to}`);
+      if (fails(faultProfile.repeatedEvents)) broker.deliveries.push({ ...delivery });
+      const lost = fails(faultProfile.lostResponses);
+      note(`${to} receives ${event.id}`);
+      const work = deliverTo(to, event, chance).then((receipt) => {
+        note(`${to} returns ${receipt.status} for ${event.id}${lost ? ', which is lost' : ''}`);
+        broker.complete(delivery, lost ? { status: -1 } : receipt);
       });
       begin(to, work);
     },
     register: ({ register, ...customer }) => {
       note(`${customer.name} registers`);
-      // who is not registered yet cannot log in, and has no token to order with
+      // without a registration there is no log-in and no token to order with
       const untilDone = (): Promise<void> => register().then(() => void scene.customers.push(customer), untilDone);
       begin('a registration', untilDone());
     },
     send: (request) => {
       const { by, to, body, key } = request;
-      const lost = goesWrong(faultProfile.lostResponses);
+      const lost = fails(faultProfile.lostResponses);
       note(`${by.name} sends ${JSON.stringify(body)} with ${key} to ${to}`);
-      const work = ask(request, chance).then(({ statusCode, body: answer }) => {
-        note(`${to} answers ${statusCode} to ${key}${lost ? ', which gets lost' : ''}`);
-        const again = lost || statusCode === 503 || (answer as { code?: string }).code === 'account_not_open';
+      const work = callFunction(request, chance).then(({ statusCode, body: response }) => {
+        note(`${to} returns ${statusCode} for ${key}${lost ? ', which is lost' : ''}`);
+        const again = lost || statusCode === 503 || (response as { code?: string }).code === 'account_not_open';
         if (again) scene.unanswered.push(request);
-        else heard(request, statusCode, answer);
+        else receive(request, statusCode, response);
       });
       begin(to, work);
     },
     relay: async () => {
       if (relaying) return;
       relaying = true;
-      note('what is in the outbox comes due');
+      note('the outbox rows come due');
       await statements.ask(`update events.outbox set due_at = clock_timestamp() - interval '3 seconds'`);
-      // a look that fails is followed by the next one
-      const look = republishDue().then(
+      // a failed scan is followed by the next one
+      const scan = republishDue().then(
         () => undefined,
         () => undefined,
       );
       begin(
         'the relay',
-        look.finally(() => (relaying = false)),
+        scan.finally(() => (relaying = false)),
       );
     },
-    goOnWith: async (one) => {
-      const trouble = goesWrong(faultProfile.lostStatements);
-      if (statements.sent.length > 0 && goesWrong(faultProfile.overlaps)) {
+    execute: async (one) => {
+      const faulty = fails(faultProfile.lostStatements);
+      if (statements.sent.length > 0 && fails(faultProfile.overlaps)) {
         const other = chance.takenFrom(statements.sent);
-        const end = trouble ? 'rollback' : 'commit';
+        const end = faulty ? 'rollback' : 'commit';
         const waited = await statements.overlap(one, other, end);
         return note(`${one.name} is held open, ${other.name} ${waited ? 'waits' : 'passes'}, ${end}`);
       }
-      const how = trouble ? chance.below(3) : -1;
+      const how = faulty ? chance.below(3) : -1;
       note([one.name, 'lost before', 'lost after its commit', 'the victim of a deadlock'].at(how + 1) ?? '');
-      if (how === -1) await statements.carryOut(one);
+      if (how === -1) await statements.execute(one);
       else if (how === 0) statements.loseBefore(one);
       else if (how === 1) await statements.loseAfter(one);
       else statements.refuse(one);

@@ -1,17 +1,17 @@
 import { invariants, parameters, type Violation } from '#test/support/invariants.ts';
 import type { Scene } from './scene.ts';
 
-interface Looks {
-  /** What must hold in this moment. */
-  now(): Promise<Violation[]>;
-  /** What must hold once the shop is at rest; `mails` are the notifications that the mail server has taken. */
+interface Checks {
+  /** Violations of what must hold at any time. */
+  always(): Promise<Violation[]>;
+  /** Violations of what must hold once the shop is at rest; `mails` are the notifications whose mails were taken. */
   atRest(mails: string[]): Promise<Violation[]>;
 }
 
-/** Looks at the shop of a scene; each look also compares with the one before. */
-export function checks({ statements, accepted, canceled, broken }: Scene): Looks {
+/** Opens the checks of a scene's shop; each one also compares with the one before. */
+export function openChecks({ statements, accepted, canceled, broken }: Scene): Checks {
   let earlier: unknown[] = [];
-  const look = async () => {
+  const check = async () => {
     const given = { accepted: [...accepted], canceled: [...canceled], broken: [...broken], earlier };
     const found = await statements.ask<Violation>(invariants, parameters(given));
     const orders = await statements.ask<{ its: unknown }>('select to_jsonb(o) as its from ordering.orders o');
@@ -19,13 +19,13 @@ export function checks({ statements, accepted, canceled, broken }: Scene): Looks
     return found;
   };
   return {
-    now: async () => (await look()).filter(({ holds }) => holds === 'always'),
-    atRest: async (mails) => [...(await look()), ...(await statements.ask<Violation>(more, [mails]))],
+    always: async () => (await check()).filter(({ holds }) => holds === 'always'),
+    atRest: async (mails) => [...(await check()), ...(await statements.ask<Violation>(more, [mails]))],
   };
 }
 
-// What a story can know because its customers have one currency and their accounts open, and because no process is
-// killed between sending a mail and marking it.
+// Holds in a scenario because its customers have one currency and open accounts, and because no process is killed
+// between sending a mail and marking it.
 const more = `
   select 'a decline was right' as name, 'at rest' as holds, c.order_id::text as subject,
          format('%s of %s, the account had %s', c.reason, c.amount, stood.balance) as detail
@@ -48,8 +48,8 @@ const more = `
    group by n.id
   having count(mail.id) <> 1`;
 
-/** Takes everything away that a story has left. */
-export async function forget({ statements }: Scene): Promise<void> {
+/** Deletes the rows of a scenario. */
+export async function deleteRows({ statements }: Scene): Promise<void> {
   await statements.ask(`
     delete from billing.transfers;
     delete from billing.charges;

@@ -2,42 +2,42 @@ import { createHash } from 'node:crypto';
 import pg from 'pg';
 import { connection } from '#test/support/database.ts';
 
-/** A statement that a function has sent. Nothing comes of it until it is carried out or lost. */
+/** A statement that a function has sent. It waits until the simulation executes or loses it. */
 export interface Sent {
   name: string;
   text: string;
   values: unknown[];
-  answer: (result: { rows: unknown[] }) => void;
-  fail: (error: unknown) => void;
+  resolve: (result: { rows: unknown[] }) => void;
+  reject: (error: unknown) => void;
 }
 
-/** The way from the functions to the real database: the simulation says when what goes over it, and what does not. */
+/** The connection between the functions and the real database: the simulation decides what passes it, and when. */
 export interface Statements {
   /** Waiting, in the order in which they were sent. */
   readonly sent: Sent[];
-  carryOut(one: Sent): Promise<void>;
-  /** The connection is lost before the statement has arrived. */
+  execute(one: Sent): Promise<void>;
+  /** The connection is lost before the statement arrives. */
   loseBefore(one: Sent): void;
-  /** It is carried out and committed, and the connection is lost before its answer. */
+  /** The statement is executed and committed, and the connection is lost before its result arrives. */
   loseAfter(one: Sent): Promise<void>;
-  /** Postgres takes it for one side of a deadlock: it is rolled back, and its caller may repeat it. */
+  /** Postgres chooses the statement as the victim of a deadlock: it is rolled back, and its caller may repeat it. */
   refuse(one: Sent): void;
   /**
-   * The first is carried out and holds its locks while the second begins on another connection; the second then waits
-   * for it or passes it. After that the first is committed, or its process is killed and it is rolled back.
-   * Gives whether the second had to wait.
+   * The first is executed and holds its locks while the second starts on another connection and either waits for them
+   * or passes. Then the first is committed, or its process is killed and it is rolled back.
+   * Resolves with whether the second had to wait.
    */
   overlap(first: Sent, second: Sent, end: 'commit' | 'rollback'): Promise<boolean>;
   /** A query of the simulation itself. */
   ask<Row extends object>(text: string, values?: unknown[]): Promise<Row[]>;
-  /** Gives the functions their own connections again. */
+  /** Restores the functions' own connections. */
   release(): void;
 }
 
-// the marks of mails come when their sender has paused, by the real clock, and touch nothing but their own rows
-const unwatched = 'send-notification.mark';
+// a sender marks its mails after a pause, by the real clock, and touches only their own rows
+const notControlled = 'send-notification.mark';
 
-/** Takes the functions' statements over. */
+/** Takes control of the functions' statements. */
 export async function takeStatements(): Promise<Statements> {
   const [first, second, own] = await Promise.all([connection(), connection(), connection()]);
   for (const client of [first, second, own]) {
@@ -49,48 +49,49 @@ export async function takeStatements(): Promise<Statements> {
   const sent: Sent[] = [];
   const { query } = pg.Pool.prototype;
   pg.Pool.prototype.query = ((config: { name: string; text: string; values: unknown[] }) => {
-    if (config.name === unwatched) return own.query({ ...config });
-    return new Promise((answer, fail) => {
-      sent.push({ ...config, answer, fail });
+    if (config.name === notControlled) return own.query({ ...config });
+    return new Promise((resolve, reject) => {
+      sent.push({ ...config, resolve, reject });
     });
   }) as unknown as typeof query;
 
   const run = async (client: pg.Client, { name, text, values }: Sent) => {
     const { rows } = await client.query<{ event?: { id: string } }>({ name, text, values });
-    // SQL promises no order here, and the simulation must not depend on one; ids are in the order of their making
+    // SQL guarantees no order here, and the simulation must not depend on one; ids are in the order of their creation
     if (name === 'outbox.take_due') rows.sort((a, b) => ((a.event?.id ?? '') < (b.event?.id ?? '') ? -1 : 1));
     return { rows };
   };
   const lost = () => new Error('Connection terminated unexpectedly');
-  const carryOut = (one: Sent) => run(first, one).then(one.answer, one.fail);
+  const execute = (one: Sent) => run(first, one).then(one.resolve, one.reject);
 
   return {
     sent,
-    carryOut,
-    loseBefore: (one) => one.fail(lost()),
-    loseAfter: (one) => run(first, one).then(() => one.fail(lost()), one.fail),
-    refuse: (one) => one.fail(Object.assign(new pg.DatabaseError('deadlock detected', 0, 'error'), { code: '40P01' })),
+    execute,
+    loseBefore: (one) => one.reject(lost()),
+    loseAfter: (one) => run(first, one).then(() => one.reject(lost()), one.reject),
+    refuse: (one) =>
+      one.reject(Object.assign(new pg.DatabaseError('deadlock detected', 0, 'error'), { code: '40P01' })),
     overlap: async (one, other, end) => {
       await first.query('begin');
       const held = await run(first, one).catch((error: unknown) => ({ error }));
       let ended = false;
       const begun = run(second, other)
         .then(
-          (result) => () => other.answer(result),
-          (error: unknown) => () => other.fail(error),
+          (result) => () => other.resolve(result),
+          (error: unknown) => () => other.reject(error),
         )
         .finally(() => {
           ended = true;
         });
-      while (!ended && !(await isHeldUp(first, secondPid)));
+      while (!ended && !(await isBlocked(first, secondPid)));
       const waited = !ended;
       await first.query('error' in held ? 'rollback' : end);
-      const goOnWithOther = await begun;
-      // both at once, so that what follows does not depend on which of them the network was quicker with
-      if ('error' in held) one.fail(held.error);
-      else if (end === 'commit') one.answer(held);
-      else one.fail(lost());
-      goOnWithOther();
+      const completeOther = await begun;
+      // both at once, so that the next steps do not depend on which result arrives first
+      if ('error' in held) one.reject(held.error);
+      else if (end === 'commit') one.resolve(held);
+      else one.reject(lost());
+      completeOther();
       return waited;
     },
     ask: async <Row extends object>(text: string, values: unknown[] = []) =>
@@ -101,14 +102,14 @@ export async function takeStatements(): Promise<Statements> {
   };
 }
 
-/** Planned once: the look at all invariants takes longer to plan than to run. */
+/** A name lets Postgres plan a query once: the check of all invariants takes longer to plan than to run. */
 const nameOf = (text: string) => `simulation.${createHash('sha256').update(text).digest('base64url').slice(0, 16)}`;
 
-async function isHeldUp(asking: pg.Client, pid: number): Promise<boolean> {
-  const { rows } = await asking.query<{ held: boolean }>({
-    name: 'simulation.held',
-    text: 'select cardinality(pg_blocking_pids($1)) > 0 as held',
+async function isBlocked(observer: pg.Client, pid: number): Promise<boolean> {
+  const { rows } = await observer.query<{ blocked: boolean }>({
+    name: 'simulation.blocked',
+    text: 'select cardinality(pg_blocking_pids($1)) > 0 as blocked',
     values: [pid],
   });
-  return rows[0]?.held ?? false;
+  return rows[0]?.blocked ?? false;
 }

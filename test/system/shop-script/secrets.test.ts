@@ -1,12 +1,12 @@
 import { spawnSync } from 'node:child_process';
 import { expect, test, describe } from '@jest/globals';
 
-// What ./shop.sh writes into the secrets of a cluster.
+// The secrets that ./shop.sh creates on a cluster.
 
 const env = { ...process.env, NODE_OPTIONS: '' };
 const encode = (text: string) => Buffer.from(text).toString('base64');
 
-describe('the secret of the administrator', () => {
+describe('the administrator’s secret', () => {
   const installed = {
     apiVersion: 'v1',
     kind: 'Secret',
@@ -20,7 +20,7 @@ describe('the secret of the administrator', () => {
       env: { ...env, ...settings },
     });
 
-  test('has the e-mail and the password of the settings, and otherwise stays as it is', () => {
+  test('takes the e-mail and the password from the settings, and otherwise stays unchanged', () => {
     expect(JSON.parse(changedBy({ ADMIN_EMAIL: '', ADMIN_PASSWORD: '' }).stdout)).toEqual(installed);
     const changed = changedBy({ ADMIN_EMAIL: 'Root@Example.org', ADMIN_PASSWORD: 'a "new" pässword' });
     expect(JSON.parse(changed.stdout)).toEqual({
@@ -29,7 +29,7 @@ describe('the secret of the administrator', () => {
     });
   });
 
-  test('is not replaced by what could never log in', () => {
+  test('rejects credentials that could never log in', () => {
     const { status, stdout, stderr } = changedBy({ ADMIN_EMAIL: 'root', ADMIN_PASSWORD: 'short' });
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
     expect(stderr).toMatch(/ADMIN_EMAIL: must be an e-mail address; ADMIN_PASSWORD: .*8/);
@@ -37,18 +37,18 @@ describe('the secret of the administrator', () => {
 });
 
 describe('the secrets of an installation', () => {
-  const madeAlongside = (there: string[]) => {
+  const createdAlongside = (existing: string[]) => {
     const { stdout } = spawnSync(process.execPath, ['knative/make-secrets.ts'], {
-      input: there.map((name) => `${name}\n`).join(''),
+      input: existing.map((name) => `${name}\n`).join(''),
       encoding: 'utf8',
       env: { ...env, NAMESPACE: 'other' },
     });
     return (JSON.parse(stdout) as { items: { metadata: { name: string; namespace: string } }[] }).items;
   };
-  const names = (there: string[]) => madeAlongside(there).map(({ metadata }) => metadata.name);
+  const names = (existing: string[]) => createdAlongside(existing).map(({ metadata }) => metadata.name);
 
-  test('are all made at the first start, in the namespace that is wanted', () => {
-    const items = madeAlongside(['configmap/kube-root-ca.crt']);
+  test('are all created at the first start, in the chosen namespace', () => {
+    const items = createdAlongside(['configmap/kube-root-ca.crt']);
     expect(items.map(({ metadata }) => metadata.name)).toEqual([
       'database',
       'event-keys',
@@ -61,7 +61,7 @@ describe('the secrets of an installation', () => {
     expect(new Set(items.map(({ metadata }) => metadata.namespace))).toEqual(new Set(['other']));
   });
 
-  test('are completed after a start that was stopped in the middle, and none that is there is made again', () => {
+  test('are completed after an interrupted start, without replacing existing ones', () => {
     expect(names(['secret/database', 'secret/event-keys', 'secret/mail', 'secret/admin'])).toEqual([
       'token-private-key',
       'cursor-key',
@@ -73,7 +73,7 @@ describe('the secrets of an installation', () => {
     expect(names([...all, 'configmap/token-public-keys'])).toEqual([]);
   });
 
-  test('a private key without its public one was never used: both are made', () => {
+  test('include a new key pair if the public key is missing, because the private one was never used', () => {
     const most = ['database', 'event-keys', 'token-private-key', 'cursor-key', 'mail', 'admin'].map(
       (name) => `secret/${name}`,
     );

@@ -1,6 +1,6 @@
 /**
- * What ./shop.sh calls outside, as stand-ins. They write down what they were asked and keep what a cluster would keep.
- * Nothing in them is what Kubernetes does: that is tried on a cluster. They show what the script asks for, and when.
+ * Stand-ins for the programs that ./shop.sh calls. They record their calls and store what a cluster would store. They
+ * do not imitate Kubernetes, for which there are tests on a cluster; they show which calls the script makes, and when.
  */
 import { once } from 'node:events';
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -13,19 +13,19 @@ interface Item {
   [more: string]: unknown;
 }
 
-/** What the stand-ins keep. */
+/** The state of the stand-ins. */
 export interface Cluster {
   minikube?: 'running' | 'invalid' | undefined;
   images: string[];
   items: Record<string, Item>;
-  /** How often applying a file still fails, by a part of its name. */
+  /** How many more times applying a file fails, by a part of its name. */
   failing?: Record<string, number>;
-  /** What the machine has, as Docker says it. */
+  /** The size of the machine, as Docker reports it. */
   cpus?: number;
   gigabytes?: number;
 }
 
-/** What one of them was asked. */
+/** A call of a stand-in. */
 export interface Call {
   program: string;
   args: string[];
@@ -36,7 +36,7 @@ export interface Call {
 
 export interface StandIns {
   cluster: Cluster;
-  /** In their order; to be emptied by whoever wants to know what comes next. */
+  /** In order of time; a test may clear it. */
   calls: Call[];
   /** The kustomizations that were applied. */
   applied: string[];
@@ -52,11 +52,11 @@ let input: string;
 let context: string;
 let status: number;
 let stays: boolean;
-let said: string;
+let output: string;
 
 /**
- * Puts the stand-ins into a folder. Each is a few lines of shell that ask this process, because a Node for each of some
- * hundred calls would take minutes.
+ * Writes the stand-ins into a folder. Each is a few lines of shell that send the call to this process, because starting
+ * Node for each of some hundred calls would take minutes.
  */
 export async function putStandIns(folder: string): Promise<StandIns> {
   const standIns: StandIns = {
@@ -70,15 +70,15 @@ export async function putStandIns(folder: string): Promise<StandIns> {
     void (async () => {
       const length = Number((await once(socket, 'data').then(([chunk]) => chunk as Buffer)).toString());
       socket.write('\n');
-      let asked = Buffer.alloc(0);
-      while (asked.length < length) asked = Buffer.concat([asked, (await once(socket, 'data'))[0] as Buffer]);
-      const [program = '', config = '', given = '', ...rest] = asked.toString().split('\0').slice(0, -1);
+      let call = Buffer.alloc(0);
+      while (call.length < length) call = Buffer.concat([call, (await once(socket, 'data'))[0] as Buffer]);
+      const [program = '', config = '', given = '', ...rest] = call.toString().split('\0').slice(0, -1);
       ({ cluster, applied } = standIns);
-      [args, input, status, stays, said] = [rest, given, 0, false, ''];
-      context = existsSync(config) ? readFileSync(config, 'utf8').trim() : 'somebody-elses';
+      [args, input, status, stays, output] = [rest, given, 0, false, ''];
+      context = existsSync(config) ? readFileSync(config, 'utf8').trim() : 'other-cluster';
       standIns.calls.push({ program, args, context, input });
       programs[program]?.();
-      socket.end(`${stays ? 'stays' : status}\n${said}`);
+      socket.end(`${stays ? 'stays' : status}\n${output}`);
     })();
   });
   server.listen(0, '127.0.0.1');
@@ -109,10 +109,10 @@ if [ "$status" = 0 ] || [ "$status" = stays ]; then cat <&3; else cat <&3 >&2; f
 exit "$status"
 `;
 
-const says = (text: string) => void (said += text);
+const says = (text: string) => void (output += text);
 function fails(text: string): void {
   status = 1;
-  said = `${text}\n`;
+  output = `${text}\n`;
 }
 /** The argument after this one. */
 const after = (name: string) => args[args.indexOf(name) + 1] ?? '';
@@ -184,9 +184,9 @@ function kubectl(): void {
   const rest = args.filter((one, index) => one !== '-n' && args[index - 1] !== '-n');
   const [verb = '', what = ''] = rest;
   if (verb === 'config') {
-    if (what === 'current-context') says('somebody-elses\n');
+    if (what === 'current-context') says('other-cluster\n');
     if (what === 'get-contexts' && cluster.minikube !== 'running') fails('error: context not found');
-    // the context alone stands for the file
+    // the name of the context stands for the whole file
     if (what === 'view') says(`${after('--context')}\n`);
   } else if (verb === 'version') says('Client Version: v1.34.0\n');
   else if (verb === 'port-forward') {
@@ -249,7 +249,7 @@ function apply(): void {
   }
 }
 
-/** As a cluster keeps a secret: in base64. */
+/** A secret as a cluster stores it: in base64. */
 function stored({ stringData, ...item }: Item): Item {
   const text = (stringData ?? {}) as Record<string, string>;
   const encoded = Object.entries(text).map(([key, value]) => [key, Buffer.from(value).toString('base64')]);
@@ -265,7 +265,7 @@ function applyFolder(source: string): void {
   put({ kind: 'ConfigMap', metadata: { name: 'shop' }, data: { from: text } });
 }
 
-/** Gives what is asked for in the forms that the script uses. */
+/** `kubectl get` in the output formats that the script uses. */
 function get(what: string[]): void {
   const [kind = '', name = ''] = what;
   const format = after('-o');

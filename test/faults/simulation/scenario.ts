@@ -4,36 +4,36 @@ import { backgroundDone } from '#platform/runtime/background.ts';
 import type { Violation } from '#test/support/invariants.ts';
 import { looked } from '#test/support/sizes.ts';
 import { chanceOf, type Chance } from './chance.ts';
-import { newcomer, wish } from './customers.ts';
-import { openScene, type Scene } from './scene.ts';
-import { forget, checks } from './soundness.ts';
+import { newCustomer, nextRequest } from './customers.ts';
+import { openScene, type FaultProfile, type Scene } from './scene.ts';
+import { deleteRows, openChecks } from './soundness.ts';
 import type { Statements } from './statements.ts';
 
-/** What was done in one story. */
-export interface Told {
-  /** Each step in words; the same for the same seed. */
+/** What happened in one scenario. */
+export interface Outcome {
+  /** Each step as a sentence; the same for the same seed. */
   steps: string[];
   orders: number;
 }
 
-/** What all stories share; each finds it empty. */
+/** What all scenarios share; each starts with an empty database and no mails. */
 export interface World {
   statements: Statements;
   /** The notifications whose mails the mail server has taken. */
   mails: string[];
-  /** Where the functions publish to now. */
+  /** Receives the events that the functions publish. */
   publish: Scene['publish'];
 }
 
-const failingSteps = 80;
+const faultySteps = 80;
 const roundsToRest = 40;
 
 /**
- * Tells one story: customers register, deposit, order and cancel while events get lost, are repeated and overtake each
- * other, and while processes end before, in the middle of and after their statements. Then the trouble ends, the shop
- * comes to rest, and old events are delivered once more. Throws what was wrong, with the last steps.
+ * Runs one scenario: customers register, deposit, order and cancel while events are lost, repeated and overtake each
+ * other, and while processes end before, during and after their statements. Then the faults end, the shop comes to
+ * rest, and old events are delivered again. Throws the violations and failures, with the last steps.
  */
-export async function tell(seed: number, world: World): Promise<Told> {
+export async function runScenario(seed: number, world: World): Promise<Outcome> {
   const chance = chanceOf(seed);
   const steps: string[] = [];
   const scene = openScene(chance, faultProfileOf(chance), world.statements, labelled(steps));
@@ -48,61 +48,61 @@ export async function tell(seed: number, world: World): Promise<Told> {
   } catch (cause) {
     throw new Error(`${(cause as Error).message}\nThe last steps were:\n${steps.slice(-60).join('\n')}`, { cause });
   } finally {
-    // what a story that was broken off has left must not reach the next one
+    // statements of a scenario that was broken off must not reach the next one
     for (const one of world.statements.sent.splice(0)) world.statements.loseBefore(one);
     await setImmediate();
-    await forget(scene);
+    await deleteRows(scene);
   }
 }
 
 async function play(scene: Scene, chance: Chance, mails: string[]): Promise<Violation[]> {
-  const looks = checks(scene);
-  const arriving = await Promise.all([0, 1, 2].slice(0, 1 + chance.below(3)).map(newcomer));
-  const wishes = 5 + chance.below(6);
-  for (let count = 0, wished = 0; count < failingSteps; count += 1) {
+  const checks = openChecks(scene);
+  const arriving = await Promise.all([0, 1, 2].slice(0, 1 + chance.below(3)).map(newCustomer));
+  const maxRequests = 5 + chance.below(6);
+  for (let count = 0, requests = 0; count < faultySteps; count += 1) {
     const next = chance.below(20);
     const customer = next < 2 || count === 0 ? arriving.shift() : undefined;
     if (customer) scene.register(customer);
-    else if (next < 5 && wished < wishes && scene.customers.length > 0) {
-      wished += 1;
-      scene.send(wish(chance.oneOf(scene.customers), chance));
-    } else await goOn(scene, chance);
+    else if (next < 5 && requests < maxRequests && scene.customers.length > 0) {
+      requests += 1;
+      scene.send(nextRequest(chance.oneOf(scene.customers), chance));
+    } else await advance(scene, chance);
     await setImmediate();
     if (count % 50 !== 49) continue;
-    const found = await looks.now();
+    const found = await checks.always();
     if (found.length > 0) return found;
   }
   await comeToRest(scene, mails);
   const old = [...new Map(scene.broker.history.map((event) => [event.id, event])).values()];
-  for (const event of old.filter(() => chance.happens(0.3))) scene.broker.take(event);
+  for (const event of old.filter(() => chance.happens(0.3))) scene.broker.accept(event);
   await comeToRest(scene, mails);
-  return looks.atRest(mails);
+  return checks.atRest(mails);
 }
 
-/** Something that is under way goes on, or begins again. */
-async function goOn(scene: Scene, chance: Chance): Promise<void> {
+/** Advances something in flight, or repeats something. */
+async function advance(scene: Scene, chance: Chance): Promise<void> {
   const { statements, broker, unanswered, broken, note } = scene;
-  const { parcels, history } = broker;
+  const { deliveries, history } = broker;
   const next = chance.below(100);
-  if (next < 40 && statements.sent.length > 0) return scene.goOnWith(chance.takenFrom(statements.sent));
-  if (next < 85 && parcels.length > 0) return scene.bringParcel(chance.takenFrom(parcels));
+  if (next < 40 && statements.sent.length > 0) return scene.execute(chance.takenFrom(statements.sent));
+  if (next < 85 && deliveries.length > 0) return scene.deliver(chance.takenFrom(deliveries));
   if (next < 91 && unanswered.length > 0) return scene.send(chance.takenFrom(unanswered));
   if (next < 94) return scene.relay();
   if (next < 97 && history.length > 0) {
     const event = chance.oneOf(history);
-    note(`the broker has ${event.id} once more`);
-    return broker.take(event);
+    note(`the broker repeats ${event.id}`);
+    return broker.accept(event);
   }
   if (next < 98 && history.length > 0) {
     const event = chance.oneOf(history);
-    note(`somebody alters ${event.id}`);
+    note(`an untrusted sender alters ${event.id}`);
     broken.add(event.id);
-    return broker.take({ ...event, data: { ...(event.data as object), amount: 1 } });
+    return broker.accept({ ...event, data: { ...(event.data as object), amount: 1 } });
   }
-  if (statements.sent.length > 0) return scene.goOnWith(chance.takenFrom(statements.sent));
+  if (statements.sent.length > 0) return scene.execute(chance.takenFrom(statements.sent));
 }
 
-/** The trouble ends: everything that was begun goes on, in order, until the outbox is empty and every mail is sent. */
+/** The faults end: everything in flight is completed, in order, until the outbox is empty and every mail is sent. */
 async function comeToRest(scene: Scene, mails: string[]): Promise<void> {
   const { statements, broker, unanswered } = scene;
   scene.calmDown();
@@ -110,10 +110,10 @@ async function comeToRest(scene: Scene, mails: string[]): Promise<void> {
     // a call that was left out of a batch, because another one had its key, sends its statement a few turns later
     for (let idle = 0; idle < 10; idle += 1) {
       const one = statements.sent.shift();
-      const parcel = one ? undefined : broker.parcels.shift();
-      if (one) await scene.goOnWith(one);
-      else if (parcel) scene.bringParcel(parcel);
-      if (one ?? parcel) idle = 0;
+      const delivery = one ? undefined : broker.deliveries.shift();
+      if (one) await scene.execute(one);
+      else if (delivery) scene.deliver(delivery);
+      if (one ?? delivery) idle = 0;
       else if (scene.inFlight() === 0) break;
       await setImmediate();
     }
@@ -124,10 +124,10 @@ async function comeToRest(scene: Scene, mails: string[]): Promise<void> {
     await scene.relay();
     await setImmediate();
   }
-  throw new Error(`It has not come to rest in ${roundsToRest} rounds.`);
+  throw new Error(`The shop did not come to rest in ${roundsToRest} rounds.`);
 }
 
-/** The senders end what they have in their hands; then the minute is over after which somebody looks for the rest. */
+/** Lets the senders finish; then the minute passes after which a poll finds the other mails. */
 async function sendMails({ statements }: Scene, mails: string[]): Promise<void> {
   const queued = await statements.ask<{ id: string }>(
     `select id from notifying.notifications where status = 'queued' and id <> all ($1::uuid[])`,
@@ -142,14 +142,14 @@ async function sendMails({ statements }: Scene, mails: string[]): Promise<void> 
         and id <> all ($1::uuid[])`,
     [mails],
   );
-  const look = sendDue();
+  const poll = sendDue();
   await setImmediate();
-  for (const one of statements.sent.splice(0)) await statements.carryOut(one);
-  await look;
+  for (const one of statements.sent.splice(0)) await statements.execute(one);
+  await poll;
   if (queued.length > 0) await backgroundDone(5_000);
 }
 
-const faultProfileOf = (chance: Chance) => ({
+const faultProfileOf = (chance: Chance): FaultProfile => ({
   lostEvents: chance.oneOf([0, 0.1, 0.3]),
   repeatedEvents: chance.oneOf([0, 0.2, 0.5]),
   lostStatements: chance.oneOf([0, 0.05, 0.2]),
@@ -157,7 +157,7 @@ const faultProfileOf = (chance: Chance) => ({
   overlaps: chance.oneOf([0, 0.3, 0.8]),
 });
 
-/** Writes steps down with a short name in place of each id: ids differ each time. */
+/** Appends steps with a short label in place of each id: ids differ in every run. */
 function labelled(steps: string[]): (step: string) => void {
   const names = new Map<string, string>();
   const nameOf = (id: string) => names.get(id) ?? names.set(id, `#${names.size + 1}`).get(id) ?? '';
