@@ -6,6 +6,8 @@ import { insertOrders, type Draft } from '#functions/create-order/queries.ts';
 import { recordNotifications, type NewNotification } from '#functions/send-notification/queries.ts';
 import { settleOrders } from '#functions/settle-order/queries.ts';
 import { batch } from '#platform/database/batch.ts';
+import { createClock } from '#platform/database/clock.ts';
+import { createDatabase, type Database } from '#platform/database/database.ts';
 import { beginChain } from '#platform/events/event.ts';
 import { atRate } from './pace.ts';
 import { latency, type Latency } from './statistics.ts';
@@ -29,8 +31,9 @@ export interface BaselineResult extends Latency {
   cpuMsPerOrder: number;
 }
 
-type Run<Item> = (items: Item[]) => Promise<object[]>;
+type Run<Item> = (database: Database, items: Item[]) => Promise<object[]>;
 
+const database = createDatabase({ name: 'baseline', clock: createClock() });
 let statements = 0;
 
 serveRequests<BaselineRun, BaselineResult>(async ({ mode, pace, seconds, customers }) => {
@@ -62,9 +65,9 @@ serveRequests<BaselineRun, BaselineResult>(async ({ mode, pace, seconds, custome
 /** One statement for each of the four functions; batches use the same keys as the functions. */
 function steps(mode: BaselineRun['mode']) {
   const step = <Item>(key: (item: Item) => string, run: Run<Item>) => {
-    const counted: Run<Item> = async (items) => {
+    const counted = async (items: Item[]) => {
       statements += 1;
-      const rows = await run(items);
+      const rows = await run(database, items);
       if (rows.length !== items.length) throw new Error(`${items.length} orders returned ${rows.length} rows`);
       return rows;
     };
@@ -73,10 +76,13 @@ function steps(mode: BaselineRun['mode']) {
   return {
     create: step<Draft>(({ id }) => id, insertOrders),
     charge: step(({ userId }: { orderId: string; userId: string }) => userId, decideCharges),
-    settle: step(
+    settle: step<{ orderId: string }>(
       ({ orderId }) => orderId,
-      (orders: { orderId: string }[]) =>
-        settleOrders(orders.map(({ orderId }) => ({ orderId, status: 'paid', reason: null }))),
+      (its, orders) =>
+        settleOrders(
+          its,
+          orders.map(({ orderId }) => ({ orderId, status: 'paid', reason: null })),
+        ),
     ),
     notify: step<NewNotification>(({ eventId }) => eventId, recordNotifications),
   };

@@ -1,6 +1,6 @@
 import { Pool } from 'undici';
 import { uuidv7 } from 'uuidv7';
-import { signToken } from '#functions/log-in/sign-token.ts';
+import { signToken } from '#test/support/context.ts';
 import { atRate } from './pace.ts';
 import { serveRequests } from './worker.ts';
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { uuidv7 } from 'uuidv7';
 import { migrate } from '#database/migrate.ts';
-import { signToken } from '#functions/log-in/sign-token.ts';
+import { signToken } from '#test/support/context.ts';
 import { descendants, inspect } from '#test/support/processes.ts';
 import { startShop, type Shop } from '#test/support/shop.ts';
 import { openDatabase } from './database.ts';

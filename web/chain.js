@@ -16,7 +16,7 @@ const consumers = /** @type {Record<string, string>} */ ({
   'shop.order.canceled.v1': 'send-notification',
 });
 
-export { consumers as hearers };
+export { consumers };
 
 const always = ['create-order', 'charge-account', 'settle-order', 'send-notification', 'mailbox'];
 const order = [

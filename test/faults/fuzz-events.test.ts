@@ -8,8 +8,8 @@ import { row, rows, useDatabase } from '#test/support/database.ts';
 import { customer, order, standing } from '#test/support/fixtures.ts';
 import { beginChain, type EventContract, type ShopEvent } from '#platform/events/event.ts';
 import { hideEvent, writeEvent } from '#platform/events/event-http.ts';
-import type { Delivery, EventHandle } from '#platform/events/on-event.ts';
-import { signed } from '#platform/events/signature.ts';
+import type { Delivery, EventFunction, EventHandle } from '#platform/events/on-event.ts';
+import { context, signed } from '#test/support/context.ts';
 import { checkOften, mixedCase } from '#test/support/fuzz.ts';
 import { record, sized } from '#test/support/sizes.ts';
 
@@ -33,34 +33,35 @@ const functions = (
   await Promise.all(
     functionNames.map(async (name) => {
       const { handle } = (await import(`#functions/${name}/index.ts`)) as { handle?: EventHandle };
-      return handle && 'consumes' in handle ? [{ name, handle, [fc.toStringMethod]: () => name }] : [];
+      const served = handle?.(context.of(name));
+      return served && 'consumes' in served ? [{ name, served, [fc.toStringMethod]: () => name }] : [];
     }),
   )
 ).flat();
-const parkEvent = functions.find(({ name }) => name === 'park-event')?.handle as EventHandle;
-const consumers = functions.filter(({ handle }) => handle.consumes.length > 0);
-const consumed = consumers.flatMap(({ name, handle }) =>
+const parkEvent = functions.find(({ name }) => name === 'park-event')?.served as EventFunction;
+const consumers = functions.filter(({ served }) => served.consumes.length > 0);
+const consumed = consumers.flatMap(({ name, served }) =>
   contracts
-    .filter(({ type }) => handle.consumes.includes(type))
-    .map((contract) => ({ handle, contract, [fc.toStringMethod]: () => `${contract.type} to ${name}` })),
+    .filter(({ type }) => served.consumes.includes(type))
+    .map((contract) => ({ served, contract, [fc.toStringMethod]: () => `${contract.type} to ${name}` })),
 );
 
 type Headers = [name: string, value: string][];
 
 /** Posts arbitrary input as the function runtime passes it on; returns the status. */
-async function post(handle: EventHandle, headers: Headers, body: string | Buffer): Promise<number> {
+async function post(served: EventFunction, headers: Headers, body: string | Buffer): Promise<number> {
   const joined = Object.fromEntries(headers.map(([name, value]) => [name.toLowerCase(), value]));
   const request = { method: 'POST', url: '/', headers: joined, rawHeaders: headers.flat() };
   if (hideEvent(request as unknown as IncomingMessage)) return 400;
-  return (await handle({ method: 'POST', headers: joined, body: Buffer.from(body) })).statusCode;
+  return (await served({ method: 'POST', headers: joined, body: Buffer.from(body) })).statusCode;
 }
 
 /** Posts an event as its producer does, in one of the two modes. */
-function send(handle: EventHandle, event: ShopEvent, structured: boolean): Promise<number> {
+function send(served: EventFunction, event: ShopEvent, structured: boolean): Promise<number> {
   if (structured) {
-    return post(handle, [['content-type', 'application/cloudevents+json; charset=utf-8']], JSON.stringify(event));
+    return post(served, [['content-type', 'application/cloudevents+json; charset=utf-8']], JSON.stringify(event));
   }
-  return post(handle, Object.entries(writeEvent(event).headers), JSON.stringify(event.data));
+  return post(served, Object.entries(writeEvent(event).headers), JSON.stringify(event.data));
 }
 
 const written = () =>
@@ -110,15 +111,15 @@ describe('arbitrary input', () => {
   test('is refused unless the shop has signed it', () =>
     nothingIsWritten(
       fc.tuple(oneOf(consumers), fc.array(fc.tuple(attribute, value), { maxLength: 9 }), body),
-      async ([{ handle }, headers, content]) => expect(await post(handle, headers, content)).toBe(400),
+      async ([{ served }, headers, content]) => expect(await post(served, headers, content)).toBe(400),
     ));
 
   test('is refused in structured mode unless the shop has signed it', () =>
-    nothingIsWritten(fc.tuple(oneOf(consumers), fc.object(), fc.json()), async ([{ handle }, fields, content]) => {
+    nothingIsWritten(fc.tuple(oneOf(consumers), fc.object(), fc.json()), async ([{ served }, fields, content]) => {
       const type: Headers = [['content-type', 'application/cloudevents+json']];
-      expect(await post(handle, type, content)).toBe(400);
+      expect(await post(served, type, content)).toBe(400);
       const nearly = { specversion: '1.0', id: '1', source: '/x', type: contracts[0]?.type, ...fields };
-      expect(await post(handle, type, JSON.stringify(nearly))).toBe(400);
+      expect(await post(served, type, JSON.stringify(nearly))).toBe(400);
     }));
 
   test('is accepted by the dead letter sink', async () => {
@@ -137,31 +138,31 @@ describe('an event signed by the shop', () => {
   test('is refused if its data does not match its schema', () =>
     nothingIsWritten(
       fc.tuple(oneOf(consumed), fc.oneof(fc.object(), fc.jsonValue()), fc.boolean()),
-      async ([{ handle, contract }, data, structured]) => {
+      async ([{ served, contract }, data, structured]) => {
         fc.pre(!contract.data.safeParse(data).success && data !== undefined);
         const event = signed({
           ...beginChain(contract.create(contract.sample)),
           data: JSON.parse(JSON.stringify(data)),
         });
-        expect(await send(handle, event, structured)).toBe(400);
+        expect(await send(served, event, structured)).toBe(400);
       },
     ));
 
   test('is refused if one field of its data is invalid', () =>
     nothingIsWritten(
       fc.tuple(oneOf(consumed), fc.nat(), fc.oneof(text, fc.double(), fc.constant(null), fc.object()), fc.boolean()),
-      async ([{ handle, contract }, which, wrong, structured]) => {
+      async ([{ served, contract }, which, wrong, structured]) => {
         const fields = Object.keys(contract.sample);
         const data: unknown = { ...contract.sample, [fields[which % fields.length] ?? '']: wrong };
         fc.pre(!contract.data.safeParse(JSON.parse(JSON.stringify(data))).success);
         const event = signed({ ...beginChain(contract.create(contract.sample)), data });
-        expect(await send(handle, event, structured)).toBe(400);
+        expect(await send(served, event, structured)).toBe(400);
       },
     ));
 
   // promise: id-capitals-same-id
   test('takes effect once, on the order that its ids name in any case', async () => {
-    const handleOf = (name: string) => functions.find((one) => one.name === name)?.handle as EventHandle;
+    const handleOf = (name: string) => functions.find((one) => one.name === name)?.served as EventFunction;
     const chain = ['charge-account', 'settle-order', 'send-notification'].map(handleOf);
     const count = await checkOften(
       fc.nat(),
@@ -170,13 +171,13 @@ describe('an event signed by the shop', () => {
         const orderId = await order(userId, 1);
         const anyCase = (text: string) => text.replaceAll(/[0-9a-f-]{36}/g, (id) => mixedCase(id, pick));
         let event: ShopEvent | undefined = beginChain(orderPlaced.create({ orderId, userId }));
-        for (const handle of chain) {
+        for (const served of chain) {
           const original: ShopEvent = signed(event as ShopEvent);
           // except the key of the outbox row, which is compared literally
           const { correlationid } = original;
           const mixed = signed({ ...(JSON.parse(anyCase(JSON.stringify(original))) as ShopEvent), correlationid });
-          const first = await handle.deliver(mixed);
-          expect(await handle.deliver(original)).toMatchObject(withoutCause(first));
+          const first = await served.deliver(mixed);
+          expect(await served.deliver(original)).toMatchObject(withoutCause(first));
           event = first.status === 200 ? first.event : undefined;
         }
         const recorded = await rows('select event_id from notifying.notifications where order_id = $1', [orderId]);
@@ -196,11 +197,11 @@ describe('an event signed by the shop', () => {
     const trusted = consumed.map((one) => ({ ...one, data: { ...one.contract.sample, userId, orderId } }));
     await nothingIsWritten(
       fc.tuple(oneOf(trusted), oneOf([...signedAttributes, 'data']), fc.string({ minLength: 1 }), fc.boolean()),
-      async ([{ handle, contract, data }, name, other, structured]) => {
+      async ([{ served, contract, data }, name, other, structured]) => {
         const event: ShopEvent = signed(beginChain(contract.create(data)));
         const altered = { ...event, [name]: name === 'data' ? { ...data, [other]: other } : validValue(name, other) };
         fc.pre(altered[name] !== event[name]);
-        expect(await send(handle, altered, structured)).toBe(400);
+        expect(await send(served, altered, structured)).toBe(400);
       },
     );
   });

@@ -6,11 +6,10 @@ import { functionNames } from '#local/functions.ts';
 import { bearer } from '#test/support/calls.ts';
 import { row, rows, useDatabase } from '#test/support/database.ts';
 import { customer, order, standing } from '#test/support/fixtures.ts';
-import { backgroundDone } from '#platform/runtime/background.ts';
-import { connectBroker } from '#platform/events/broker-client.ts';
-import { connectFunctions } from '#platform/http/function-client.ts';
+import { createStorefront } from '#functions/storefront/index.ts';
+import { context, useBroker, useFunctions } from '#test/support/context.ts';
 import { serveHttp, type HttpServer } from '#platform/http/http-server.ts';
-import type { RequestHandle } from '#platform/http/on-request.ts';
+import type { RequestFunction, RequestHandle } from '#platform/http/on-request.ts';
 import { checkOften, mixedCase } from '#test/support/fuzz.ts';
 import { record, sized } from '#test/support/sizes.ts';
 
@@ -37,22 +36,22 @@ beforeAll(async () => {
     RATE_LIMIT_FAILED_LOGINS: unlimited,
     RATE_LIMIT_FAILED_LOGINS_PER_ADDRESS: unlimited,
   });
-  const { createStorefront } = await import('#functions/storefront/index.ts');
-  storefront = await serveHttp(createStorefront(), { port: 0, host: '127.0.0.1' });
+  storefront = await serveHttp(createStorefront(context), { port: 0, host: '127.0.0.1' });
   url = `http://127.0.0.1:${(storefront.server.address() as AddressInfo).port}`;
-  const functions = new Map<string, RequestHandle>();
-  for (const name of functionNames) {
-    functions.set(name, ((await import(`#functions/${name}/index.ts`)) as { handle: RequestHandle }).handle);
+  const functions = new Map<string, RequestFunction>();
+  for (const name of functionNames.filter((one) => one !== 'storefront')) {
+    const { handle } = (await import(`#functions/${name}/index.ts`)) as { handle: RequestHandle };
+    functions.set(name, handle(context.of(name)));
   }
-  connectFunctions(async (name, request) => (functions.get(name) as RequestHandle)({ method: 'POST', ...request }));
-  connectBroker(async () => undefined);
+  useFunctions((name, request) => (functions.get(name) as RequestFunction)({ method: 'POST', ...request }));
+  useBroker(async () => undefined);
   ann = await customer({ balance: 1_000 });
   annsOrder = await order(ann.userId, 100);
   headersOf = { ann: await bearer(ann.userId), admin: await bearer(uuidv7(), 'admin'), anonymous: {} };
 });
 afterAll(async () => {
   await storefront.stop();
-  await backgroundDone(5_000);
+  await context.tasks.done(5_000);
 });
 
 interface Sent {

@@ -1,17 +1,15 @@
 import { globSync, readFileSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
-import Mail from 'nodemailer/lib/mailer';
+import { beforeAll, expect, jest, test } from '@jest/globals';
 import { uuidv7 } from 'uuidv7';
 import { userRegistered } from '#events/user-registered.ts';
 import { insertUser } from '#functions/register-user/queries.ts';
 import { functionNames } from '#local/functions.ts';
-import { call, deliver } from '#test/support/calls.ts';
+import { callStarted, deliverTo } from '#test/support/calls.ts';
+import { useBroker } from '#test/support/context.ts';
+import { startProcess, type SimulatedProcess } from '#test/support/simulated-process.ts';
 import { useDatabase } from '#test/support/database.ts';
-import { connectBroker } from '#platform/events/broker-client.ts';
 import { beginChain } from '#platform/events/event.ts';
-import type { Answer, Context } from '#platform/events/on-event.ts';
-import { publish, republishDue } from '#platform/events/outbox.ts';
 import { virtualBroker } from './simulation/broker.ts';
 import { takeStatements, type Sent, type Statements } from './simulation/statements.ts';
 import { dependOnOrder, elsewhere, steps, stepsBefore } from './interleavings/steps.ts';
@@ -26,10 +24,6 @@ import { report, secondsSince } from '#test/support/until.ts';
 jest.setTimeout(600_000);
 
 useDatabase();
-
-interface FunctionModule {
-  handle: (context: Context) => Promise<Answer>;
-}
 
 interface Case {
   first: Step;
@@ -47,33 +41,21 @@ const largeDeposit = 500_000;
 let statements: Statements;
 let userId: string;
 const broker = virtualBroker();
-const functions = new Map<string, FunctionModule['handle']>();
+const processes = {} as Record<Process, SimulatedProcess>;
 const world: World = {
-  handleOf: (name, process) => {
-    const handle = functions.get(`${name} ${process}`);
-    if (!handle) throw new Error(`there is no function ${name}`);
-    return handle;
-  },
+  functionOf: (name, process) => processes[process].functionOf(name),
+  outboxOf: (process) => processes[process].context.outbox,
   published: (id) => broker.history.findLast((event) => event.id === id),
   ask: (sql, values) => statements.ask(sql, values),
 };
 
-const { sendMail } = Mail.prototype;
 beforeAll(async () => {
   statements = await takeStatements();
-  Mail.prototype.sendMail = async () => undefined;
-  connectBroker(async (event) => broker.accept(event));
-  for (const name of functionNames.filter((one) => one !== 'storefront')) {
-    for (const process of ['first', 'second']) {
-      const { handle } = (await import(`#functions/${name}/index.ts?${process}`)) as FunctionModule;
-      functions.set(`${name} ${process}`, handle);
-    }
-  }
+  useBroker(async (event) => broker.accept(event));
+  const names = functionNames.filter((one) => one !== 'storefront');
+  processes.first = await startProcess(names, statements.database);
+  processes.second = await startProcess(names, statements.database);
   userId = await newCustomer();
-});
-afterAll(() => {
-  statements.release();
-  Mail.prototype.sendMail = sendMail;
 });
 
 test('lists every statement that writes, in the table or among the exceptions', () => {
@@ -266,7 +248,7 @@ async function finish(): Promise<void> {
   for (let round = 0; ; round += 1) {
     while (broker.deliveries.length > 0) {
       const delivery = broker.deliveries.shift() as (typeof broker.deliveries)[number];
-      const delivering = deliver(world.handleOf(delivery.to, 'first'), delivery.event);
+      const delivering = deliverTo(world.functionOf(delivery.to, 'first'), delivery.event);
       await ended(delivering.then(({ status }) => status));
       broker.complete(delivery, await delivering);
     }
@@ -278,13 +260,13 @@ async function finish(): Promise<void> {
     if (round > 20) throw new Error(`The shop does not come to rest: ${JSON.stringify(left)}`);
     if ((left?.parked ?? 0) > 0) {
       const replay = { action: 'replay-all', rate: 100 };
-      const replaying = call(world.handleOf('replay-events', 'first'), replay, { userId, role: 'admin' });
+      const replaying = callStarted(world.functionOf('replay-events', 'first'), replay, { userId, role: 'admin' });
       expect(await ended(replaying.then(({ status }) => status))).toBe(202);
     }
     await statements.ask(
       `update events.outbox set due_at = clock_timestamp() - interval '3 seconds', created_at = clock_timestamp()`,
     );
-    await ended(republishDue());
+    await ended(world.outboxOf('first').republishDue());
   }
 }
 
@@ -336,8 +318,8 @@ async function newCustomer(): Promise<string> {
   const id = uuidv7();
   const event = beginChain(userRegistered.create({ userId: id }));
   const user = { id, email: `${id}@example.com`, name: 'Ann', passwordHash: '$argon2id$none' };
-  await ended(insertUser(user, event).then(() => 201));
-  await publish(event);
+  await ended(insertUser(statements.database, user, event).then(() => 201));
+  await world.outboxOf('first').publish(event);
   userId = id;
   await finish();
   await topUp();
@@ -346,6 +328,6 @@ async function newCustomer(): Promise<string> {
 
 async function topUp(): Promise<void> {
   const money = { amount: largeDeposit, currency: 'usd' };
-  await ended(call(world.handleOf('deposit-money', 'first'), money, { userId }).then(({ status }) => status));
+  await ended(callStarted(world.functionOf('deposit-money', 'first'), money, { userId }).then(({ status }) => status));
   await finish();
 }

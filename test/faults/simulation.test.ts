@@ -1,8 +1,7 @@
-import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
-import Mail from 'nodemailer/lib/mailer';
+import { beforeAll, expect, jest, test } from '@jest/globals';
 import { useDatabase } from '#test/support/database.ts';
-import { connectBroker } from '#platform/events/broker-client.ts';
-import { loadFunctions } from './simulation/functions.ts';
+import { useBroker } from '#test/support/context.ts';
+import { startProcesses } from './simulation/functions.ts';
 import { takeStatements } from './simulation/statements.ts';
 import { runScenario, type World } from './simulation/scenario.ts';
 import { hasTime, record, sized } from '#test/support/sizes.ts';
@@ -21,19 +20,12 @@ jest.setTimeout(60_000 + count * 2_000);
 useDatabase();
 
 let world: World;
-const { sendMail } = Mail.prototype;
 beforeAll(async () => {
-  world = { statements: await takeStatements(), mails: [], publish: () => undefined };
-  connectBroker(async (event) => world.publish(event));
-  // a mail server that takes every mail at once
-  Mail.prototype.sendMail = (async ({ messageId = '' }: { messageId?: string }) => {
-    world.mails.push(/[0-9a-f-]{36}/.exec(messageId)?.[0] ?? messageId);
-  }) as typeof sendMail;
-  await loadFunctions();
-});
-afterAll(() => {
-  world.statements.release();
-  Mail.prototype.sendMail = sendMail;
+  const statements = await takeStatements();
+  const mails: string[] = [];
+  const processes = await startProcesses(statements.database, (id) => mails.push(id));
+  world = { statements, processes, mails, publish: () => undefined };
+  useBroker(async (event) => world.publish(event));
 });
 
 // promise: whoever-killed-any-moment

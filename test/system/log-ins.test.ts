@@ -3,12 +3,11 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { uuidv7 } from 'uuidv7';
 import { rows, useDatabase } from '#test/support/database.ts';
-import { backgroundDone } from '#platform/runtime/background.ts';
-import { connectBroker } from '#platform/events/broker-client.ts';
-import { connectFunctions } from '#platform/http/function-client.ts';
+import { handle as logIn } from '#functions/log-in/index.ts';
+import { handle as registerUser } from '#functions/register-user/index.ts';
+import { createStorefront } from '#functions/storefront/index.ts';
+import { context, started, useBroker, useFunctions } from '#test/support/context.ts';
 import { serveHttp, type HttpServer } from '#platform/http/http-server.ts';
-import type { RequestHandle } from '#platform/http/on-request.ts';
-import { hashPassword } from '#platform/values/password.ts';
 
 // A guessed password costs the shop one hash, and must not delay the log-ins of customers.
 
@@ -20,16 +19,11 @@ let server: HttpServer;
 let url: string;
 beforeAll(async () => {
   process.env['PROXY_HOPS'] = '2';
-  const { createStorefront } = await import('#functions/storefront/index.ts');
-  const handles: Record<string, RequestHandle> = {
-    'log-in': (await import('#functions/log-in/index.ts')).handle,
-    'register-user': (await import('#functions/register-user/index.ts')).handle,
-  };
-  connectFunctions(async (name, request) => (handles[name] as RequestHandle)({ method: 'POST', ...request }));
-  connectBroker(async () => undefined);
-  server = await serveHttp(createStorefront(), { port: 0, host: '127.0.0.1' });
+  useFunctions((name, request) => started(name === 'log-in' ? logIn : registerUser)({ method: 'POST', ...request }));
+  useBroker(async () => undefined);
+  server = await serveHttp(createStorefront(context), { port: 0, host: '127.0.0.1' });
   url = `http://127.0.0.1:${(server.server.address() as AddressInfo).port}/v1`;
-  const hash = await hashPassword(password);
+  const hash = await context.passwords.hash(password);
   for (const email of customers) {
     await rows(`insert into users.users (id, email, name, password_hash) values ($1, $2, 'Ann', $3)`, [
       uuidv7(),
@@ -42,7 +36,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await server.stop();
-  await backgroundDone(5_000);
+  await context.tasks.done(5_000);
 });
 
 async function post(path: string, from: string, body: object): Promise<Response> {

@@ -1,13 +1,13 @@
 import type { CloudEventV1 } from 'cloudevents';
 import { deadLetter } from '#local/broker/delivery.ts';
 import { ping } from '#local/ping.ts';
-import { call, deliver } from '#test/support/calls.ts';
+import { callStarted, deliverTo } from '#test/support/calls.ts';
+import { context } from '#test/support/context.ts';
 import type { ShopEvent } from '#platform/events/event.ts';
-import type { Answer, Context } from '#platform/events/on-event.ts';
-import { republishDue } from '#platform/events/outbox.ts';
-import { signRefusal } from '#platform/events/signature.ts';
+import type { FunctionResponse, Invocation } from '#platform/events/on-event.ts';
+import type { Outbox } from '#platform/events/outbox.ts';
 
-type Handle = (context: Context) => Promise<Answer>;
+type Served = (invocation: Invocation) => Promise<FunctionResponse>;
 
 /** One order of a customer, and what is known of it. */
 export interface Its {
@@ -25,8 +25,9 @@ export interface Its {
 
 /** The environment of the steps. */
 export interface World {
-  /** The handle of one of the two processes of a function. */
-  handleOf(name: string, process: Process): Handle;
+  /** A function in one of the two processes. */
+  functionOf(name: string, process: Process): Served;
+  outboxOf(process: Process): Outbox;
   /** The event with this id as it was published; undefined if it was not. */
   published(id: string): CloudEventV1<unknown> | undefined;
   ask(sql: string, values?: unknown[]): Promise<unknown>;
@@ -154,19 +155,19 @@ const stepOf = (name: StepName): Step => steps.find((step) => step.name === name
 
 async function open({ userId }: Its, world: World, process: Process): Promise<number> {
   const event = world.published(`${userId}.registered`) as ShopEvent;
-  return (await deliver(world.handleOf('create-account', process), event)).status;
+  return (await deliverTo(world.functionOf('create-account', process), event)).status;
 }
 
 async function deposit({ userId, depositKey: key }: Its, world: World, process: Process): Promise<number> {
-  const handle = world.handleOf('deposit-money', process);
-  return (await call(handle, { amount: 1, currency: 'usd' }, { userId, key })).status;
+  const served = world.functionOf('deposit-money', process);
+  return (await callStarted(served, { amount: 1, currency: 'usd' }, { userId, key })).status;
 }
 
 async function place(its: Its, world: World, process: Process): Promise<number> {
   const { userId, key, total } = its;
-  const handle = world.handleOf('create-order', process);
-  const { status, body } = await call<{ id: string }>(
-    handle,
+  const served = world.functionOf('create-order', process);
+  const { status, body } = await callStarted<{ id: string }>(
+    served,
     { items: [{ sku: 'sticker', quantity: total }] },
     { userId, key },
   );
@@ -175,20 +176,20 @@ async function place(its: Its, world: World, process: Process): Promise<number> 
 }
 
 function charge(its: Its, world: World, process: Process): Promise<number> | undefined {
-  return consume(its, 'charge', world.handleOf('charge-account', process), world.published(`${its.orderId}.placed`));
+  return consume(its, 'charge', world.functionOf('charge-account', process), world.published(`${its.orderId}.placed`));
 }
 
 function settle(its: Its, world: World, process: Process): Promise<number> | undefined {
-  return consume(its, 'settled', world.handleOf('settle-order', process), its.events.charge);
+  return consume(its, 'settled', world.functionOf('settle-order', process), its.events.charge);
 }
 
 function notify(its: Its, world: World, process: Process): Promise<number> | undefined {
-  return consume(its, undefined, world.handleOf('send-notification', process), its.events.settled);
+  return consume(its, undefined, world.functionOf('send-notification', process), its.events.settled);
 }
 
 async function cancel(its: Its, world: World, process: Process): Promise<number> {
-  const { status } = await call(
-    world.handleOf('cancel-order', process),
+  const { status } = await callStarted(
+    world.functionOf('cancel-order', process),
     { orderId: its.orderId },
     { userId: its.userId },
   );
@@ -198,26 +199,26 @@ async function cancel(its: Its, world: World, process: Process): Promise<number>
 
 function reverse(its: Its, world: World, process: Process): Promise<number> | undefined {
   const event = world.published(`${its.orderId}.cancel_requested`);
-  return consume(its, 'reversal', world.handleOf('refund-charge', process), event);
+  return consume(its, 'reversal', world.functionOf('refund-charge', process), event);
 }
 
 function settleReversal(its: Its, world: World, process: Process): Promise<number> | undefined {
-  return consume(its, 'reversed', world.handleOf('settle-order', process), its.events.reversal);
+  return consume(its, 'reversed', world.functionOf('settle-order', process), its.events.reversal);
 }
 
 function notifyReversal(its: Its, world: World, process: Process): Promise<number> | undefined {
-  return consume(its, undefined, world.handleOf('send-notification', process), its.events.reversed);
+  return consume(its, undefined, world.functionOf('send-notification', process), its.events.reversed);
 }
 
 /** Delivers an event of an order to a function, and stores the event that it replies with under this name. */
 function consume(
   { events }: Its,
   name: keyof Its['events'] | undefined,
-  handle: Handle,
+  served: Served,
   event: CloudEventV1<unknown> | undefined,
 ): Promise<number> | undefined {
   if (!event) return undefined;
-  return deliver(handle, event).then(({ status, event: next }) => {
+  return deliverTo(served, event).then(({ status, event: next }) => {
     if (name && next) events[name] = next;
     return status;
   });
@@ -229,8 +230,8 @@ function comesDue({ orderId }: Its, { ask }: World): Promise<unknown> {
   ]);
 }
 
-async function relay(): Promise<number> {
-  await republishDue();
+async function relay(_its: Its, world: World, process: Process): Promise<number> {
+  await world.outboxOf(process).republishDue();
   return 204;
 }
 
@@ -238,9 +239,9 @@ function park({ orderId }: Its, world: World, process: Process): Promise<number>
   const event = world.published(`${orderId}.placed`);
   if (!event) return undefined;
   const refusal = { by: 'charge-account', code: 'bad_event' };
-  const body = JSON.stringify({ ...refusal, refusal: signRefusal(event, refusal) });
+  const body = JSON.stringify({ ...refusal, refusal: context.signer.signRefusal(event, refusal) });
   const refused = deadLetter(event, 'http://charge-account', { status: 400, body });
-  return deliver(world.handleOf('park-event', process), refused).then(({ status }) => status);
+  return deliverTo(world.functionOf('park-event', process), refused).then(({ status }) => status);
 }
 
 function isADayOld({ orderId }: Its, { ask }: World): Promise<unknown> {
@@ -250,5 +251,5 @@ function isADayOld({ orderId }: Its, { ask }: World): Promise<unknown> {
 }
 
 async function sweep(_its: Its, world: World, process: Process): Promise<number> {
-  return (await deliver(world.handleOf('sweep', process), ping())).status;
+  return (await deliverTo(world.functionOf('sweep', process), ping())).status;
 }

@@ -1,11 +1,10 @@
 import { uuidv7 } from 'uuidv7';
 import { userRegistered } from '#events/user-registered.ts';
 import { insertUser } from '#functions/register-user/queries.ts';
-import { signToken } from '#functions/log-in/sign-token.ts';
 import { beginChain } from '#platform/events/event.ts';
-import type { Answer, Context } from '#platform/events/on-event.ts';
-import { publish } from '#platform/events/outbox.ts';
-import { verifyToken } from '#platform/http/token.ts';
+import type { FunctionResponse, Invocation } from '#platform/events/on-event.ts';
+import type { ProcessContext } from '#platform/runtime/context.ts';
+import { signToken } from '#test/support/context.ts';
 import type { Chance } from './chance.ts';
 
 export interface Customer {
@@ -30,15 +29,18 @@ const identities: { id: string; authorization: string }[] = [];
  * A customer who registers as by register-user, without the hash of a password. `register` rejects when it is
  * interrupted, and may be called again.
  */
-export async function newCustomer(index: number): Promise<Customer & { register: () => Promise<void> }> {
+export async function newCustomer(
+  index: number,
+  { database, outbox, verifyToken }: ProcessContext,
+): Promise<Customer & { register: () => Promise<void> }> {
   const identity = (identities[index] ??= await newIdentity());
-  // checked here, because the check runs on a thread, by the real clock
+  // checked by both processes here, because the check runs on a thread, by the real clock
   await verifyToken(identity.authorization);
   const name = `customer ${index}`;
   const register = async () => {
     const event = beginChain(userRegistered.create({ userId: identity.id }));
     const user = { id: identity.id, email: `${identity.id}@example.com`, name, passwordHash: '$argon2id$simulated' };
-    if (await insertUser(user, event)) await publish(event);
+    if (await insertUser(database, user, event)) await outbox.publish(event);
   };
   return { name, authorization: identity.authorization, orders: [], register };
 }
@@ -64,7 +66,10 @@ export function nextRequest(by: Customer, chance: Chance): Request {
 }
 
 /** Calls a function as the storefront does. */
-export function send(handle: (context: Context) => Promise<Answer>, { by, body, key }: Request): Promise<Answer> {
+export function send(
+  served: (invocation: Invocation) => Promise<FunctionResponse>,
+  { by, body, key }: Request,
+): Promise<FunctionResponse> {
   const headers = { authorization: by.authorization, 'idempotency-key': key, 'x-request-id': uuidv7() };
-  return handle({ method: 'POST', headers, body });
+  return served({ method: 'POST', headers, body });
 }

@@ -1,36 +1,39 @@
 import type { CloudEventV1 } from 'cloudevents';
-import { deliver } from '#test/support/calls.ts';
-import type { Answer, Context } from '#platform/events/on-event.ts';
-import type { Chance } from './chance.ts';
+import type { Database } from '#platform/database/database.ts';
+import type { FunctionResponse } from '#platform/events/on-event.ts';
+import { deliverTo as deliverToStarted } from '#test/support/calls.ts';
+import { startProcess, type SimulatedProcess } from '#test/support/simulated-process.ts';
 import type { Receipt } from './broker.ts';
+import type { Chance } from './chance.ts';
 import { send, type Request } from './customers.ts';
-
-type Handle = (context: Context) => Promise<Answer>;
 
 const names = [
   ...['create-account', 'deposit-money', 'create-order', 'charge-account', 'cancel-order', 'refund-charge'],
   ...['settle-order', 'send-notification', 'park-event'],
 ];
-// separate module instances, which share no memory
-const processes = ['first', 'second'];
 
-const functions = new Map<string, Handle[]>();
+/** Every function in two processes. */
+export type Processes = readonly [SimulatedProcess, SimulatedProcess];
 
-/** Loads each function twice, as two processes of it. */
-export async function loadFunctions(): Promise<void> {
-  for (const name of names) {
-    const loaded = processes.map(
-      async (process) => ((await import(`#functions/${name}/index.ts?${process}`)) as { handle: Handle }).handle,
-    );
-    functions.set(name, await Promise.all(loaded));
-  }
+export async function startProcesses(database: Database, onMail: (notificationId: string) => void): Promise<Processes> {
+  return [await startProcess(names, database, onMail), await startProcess(names, database, onMail)];
+}
+
+/** Waits for the background work of both processes. */
+export async function tasksDone(processes: Processes): Promise<void> {
+  await Promise.all(processes.map(({ context }) => context.tasks.done(5_000)));
 }
 
 /** Delivers an event to one of a function's processes. */
-export async function deliverTo(name: string, event: CloudEventV1<unknown>, chance: Chance): Promise<Receipt> {
-  return deliver(chance.oneOf(functions.get(name) ?? []), event);
+export async function deliverTo(
+  processes: Processes,
+  name: string,
+  event: CloudEventV1<unknown>,
+  chance: Chance,
+): Promise<Receipt> {
+  return deliverToStarted(chance.oneOf([...processes]).functionOf(name), event);
 }
 
 /** Sends a request to one of a function's processes. */
-export const callFunction = (request: Request, chance: Chance): Promise<Answer> =>
-  send(chance.oneOf(functions.get(request.to) ?? []), request);
+export const callFunction = (processes: Processes, request: Request, chance: Chance): Promise<FunctionResponse> =>
+  send(chance.oneOf([...processes]).functionOf(request.to), request);

@@ -1,10 +1,9 @@
 import { setImmediate } from 'node:timers/promises';
-import { sendDue } from '#functions/send-notification/outgoing.ts';
-import { backgroundDone } from '#platform/runtime/background.ts';
 import type { Violation } from '#test/support/invariants.ts';
 import { looked } from '#test/support/sizes.ts';
 import { chanceOf, type Chance } from './chance.ts';
 import { newCustomer, nextRequest } from './customers.ts';
+import { tasksDone, type Processes } from './functions.ts';
 import { openScene, type FaultProfile, type Scene } from './scene.ts';
 import { deleteRows, openChecks } from './soundness.ts';
 import type { Statements } from './statements.ts';
@@ -19,6 +18,7 @@ export interface Outcome {
 /** What all scenarios share; each starts with an empty database and no mails. */
 export interface World {
   statements: Statements;
+  processes: Processes;
   /** The notifications whose mails the mail server has taken. */
   mails: string[];
   /** Receives the events that the functions publish. */
@@ -36,11 +36,13 @@ const roundsToRest = 40;
 export async function runScenario(seed: number, world: World): Promise<Outcome> {
   const chance = chanceOf(seed);
   const steps: string[] = [];
-  const scene = openScene(chance, faultProfileOf(chance), world.statements, labelled(steps));
+  const { statements, processes } = world;
+  const note = labelled(steps);
+  const scene = openScene({ chance, faultProfile: faultProfileOf(chance), statements, processes, note });
   world.publish = scene.publish;
   world.mails.length = 0;
   try {
-    const found = await play(scene, chance, world.mails);
+    const found = await play(scene, chance, world);
     looked(found.map((one) => ({ ...one, subject: `seed ${seed} ${one.subject}` })));
     const wrong = [...scene.failures, ...found.map(({ name, subject, detail }) => `${name}: ${subject} – ${detail}`)];
     if (wrong.length > 0) throw new Error(wrong.join('\n'));
@@ -49,15 +51,17 @@ export async function runScenario(seed: number, world: World): Promise<Outcome> 
     throw new Error(`${(cause as Error).message}\nThe last steps were:\n${steps.slice(-60).join('\n')}`, { cause });
   } finally {
     // statements of a scenario that was broken off must not reach the next one
-    for (const one of world.statements.sent.splice(0)) world.statements.loseBefore(one);
+    for (const one of statements.sent.splice(0)) statements.loseBefore(one);
     await setImmediate();
     await deleteRows(scene);
   }
 }
 
-async function play(scene: Scene, chance: Chance, mails: string[]): Promise<Violation[]> {
+async function play(scene: Scene, chance: Chance, world: World): Promise<Violation[]> {
   const checks = openChecks(scene);
-  const arriving = await Promise.all([0, 1, 2].slice(0, 1 + chance.below(3)).map(newCustomer));
+  const arriving = await Promise.all(
+    [0, 1, 2].slice(0, 1 + chance.below(3)).map((index) => newCustomer(index, world.processes[0].context)),
+  );
   const maxRequests = 5 + chance.below(6);
   for (let count = 0, requests = 0; count < faultySteps; count += 1) {
     const next = chance.below(20);
@@ -72,11 +76,11 @@ async function play(scene: Scene, chance: Chance, mails: string[]): Promise<Viol
     const found = await checks.always();
     if (found.length > 0) return found;
   }
-  await comeToRest(scene, mails);
+  await comeToRest(scene, world);
   const old = [...new Map(scene.broker.history.map((event) => [event.id, event])).values()];
   for (const event of old.filter(() => chance.happens(0.3))) scene.broker.accept(event);
-  await comeToRest(scene, mails);
-  return checks.atRest(mails);
+  await comeToRest(scene, world);
+  return checks.atRest(world.mails);
 }
 
 /** Advances something in flight, or repeats something. */
@@ -103,7 +107,7 @@ async function advance(scene: Scene, chance: Chance): Promise<void> {
 }
 
 /** The faults end: everything in flight is completed, in order, until the outbox is empty and every mail is sent. */
-async function comeToRest(scene: Scene, mails: string[]): Promise<void> {
+async function comeToRest(scene: Scene, world: World): Promise<void> {
   const { statements, broker, unanswered } = scene;
   scene.calmDown();
   for (let round = 0; round < roundsToRest; round += 1) {
@@ -119,7 +123,7 @@ async function comeToRest(scene: Scene, mails: string[]): Promise<void> {
     }
     if (scene.inFlight() > 0) throw new Error(`${scene.inFlight()} calls wait for nothing`);
     const [open] = await statements.ask<{ chains: number }>('select count(*) as chains from events.outbox');
-    if (open?.chains === 0 && unanswered.length === 0) return sendMails(scene, mails);
+    if (open?.chains === 0 && unanswered.length === 0) return sendMails(scene, world);
     for (const request of unanswered.splice(0)) scene.send(request);
     await scene.relay();
     await setImmediate();
@@ -128,13 +132,13 @@ async function comeToRest(scene: Scene, mails: string[]): Promise<void> {
 }
 
 /** Lets the senders finish; then the minute passes after which a poll finds the other mails. */
-async function sendMails({ statements }: Scene, mails: string[]): Promise<void> {
+async function sendMails({ statements }: Scene, { mails, processes }: World): Promise<void> {
   const queued = await statements.ask<{ id: string }>(
     `select id from notifying.notifications where status = 'queued' and id <> all ($1::uuid[])`,
     [mails],
   );
   // a busy sender pauses between two mails, by the real clock
-  if (queued.length > 0) await backgroundDone(5_000);
+  if (queued.length > 0) await tasksDone(processes);
   await statements.ask(
     `update notifying.notifications
         set due_at = clock_timestamp()
@@ -142,11 +146,11 @@ async function sendMails({ statements }: Scene, mails: string[]): Promise<void> 
         and id <> all ($1::uuid[])`,
     [mails],
   );
-  const poll = sendDue();
+  const poll = processes[0].outgoing.sendDue();
   await setImmediate();
   for (const one of statements.sent.splice(0)) await statements.execute(one);
   await poll;
-  if (queued.length > 0) await backgroundDone(5_000);
+  if (queued.length > 0) await tasksDone(processes);
 }
 
 const faultProfileOf = (chance: Chance): FaultProfile => ({

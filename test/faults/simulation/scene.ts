@@ -1,9 +1,8 @@
 import type { CloudEventV1 } from 'cloudevents';
-import { republishDue } from '#platform/events/outbox.ts';
 import { virtualBroker, type Delivery, type VirtualBroker } from './broker.ts';
 import type { Chance } from './chance.ts';
 import type { Customer, Request } from './customers.ts';
-import { callFunction, deliverTo } from './functions.ts';
+import { callFunction, deliverTo, type Processes } from './functions.ts';
 import type { Sent, Statements } from './statements.ts';
 
 /** The probability of each fault in one scenario. */
@@ -44,12 +43,15 @@ export interface Scene {
   execute(one: Sent): Promise<void>;
 }
 
-export function openScene(
-  chance: Chance,
-  faultProfile: FaultProfile,
-  statements: Statements,
-  note: Scene['note'],
-): Scene {
+interface Setting {
+  chance: Chance;
+  faultProfile: FaultProfile;
+  statements: Statements;
+  processes: Processes;
+  note: Scene['note'];
+}
+
+export function openScene({ chance, faultProfile, statements, processes, note }: Setting): Scene {
   const broker = virtualBroker();
   const scene = { customers: [] as Customer[], unanswered: [] as Request[], failures: [] as string[] };
   const known = { accepted: new Set<string>(), canceled: new Set<string>(), broken: new Set<string>() };
@@ -97,7 +99,7 @@ export function openScene(
       if (fails(faultProfile.repeatedEvents)) broker.deliveries.push({ ...delivery });
       const lost = fails(faultProfile.lostResponses);
       note(`${to} receives ${event.id}`);
-      const work = deliverTo(to, event, chance).then((receipt) => {
+      const work = deliverTo(processes, to, event, chance).then((receipt) => {
         note(`${to} returns ${receipt.status} for ${event.id}${lost ? ', which is lost' : ''}`);
         broker.complete(delivery, lost ? { status: -1 } : receipt);
       });
@@ -113,7 +115,7 @@ export function openScene(
       const { by, to, body, key } = request;
       const lost = fails(faultProfile.lostResponses);
       note(`${by.name} sends ${JSON.stringify(body)} with ${key} to ${to}`);
-      const work = callFunction(request, chance).then(({ statusCode, body: response }) => {
+      const work = callFunction(processes, request, chance).then(({ statusCode, body: response }) => {
         note(`${to} returns ${statusCode} for ${key}${lost ? ', which is lost' : ''}`);
         const again = lost || statusCode === 503 || (response as { code?: string }).code === 'account_not_open';
         if (again) scene.unanswered.push(request);
@@ -127,7 +129,7 @@ export function openScene(
       note('the outbox rows come due');
       await statements.ask(`update events.outbox set due_at = clock_timestamp() - interval '3 seconds'`);
       // a failed scan is followed by the next one
-      const scan = republishDue().then(
+      const scan = processes[0].context.outbox.republishDue().then(
         () => undefined,
         () => undefined,
       );

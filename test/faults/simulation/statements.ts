@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import pg from 'pg';
+import { databaseOf, type Database } from '#platform/database/database.ts';
 import { connection } from '#test/support/database.ts';
 
 /** A statement that a function has sent. It waits until the simulation executes or loses it. */
@@ -30,8 +31,8 @@ export interface Statements {
   overlap(first: Sent, second: Sent, end: 'commit' | 'rollback'): Promise<boolean>;
   /** A query of the simulation itself. */
   ask<Row extends object>(text: string, values?: unknown[]): Promise<Row[]>;
-  /** Restores the functions' own connections. */
-  release(): void;
+  /** The database of the functions. */
+  readonly database: Database;
 }
 
 // a sender marks its mails after a pause, by the real clock, and touches only their own rows
@@ -47,13 +48,12 @@ export async function takeStatements(): Promise<Statements> {
     { pid: number },
   ];
   const sent: Sent[] = [];
-  const { query } = pg.Pool.prototype;
-  pg.Pool.prototype.query = ((config: { name: string; text: string; values: unknown[] }) => {
-    if (config.name === notControlled) return own.query({ ...config });
-    return new Promise((resolve, reject) => {
-      sent.push({ ...config, resolve, reject });
-    });
-  }) as unknown as typeof query;
+  const database = databaseOf(async (query) => {
+    if (query.name === notControlled) return (await own.query(query)).rows as object[];
+    const { promise, resolve, reject } = Promise.withResolvers<{ rows: unknown[] }>();
+    sent.push({ ...query, resolve, reject });
+    return (await promise).rows as object[];
+  });
 
   const run = async (client: pg.Client, { name, text, values }: Sent) => {
     const { rows } = await client.query<{ event?: { id: string } }>({ name, text, values });
@@ -66,6 +66,7 @@ export async function takeStatements(): Promise<Statements> {
 
   return {
     sent,
+    database,
     execute,
     loseBefore: (one) => one.reject(lost()),
     loseAfter: (one) => run(first, one).then(() => one.reject(lost()), one.reject),
@@ -96,9 +97,6 @@ export async function takeStatements(): Promise<Statements> {
     },
     ask: async <Row extends object>(text: string, values: unknown[] = []) =>
       (await own.query<Row>(values.length > 0 ? { name: nameOf(text), text, values } : text)).rows,
-    release: () => {
-      pg.Pool.prototype.query = query;
-    },
   };
 }
 

@@ -5,7 +5,7 @@ import { readManifests } from '#local/broker/manifests.ts';
 const chain = new URL('../../../web/chain.js', import.meta.url);
 
 test('draws each event of an order from its producer to the subscriber of its Trigger', async () => {
-  const { hearers: consumers } = (await import(chain.href)) as { hearers: Record<string, string> };
+  const { consumers } = (await import(chain.href)) as { consumers: Record<string, string> };
   const contracts = await readContracts(new URL('../../../events/', import.meta.url));
   const hops = hopsOf(contracts, readManifests('broker').triggers);
   const ofOrders = contracts.flatMap(({ type }, index) =>
