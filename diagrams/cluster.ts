@@ -1,5 +1,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { parseAllDocuments } from 'yaml';
+import { funcYamlOf } from '#knative/func-yaml.ts';
+import { functionNames } from '#local/functions.ts';
 import { classes, header, onTwoLines, quoted } from './d2.ts';
 
 /** A function as it is deployed. */
@@ -9,24 +11,15 @@ interface Deployed {
   min: number;
 }
 
-interface FuncYaml {
-  name: string;
-  deploy: { options: { scale: { min: number } } };
-}
-
 interface Manifest {
   kind: string;
   metadata: { name: string };
   spec?: { schedule?: string; sink?: { ref: { name: string } }; ref?: { name: string } };
 }
 
-/** The functions as their func.yaml files deploy them. */
-export function readDeployed(root: string): Deployed[] {
-  const files = globSync('functions/*/func.yaml', { cwd: root }).toSorted();
-  return files
-    .flatMap((file) => read<FuncYaml>(`${root}/${file}`))
-    .map(({ name, deploy }) => ({ name, min: deploy.options.scale.min }));
-}
+/** The functions as they are deployed. */
+export const readDeployed = (): Deployed[] =>
+  functionNames.map(funcYamlOf).map(({ name, deploy }) => ({ name, min: deploy.options.scale.min }));
 
 /** The objects that `knative/` adds to the functions. */
 export function readKnative(root: string): Manifest[] {

@@ -1,5 +1,5 @@
 import { classes, header, onTwoLines, quoted } from './d2.ts';
-import { commandsOf, type Hop } from './hops.ts';
+import { commandsOf, type Hop } from '#events/topology/topology.ts';
 import { commands, mailer, republishers } from './scenario.ts';
 
 export interface Shop {

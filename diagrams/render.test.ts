@@ -3,18 +3,17 @@ import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
-import { readManifests, type Trigger } from '#local/broker/manifests.ts';
+import type { Trigger } from '#events/topology/manifests.ts';
 import { connection, useDatabase } from '#test/support/database.ts';
 import { databaseSource, readTables } from './database.ts';
 import { flowSource } from './flow.ts';
-import { hopsOf, readContracts } from './hops.ts';
+import { hopsOf, readTopology } from '#events/topology/topology.ts';
 import { sequenceSource } from './sequence.ts';
 import { statesSource } from './states.ts';
 
 useDatabase();
 
-const { triggers } = readManifests(join(import.meta.dirname, '../broker'));
-const contracts = await readContracts(new URL('../events/', import.meta.url));
+const { triggers, contracts } = await readTopology();
 
 const sequenceOf = (some: Trigger[]) => sequenceSource(hopsOf(contracts, some));
 const flowOf = (some: Trigger[]) => flowSource({ hops: hopsOf(contracts, some), deadLetterSinks: [], functions: [] });

@@ -2,13 +2,12 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { withMigratedDatabase } from '#database/scratch.ts';
-import { readManifests } from '#local/broker/manifests.ts';
 import { functionNames } from '#local/functions.ts';
 import { clusterSource, readDeployed, readKnative } from './cluster.ts';
 import { draw } from './d2.ts';
 import { databaseSource, readTables } from './database.ts';
 import { flowSource } from './flow.ts';
-import { hopsOf, readContracts } from './hops.ts';
+import { readTopology } from '#events/topology/topology.ts';
 import { compactRows, sequenceSource } from './sequence.ts';
 import { statesSource } from './states.ts';
 
@@ -23,13 +22,12 @@ const { values } = parseArgs({
   },
 });
 
-const { broker, triggers } = readManifests(fileURLToPath(new URL('../broker', import.meta.url)));
-const hops = hopsOf(await readContracts(new URL('../events/', import.meta.url)), triggers);
+const { broker, triggers, hops } = await readTopology();
 const sinks = [broker, ...triggers].flatMap(({ delivery }) => delivery.deadLetterSink ?? []);
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const sources = {
-  cluster: clusterSource(readDeployed(root), readKnative(root)),
+  cluster: clusterSource(readDeployed(), readKnative(root)),
   flow: flowSource({ hops, deadLetterSinks: [...new Set(sinks)], functions: functionNames }),
   sequence: sequenceSource(hops),
   states: statesSource(hops),

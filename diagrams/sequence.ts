@@ -1,6 +1,6 @@
 import type { Diagram, Point } from '@terrastruct/d2';
 import { classes, header, onTwoLines, quoted } from './d2.ts';
-import { commandsOf, type Hop } from './hops.ts';
+import { commandsOf, type Hop } from '#events/topology/topology.ts';
 import { commands, follows, mailer, mails, outcomes } from './scenario.ts';
 
 /** The sequence diagram: one panel per command, from the customer's request through the Triggers to the mail. */

@@ -1,5 +1,5 @@
 import { classes, header, quoted } from './d2.ts';
-import type { Hop } from './hops.ts';
+import type { Hop } from '#events/topology/topology.ts';
 import { transitions } from './scenario.ts';
 
 /** The states of an order with the event of each transition. Throws for an event without a producer. */

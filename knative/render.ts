@@ -1,8 +1,9 @@
 // npm run manifests: writes the generated manifests, for `kubectl apply -k`: a Knative service per function (knative/services),
 // equal to what `func deploy` creates, and an EventType per event (knative/event-types). With --check it writes nothing and
 // exits with 1 if a file differs.
-import { globSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { stringify } from 'yaml';
+import { readTopology } from '#events/topology/topology.ts';
 import { functionNames } from '#local/functions.ts';
 import type { EventContract } from '#platform/events/event.ts';
 import { funcYamlOf } from './func-yaml.ts';
@@ -93,21 +94,12 @@ function eventTypeOf({ type, source, summary }: EventContract) {
   };
 }
 
-async function contracts(): Promise<EventContract[]> {
-  const modules = await Promise.all(
-    globSync('events/*.ts')
-      .toSorted()
-      .map((file) => import(`../${file}`) as Promise<Record<string, EventContract>>),
-  );
-  return modules.flatMap((module) => Object.values(module)).filter((one) => 'producer' in one);
-}
-
 const documents = (all: object[]) =>
   note +
   all.map((one) => stringify(one, { lineWidth: 0, singleQuote: true, aliasDuplicateObjects: false })).join('---\n');
 const made = {
   'knative/services/services.yaml': documents(functionNames.map(serviceOf)),
-  'knative/event-types/event-types.yaml': documents((await contracts()).map(eventTypeOf)),
+  'knative/event-types/event-types.yaml': documents((await readTopology()).contracts.map(eventTypeOf)),
 };
 const isCheck = process.argv.includes('--check');
 for (const [file, text] of Object.entries(made)) {

@@ -1,7 +1,7 @@
 import { createStorefront } from '#functions/storefront/index.ts';
 import { createBroker, type Deliver } from '#local/broker/broker.ts';
 import { serveBroker } from '#local/broker/http.ts';
-import { readManifests } from '#local/broker/manifests.ts';
+import { readManifests } from '#events/topology/manifests.ts';
 import { functionNames } from '#local/functions.ts';
 import { ping } from '#local/ping.ts';
 import type { Running, Wiring } from '#local/wiring.ts';

@@ -275,7 +275,7 @@ describe('the image', () => {
     expect(inside).toContain('functions/charge-account/index.ts');
     const unexpected = inside.filter(
       (file) =>
-        !/^(package(-lock)?\.json|\.npmrc|start\.ts|local\/preload\.cjs|knative\/fill-compile-cache\.ts|(events|platform|broker|api)\/[\w./-]+|database\/[\w/-]+\.(ts|sql)|database\/migrations\/[\w-]+\.js|functions\/func\.yaml|functions\/[\w-]+\/([\w/-]+\.ts|func\.yaml)|web\/[\w-]+\.(html|css|js|svg))$/.test(
+        !/^(package(-lock)?\.json|\.npmrc|start\.ts|local\/preload\.cjs|knative\/fill-compile-cache\.ts|(events|platform|broker|api)\/[\w./-]+|database\/[\w/-]+\.(ts|sql)|database\/migrations\/[\w-]+\.js|functions\/func\.yaml|functions\/[\w-]+\/([\w/-]+\.ts|func\.yaml)|web\/[\w-]+\.(html|css|js|svg|d\.ts))$/.test(
           file,
         ),
     );

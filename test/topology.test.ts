@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from '@jest/globals';
-import { compileFilter } from '#local/broker/filters.ts';
-import { readManifests, type Trigger } from '#local/broker/manifests.ts';
+import { compileFilter } from '#events/topology/filters.ts';
+import { readManifests, type Trigger } from '#events/topology/manifests.ts';
 import { functionNames } from '#local/functions.ts';
 import { beginChain, type EventContract } from '#platform/events/event.ts';
 import type { EventHandle } from '#platform/events/on-event.ts';

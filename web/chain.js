@@ -1,22 +1,7 @@
+import { consumers } from './topology.js';
 import { shortType } from './words.js';
 
 /** @import { TimelineEntry } from './state.js' */
-
-/** Which function consumes which event of an order. A test compares it with the Triggers. */
-const consumers = /** @type {Record<string, string>} */ ({
-  'shop.order.placed.v1': 'charge-account',
-  'shop.charge.succeeded.v1': 'settle-order',
-  'shop.charge.declined.v1': 'settle-order',
-  'shop.order.paid.v1': 'send-notification',
-  'shop.order.rejected.v1': 'send-notification',
-  'shop.order.cancel_requested.v1': 'refund-charge',
-  'shop.charge.refunded.v1': 'settle-order',
-  'shop.charge.voided.v1': 'settle-order',
-  'shop.order.refunded.v1': 'send-notification',
-  'shop.order.canceled.v1': 'send-notification',
-});
-
-export { consumers };
 
 const always = ['create-order', 'charge-account', 'settle-order', 'send-notification', 'mailbox'];
 const order = [
@@ -38,7 +23,7 @@ const good = new Set([
 export function arrowOf({ type, function: by, detail }) {
   const event = typeof detail['event'] === 'string' ? detail['event'] : '';
   const of = shortType(event);
-  const consumer = consumers[event] ?? by;
+  const consumer = consumers[event]?.[0] ?? by;
   switch (type) {
     case 'notification.queued':
       return { from: by, to: by, tone: 'plain', text: 'mail recorded' };
@@ -59,7 +44,7 @@ export function arrowOf({ type, function: by, detail }) {
     }
     default: {
       const tone = bad.has(type) ? 'bad' : good.has(type) ? 'good' : 'plain';
-      return { from: by, to: consumers[type] ?? by, tone, text: shortType(type) };
+      return { from: by, to: consumers[type]?.[0] ?? by, tone, text: shortType(type) };
     }
   }
 }

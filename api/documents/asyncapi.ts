@@ -1,39 +1,16 @@
-import { readFileSync, readdirSync } from 'node:fs';
-import { parse } from 'yaml';
-import { z } from 'zod';
+import { readTopology } from '#events/topology/topology.ts';
 import { beginChain, type EventContract } from '#platform/events/event.ts';
 import { writeEvent } from '#platform/events/event-http.ts';
 import { jsonSchema, version } from './json-schema.ts';
 
 type Json = Record<string, unknown>;
 
-const root = new URL('../../', import.meta.url);
-const filesIn = (folder: string) => readdirSync(new URL(folder, root)).toSorted();
-
-/** What a Trigger says of who hears what. */
-const trigger = z.object({
-  kind: z.literal('Trigger'),
-  spec: z.object({
-    filters: z.tuple([z.object({ any: z.array(z.object({ exact: z.object({ type: z.string() }) })) })]),
-    subscriber: z.object({ ref: z.object({ name: z.string() }) }),
-  }),
-});
-
-/** The events as AsyncAPI 3: the contracts of `events/`, and from the Triggers of `broker/` who receives them. */
+/** The events as AsyncAPI 3: the contracts, with who sends and who receives them. */
 export async function asyncApi(): Promise<Json> {
-  const events = await Promise.all(
-    filesIn('events').map(async (file) => {
-      const exported = (await import(`#events/${file}`)) as Record<string, EventContract>;
-      return { name: file.replace('.ts', ''), contract: Object.values(exported)[0] as EventContract };
-    }),
-  );
-  const nameOf = new Map(events.map(({ name, contract }) => [contract.type, name]));
-  const receives = filesIn('broker').flatMap((file) => {
-    const { data } = trigger.safeParse(parse(readFileSync(new URL(`broker/${file}`, root), 'utf8')));
-    const types = data?.spec.filters[0].any.map(({ exact }) => exact.type) ?? [];
-    return types.map((type) => [data?.spec.subscriber.ref.name ?? '', nameOf.get(type) ?? ''] as const);
-  });
-  const sends = events.map(({ name, contract }) => [contract.producer, name] as const);
+  const { hops } = await readTopology();
+  const events = hops.map((hop) => ({ ...hop, name: hop.event.replaceAll(/[._ ]/g, '-') }));
+  const sends = events.map(({ producer, name }) => [producer, name] as const);
+  const receives = events.flatMap(({ subscribers, name }) => subscribers.map((by) => [by, name] as const));
   return {
     asyncapi: '3.0.0',
     info: {
@@ -96,7 +73,7 @@ function headersSchema(type: string, source: string): Json {
       'ce-specversion': { type: 'string', const: '1.0' },
       'ce-type': { type: 'string', const: type },
       'ce-source': { type: 'string', const: source },
-      'ce-id': text('`<object id>.<what happened>`: one fact, one id.'),
+      'ce-id': text('`<object id>.<what happened>`: the same for every delivery.'),
       'ce-subject': text('The id of the object.'),
       'ce-time': { type: 'string', format: 'date-time', description: 'When it happened.' },
       'ce-correlationid': text('The id of the event that began the chain.'),

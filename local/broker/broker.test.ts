@@ -2,7 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, test } from '@jest/globals';
 import { createBroker, type SubscriberResponse } from '#local/broker/broker.ts';
 import { event, inProcess, manifestsOf, trigger, type Event, type Subscribers } from '#local/broker/fixtures.ts';
-import type { Trigger } from '#local/broker/manifests.ts';
+import type { Trigger } from '#events/topology/manifests.ts';
 
 const failed: SubscriberResponse = { status: 500 };
 const ingress = 'http://broker-ingress.knative-eventing.svc.cluster.local/shop/default';

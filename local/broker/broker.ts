@@ -11,8 +11,8 @@ import {
   type DeliverOptions,
 } from '#local/broker/delivery.ts';
 import { planFaults, type Faults } from '#local/broker/faults.ts';
-import { indexByType } from '#local/broker/filters.ts';
-import type { Delivery, Manifests, Trigger } from '#local/broker/manifests.ts';
+import { indexByType } from '#events/topology/filters.ts';
+import type { Delivery, Manifests, Trigger } from '#events/topology/manifests.ts';
 
 export type { SubscriberResponse, Deliver } from '#local/broker/delivery.ts';
 

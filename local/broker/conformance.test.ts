@@ -4,7 +4,7 @@ import { differencesOf, manifestsOf, serveSubscribers } from '#local/broker/conf
 import { scenarios, type Scenario } from '#local/broker/conformance.ts';
 import { folderOf } from '#local/broker/fixtures.ts';
 import { deliverOverHttp, serveBroker } from '#local/broker/http.ts';
-import { readManifests } from '#local/broker/manifests.ts';
+import { readManifests } from '#events/topology/manifests.ts';
 
 const subscribers = await serveSubscribers('127.0.0.1');
 afterAll(subscribers.close);

@@ -1,5 +1,5 @@
 import type { CloudEventV1 } from 'cloudevents';
-import type { Delivery } from '#local/broker/manifests.ts';
+import type { Delivery } from '#events/topology/manifests.ts';
 
 /** The outcome of one attempt to deliver an event. */
 export interface SubscriberResponse {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll } from '@jest/globals';
 import type { CloudEventV1 } from 'cloudevents';
 import type { SubscriberResponse, Deliver } from '#local/broker/delivery.ts';
-import type { Delivery, Manifests, Trigger } from '#local/broker/manifests.ts';
+import type { Delivery, Manifests, Trigger } from '#events/topology/manifests.ts';
 
 // Fixtures of the broker's tests.
 

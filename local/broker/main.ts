@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { createBroker } from '#local/broker/broker.ts';
 import { parseFaults } from '#local/broker/faults.ts';
 import { deliverOverHttp, serveBroker } from '#local/broker/http.ts';
-import { readManifests } from '#local/broker/manifests.ts';
+import { readManifests } from '#events/topology/manifests.ts';
 import { programSettings, wholeNumber } from '#platform/runtime/settings.ts';
 
 // The broker as a separate process. It sends its port to its parent, and writes only errors.

@@ -1,14 +1,13 @@
-import { readFileSync, readdirSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { Ajv } from 'ajv';
 import addFormats from 'ajv-formats';
 import { expect, test } from '@jest/globals';
-import { hopsOf, readContracts } from '#diagrams/hops.ts';
+import { readTopology } from '#events/topology/topology.ts';
 import { createStorefront } from '#functions/storefront/index.ts';
 import { context } from '#test/support/context.ts';
 import { asyncApi } from '#api/documents/asyncapi.ts';
-import { readManifests } from '#local/broker/manifests.ts';
 import { document, errorsOf, operations } from './contract.ts';
 import { ask, useInProcessShop } from './in-process-shop.ts';
 
@@ -89,13 +88,13 @@ test('OpenAPI has no dangling references', () => {
 
 test('the producers and consumers in AsyncAPI are those of the contracts and the Triggers', async () => {
   const { operations: actions } = (await asyncApi()) as { operations: Record<string, { action: string }> };
-  const hops = hopsOf(await readContracts(new URL('../../events/', import.meta.url)), readManifests('broker').triggers);
+  const { hops } = await readTopology();
   const expected = hops.flatMap(({ event, producer, subscribers }) => {
     const name = event.replaceAll(/[._ ]/g, '-');
     return [`${producer}.sends.${name}`, ...subscribers.map((subscriber) => `${subscriber}.receives.${name}`)];
   });
   expect(Object.keys(actions).toSorted()).toEqual(expected.toSorted());
-  expect(hops).toHaveLength(readdirSync('events').length);
+  expect(hops).toHaveLength(globSync('events/*.ts').length);
 });
 
 test('the example of every message matches its schema', async () => {
@@ -117,8 +116,8 @@ test('the page shows every route and event, and loads no script and nothing from
   const { body, headers } = await ask('get', '/docs');
   const page = String(body);
   for (const { method, path } of operations) expect(page).toContain(`<h3>${method.toUpperCase()} ${path}</h3>`);
-  for (const [, type] of readdirSync('events').map(
-    (file) => /'(shop\.[^']+)'/.exec(readFileSync(`events/${file}`, 'utf8')) ?? [],
+  for (const [, type] of globSync('events/*.ts').map(
+    (file) => /'(shop\.[^']+)'/.exec(readFileSync(file, 'utf8')) ?? [],
   )) {
     expect(page).toContain(`<h3>${type}</h3>`);
   }

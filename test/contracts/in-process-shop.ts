@@ -4,7 +4,7 @@ import { afterAll, beforeAll } from '@jest/globals';
 import pg from 'pg';
 import { createBroker, type Broker, type Deliver } from '#local/broker/broker.ts';
 import { serveBroker } from '#local/broker/http.ts';
-import { readManifests } from '#local/broker/manifests.ts';
+import { readManifests } from '#events/topology/manifests.ts';
 import { functionNames } from '#local/functions.ts';
 import { createStorefront } from '#functions/storefront/index.ts';
 import { bearer } from '#test/support/calls.ts';

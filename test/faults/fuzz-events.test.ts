@@ -1,8 +1,8 @@
-import { readdirSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import { describe, expect, jest, test } from '@jest/globals';
 import fc from 'fast-check';
 import { orderPlaced } from '#events/order-placed.ts';
+import { readTopology } from '#events/topology/topology.ts';
 import { functionNames } from '#local/functions.ts';
 import { row, rows, useDatabase } from '#test/support/database.ts';
 import { customer, order, standing } from '#test/support/fixtures.ts';
@@ -23,12 +23,7 @@ jest.setTimeout(60_000 + runs * 100);
 
 useDatabase();
 
-const contracts = await Promise.all(
-  readdirSync('events').map(async (file) => {
-    const [contract] = Object.values((await import(`#events/${file}`)) as Record<string, EventContract>);
-    return contract as EventContract;
-  }),
-);
+const { contracts } = await readTopology();
 const functions = (
   await Promise.all(
     functionNames.map(async (name) => {

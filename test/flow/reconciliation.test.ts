@@ -12,7 +12,7 @@ import { handle as sendNotification } from '#functions/send-notification/index.t
 import { handle as settleOrder } from '#functions/settle-order/index.ts';
 import { handle as sweep } from '#functions/sweep/index.ts';
 import { createBroker } from '#local/broker/broker.ts';
-import { readManifests } from '#local/broker/manifests.ts';
+import { readManifests } from '#events/topology/manifests.ts';
 import { ping } from '#local/ping.ts';
 import { call, deliver, eventOf } from '#test/support/calls.ts';
 import { row, rows, useDatabase } from '#test/support/database.ts';

@@ -176,7 +176,7 @@ export async function startShop({
     if (name === 'postgres') return inspect(postmaster().pid)?.pid;
     const matches = (one: { pid: number; command: string }) => {
       if (name === 'broker' || name === 'mail-catcher') return one.command.includes(`/${name}`);
-      return one.command.includes('start.ts') && functionOf(one.pid) === name;
+      return one.command.includes('local/function-main.ts') && functionOf(one.pid) === name;
     };
     return descendants(pid()).find((one) => one.parent === pid() && matches(one))?.pid;
   }

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { serveHttp, type HttpServer } from '#platform/http/http-server.ts';
 import { context } from '#test/support/context.ts';
+import { readTopology } from '#events/topology/topology.ts';
 import { createStorefront } from '#functions/storefront/index.ts';
 
 let shop: HttpServer;
@@ -15,7 +16,7 @@ beforeAll(async () => {
 afterAll(() => shop.stop());
 
 const folder = fileURLToPath(new URL('../../../web', import.meta.url));
-const files = readdirSync(folder);
+const files = readdirSync(folder).filter((name) => !name.endsWith('.d.ts'));
 
 // promise: works-offline-loads-little
 test('the page allows nothing but its own files: no inline script or style, no other host, no form target', async () => {
@@ -47,7 +48,7 @@ test('every file of the page is served under its type, and its browser fetches a
     expect(answer.headers.get('content-type')).toContain(types[path.split('.').at(-1) ?? '']);
   }
   const inFolder = files.filter((name) => name !== 'index.html').map((name) => `/page/${name}`);
-  expect(named.toSorted()).toEqual([...inFolder, '/page/lib/lit-html.js'].toSorted());
+  expect(named.toSorted()).toEqual([...inFolder, '/page/lib/lit-html.js', '/page/topology.js'].toSorted());
 });
 
 // promise: works-offline-loads-little
@@ -65,4 +66,12 @@ test('nothing else is served beside it', async () => {
   expect(statuses).toEqual(missing.map(() => 404));
   const posted = await fetch(url, { method: 'POST' });
   expect([posted.status, posted.headers.get('allow')]).toEqual([405, 'GET']);
+});
+
+test('the page draws each event to the functions that its Triggers deliver it to', async () => {
+  const text = await (await fetch(`${url}/page/topology.js`)).text();
+  const { consumers } = (await import(`data:text/javascript,${encodeURIComponent(text)}`)) as { consumers: object };
+  const { hops } = await readTopology();
+  expect(hops.length).toBeGreaterThan(10);
+  expect(consumers).toEqual(Object.fromEntries(hops.map(({ contract, subscribers }) => [contract.type, subscribers])));
 });

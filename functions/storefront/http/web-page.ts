@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 import express, { Router } from 'express';
 import helmet from 'helmet';
 import type { serviceRoutes } from '#api/service.ts';
+import { readTopology } from '#events/topology/topology.ts';
 import type { RouteHandlers } from './routes.ts';
 
 const folder = fileURLToPath(new URL('../../../web', import.meta.url));
@@ -32,8 +33,13 @@ export const pageHandlers: RouteHandlers<PageRoutes> = {
     policy(request, response, () => response.sendFile('index.html', { root: folder })),
 };
 
-/** The files of the page, which are the browser's own modules: nothing is built. */
+/** The files of the page, which are the browser's own modules: nothing is built. `topology.js` has who consumes which event. */
 export const pageFiles = (): Router =>
   Router()
+    .get('/page/topology.js', async (_request, response) => {
+      const { hops } = await readTopology();
+      const consumers = Object.fromEntries(hops.map(({ contract, subscribers }) => [contract.type, subscribers]));
+      response.type('js').send(`export const consumers = ${JSON.stringify(consumers)};\n`);
+    })
     .use('/page/lib/lit-html.js', express.static(litHtml, { index: false, redirect: false }))
     .use('/page', express.static(folder, { index: false, redirect: false }));

@@ -1,7 +1,7 @@
 import type { CloudEventV1 } from 'cloudevents';
 import { deadLetter } from '#local/broker/delivery.ts';
-import { indexByType } from '#local/broker/filters.ts';
-import { readManifests } from '#local/broker/manifests.ts';
+import { indexByType } from '#events/topology/filters.ts';
+import { readManifests } from '#events/topology/manifests.ts';
 
 /** A delivery of an event to one function. */
 export interface Delivery {

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import { z } from 'zod';
-import { attributesSchema, filterSchema, type FilterSpec } from '#local/broker/filters.ts';
+import { attributesSchema, filterSchema, type FilterSpec } from '#events/topology/filters.ts';
 
 /** How the events of a Trigger are delivered. */
 export interface Delivery {

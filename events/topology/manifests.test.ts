@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { folderOf } from '#local/broker/fixtures.ts';
-import { readManifests } from '#local/broker/manifests.ts';
+import { readManifests } from '#events/topology/manifests.ts';
 
 const sink = (name: string) =>
   `deadLetterSink: { ref: { apiVersion: serving.knative.dev/v1, kind: Service, name: ${name} } }`;

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { matching, notMatching, type TriggerSpec } from '#local/broker/conformance.ts';
 import { event } from '#local/broker/fixtures.ts';
-import { filterSchema, indexByType, type Filter, type FilterSpec } from '#local/broker/filters.ts';
+import { filterSchema, indexByType, type Filter, type FilterSpec } from '#events/topology/filters.ts';
 
 const placed = event('shop.order.placed.v1', {
   subject: 'o1',

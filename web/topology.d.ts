@@ -1,0 +1,2 @@
+/** The functions that consume each event type; the storefront writes `topology.js` from the Triggers. */
+export const consumers: Readonly<Record<string, readonly string[]>>;
