@@ -1,5 +1,5 @@
 export default {
-  // Node runs TypeScript by itself: nothing is compiled, the tests run the files that the image runs
+  // Node runs TypeScript directly: nothing is compiled, and the tests run the files of the image
   transform: {},
   extensionsToTreatAsEsm: ['.ts'],
   testEnvironment: 'node',
@@ -8,9 +8,9 @@ export default {
   testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/(system|faults)/'],
   globalSetup: './test/support/global-setup.ts',
   globalTeardown: './test/support/global-teardown.ts',
-  // after the framework: it has to know whose test this is
+  // after the framework, because it needs the path of the test file
   setupFilesAfterEnv: ['./test/support/environment.ts'],
-  // most files wait for Postgres, timers or a child process rather than compute
+  // most tests wait for Postgres, a timer or a process
   maxWorkers: '100%',
   reporters: ['default', './test/support/count-reporter.ts'],
   testTimeout: 60_000,

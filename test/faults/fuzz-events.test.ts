@@ -6,7 +6,7 @@ import { readTopology } from '#events/topology/topology.ts';
 import { functionNames } from '#local/functions.ts';
 import { row, rows, useDatabase } from '#test/support/database.ts';
 import { customer, order, standing } from '#test/support/fixtures.ts';
-import { beginChain, type EventContract, type ShopEvent } from '#platform/events/event.ts';
+import { beginChain, type ShopEvent } from '#platform/events/event.ts';
 import { hideEvent, writeEvent } from '#platform/events/event-http.ts';
 import type { Delivery, EventFunction, EventHandle } from '#platform/events/on-event.ts';
 import { context, signed } from '#test/support/context.ts';

@@ -53,7 +53,7 @@ const second = {
 };
 afterAll(() => secondProcess.close(5_000));
 
-async function placed() {
+async function placeOrder() {
   const { userId, accountId } = await customer({ balance: 1_000 });
   const orderId = await order(userId, 800);
   const event = eventOf(orderCancelRequested, { orderId, userId });
@@ -91,56 +91,56 @@ let counted = 0;
 describe('charge-account and cancel-order', () => {
   // promise: cancel-while-charge-holds
   test('an order canceled while its charge is about to commit is refunded once', async () => {
-    const its = await placed();
+    const placed = await placeOrder();
     const release = await holdAt('billing.transfers');
-    const charge = its.charge();
+    const charge = placed.charge();
     await waitingForLock();
-    expect(await its.cancel()).toMatchObject({ status: 202, body: { status: 'canceling' } });
+    expect(await placed.cancel()).toMatchObject({ status: 202, body: { status: 'canceling' } });
     await release();
-    expect(await its.settle(await charge)).toBeUndefined();
-    expect(await its.settle(await its.reverse())).toBe('shop.order.refunded.v1');
-    expect(await its.standing()).toEqual(refunded);
+    expect(await placed.settle(await charge)).toBeUndefined();
+    expect(await placed.settle(await placed.reverse())).toBe('shop.order.refunded.v1');
+    expect(await placed.standing()).toEqual(refunded);
     expect(await violations()).toEqual([]);
   });
 
   // promise: cancel-while-charge-holds
   test('an order canceled while its charge waits for the account is charged and refunded once', async () => {
-    const its = await placed();
-    const release = await holdAccount(its.orderId);
-    const charge = its.charge();
+    const placed = await placeOrder();
+    const release = await holdAccount(placed.orderId);
+    const charge = placed.charge();
     await waitingForLock();
-    expect(await its.cancel()).toMatchObject({ status: 202 });
+    expect(await placed.cancel()).toMatchObject({ status: 202 });
     await release();
     expect((await charge).event?.type).toBe('shop.charge.succeeded.v1');
-    expect(await its.settle(await its.reverse())).toBe('shop.order.refunded.v1');
-    expect(await its.settle(await charge)).toBeUndefined();
-    expect(await its.standing()).toEqual(refunded);
+    expect(await placed.settle(await placed.reverse())).toBe('shop.order.refunded.v1');
+    expect(await placed.settle(await charge)).toBeUndefined();
+    expect(await placed.standing()).toEqual(refunded);
     expect(await violations()).toEqual([]);
   });
 
   test('an order whose cancel is about to commit when the charge begins is charged and refunded', async () => {
-    const its = await placed();
+    const placed = await placeOrder();
     const release = await holdAt('events.outbox');
-    const cancel = its.cancel();
+    const cancel = placed.cancel();
     await waitingForLock();
-    const charge = await its.charge(); // does not wait for the lock on the order
+    const charge = await placed.charge(); // does not wait for the lock on the order
     await release();
     expect(await cancel).toMatchObject({ status: 202 });
-    expect(await its.settle(charge)).toBeUndefined();
-    expect(await its.settle(await its.reverse())).toBe('shop.order.refunded.v1');
-    expect(await its.standing()).toEqual(refunded);
+    expect(await placed.settle(charge)).toBeUndefined();
+    expect(await placed.settle(await placed.reverse())).toBe('shop.order.refunded.v1');
+    expect(await placed.standing()).toEqual(refunded);
     expect(await violations()).toEqual([]);
   });
 
   // promise: cancel-came-before-charge
   test('an order whose cancel has committed is never charged, however late the charge arrives', async () => {
-    const its = await placed();
-    await its.cancel();
-    const declined = await its.charge();
+    const placed = await placeOrder();
+    await placed.cancel();
+    const declined = await placed.charge();
     expect(declined.event?.data).toMatchObject({ reason: 'order_canceled' });
-    expect(await its.settle(await its.reverse())).toBe('shop.order.canceled.v1');
-    expect(await its.settle(await its.charge())).toBeUndefined();
-    expect(await its.standing()).toEqual(untouched);
+    expect(await placed.settle(await placed.reverse())).toBe('shop.order.canceled.v1');
+    expect(await placed.settle(await placed.charge())).toBeUndefined();
+    expect(await placed.standing()).toEqual(untouched);
     expect(await violations()).toEqual([]);
   });
 });
@@ -148,33 +148,33 @@ describe('charge-account and cancel-order', () => {
 describe('charge-account and refund-charge', () => {
   // promise: cancel-while-charge-holds
   test('a reversal waits for a charge that is about to commit, and refunds it', async () => {
-    const its = await placed();
+    const placed = await placeOrder();
     const release = await holdAt('billing.transfers');
-    const charge = its.charge();
+    const charge = placed.charge();
     await waitingForLock();
-    await its.cancel();
-    const reverse = its.reverse();
+    await placed.cancel();
+    const reverse = placed.reverse();
     await waitingForLock(2);
     await release();
     expect((await reverse).event?.type).toBe('shop.charge.refunded.v1');
-    expect(await its.settle(await reverse)).toBe('shop.order.refunded.v1');
-    expect(await its.settle(await charge)).toBeUndefined();
-    expect(await its.standing()).toEqual(refunded);
+    expect(await placed.settle(await reverse)).toBe('shop.order.refunded.v1');
+    expect(await placed.settle(await charge)).toBeUndefined();
+    expect(await placed.standing()).toEqual(refunded);
     expect(await violations()).toEqual([]);
   });
 
   test('a charge that is overtaken by the void never happens', async () => {
-    const its = await placed();
-    const release = await holdAccount(its.orderId);
-    const charge = its.charge();
+    const placed = await placeOrder();
+    const release = await holdAccount(placed.orderId);
+    const charge = placed.charge();
     await waitingForLock();
-    await its.cancel();
-    expect((await its.reverse()).event?.type).toBe('shop.charge.voided.v1');
+    await placed.cancel();
+    expect((await placed.reverse()).event?.type).toBe('shop.charge.voided.v1');
     await release();
     expect((await charge).event?.data).toMatchObject({ reason: 'order_canceled' });
-    expect(await its.settle(await charge)).toBeUndefined();
-    expect(await its.settle(await its.reverse())).toBe('shop.order.canceled.v1');
-    expect(await its.standing()).toEqual(untouched);
+    expect(await placed.settle(await charge)).toBeUndefined();
+    expect(await placed.settle(await placed.reverse())).toBe('shop.order.canceled.v1');
+    expect(await placed.standing()).toEqual(untouched);
     expect(await violations()).toEqual([]);
   });
 
@@ -183,12 +183,12 @@ describe('charge-account and refund-charge', () => {
       [true, refunded],
       [false, untouched],
     ] as const) {
-      const its = await placed();
-      if (early) await its.charge();
-      await its.cancel();
-      await its.settle(await its.reverse());
-      expect(await its.settle(await its.charge())).toBeUndefined();
-      expect(await its.standing()).toEqual(expected);
+      const placed = await placeOrder();
+      if (early) await placed.charge();
+      await placed.cancel();
+      await placed.settle(await placed.reverse());
+      expect(await placed.settle(await placed.charge())).toBeUndefined();
+      expect(await placed.standing()).toEqual(expected);
     }
     expect(await violations()).toEqual([]);
   });
@@ -196,9 +196,9 @@ describe('charge-account and refund-charge', () => {
 
 // promise: cancel-paid-order-exactly
 test('two processes that refund the same order refund it once and reply with the same event', async () => {
-  const its = await placed();
-  await its.charge();
-  await its.cancel();
+  const placed = await placeOrder();
+  await placed.charge();
+  await placed.cancel();
   const release = await holdAt('billing.transfers');
   const replies = [its.reverse(), its.reverse(second.refundCharge)];
   await waitingForLock(2);
@@ -206,13 +206,13 @@ test('two processes that refund the same order refund it once and reply with the
   const [first, other] = await Promise.all(replies);
   expect(first?.event?.type).toBe('shop.charge.refunded.v1');
   expect(other?.event).toEqual({ ...first?.event, signature: other?.event?.['signature'] });
-  expect(await its.settle(first ?? {})).toBe('shop.order.refunded.v1');
-  expect(await its.standing()).toEqual(refunded);
+  expect(await placed.settle(first ?? {})).toBe('shop.order.refunded.v1');
+  expect(await placed.standing()).toEqual(refunded);
   expect(await violations()).toEqual([]);
 });
 
 test('two processes that cancel the same order cancel it once, and both return 202', async () => {
-  const its = await placed();
+  const placed = await placeOrder();
   const release = await holdAt('events.outbox');
   const responses = [its.cancel(), its.cancel(second.cancelOrder)];
   await waitingForLock(2);
@@ -220,43 +220,43 @@ test('two processes that cancel the same order cancel it once, and both return 2
   for (const response of await Promise.all(responses)) {
     expect(response).toMatchObject({ status: 202, body: { status: 'canceling' } });
   }
-  const chains = await rows('select id from events.outbox where id = $1', [`${its.orderId}.cancel_requested`]);
+  const chains = await rows('select id from events.outbox where id = $1', [`${placed.orderId}.cancel_requested`]);
   expect(chains).toHaveLength(1);
-  await its.settle(await its.reverse());
+  await placed.settle(await placed.reverse());
 });
 
 describe('settle-order and cancel-order', () => {
   test('an order canceled while it is being settled was paid, and then is canceled', async () => {
-    const its = await placed();
-    const charge = await its.charge();
+    const placed = await placeOrder();
+    const charge = await placed.charge();
     const release = await holdAt('ordering.orders');
-    const settle = its.settle(charge);
+    const settle = placed.settle(charge);
     await waitingForLock();
-    const cancel = its.cancel();
+    const cancel = placed.cancel();
     await waitingForLock(2);
     await release();
     expect(await settle).toBe('shop.order.paid.v1');
     expect(await cancel).toMatchObject({ status: 202, body: { status: 'canceling' } });
-    expect(await its.settle(await its.reverse())).toBe('shop.order.refunded.v1');
-    expect(await its.settle(charge)).toBe('shop.order.paid.v1'); // the same event again
-    expect(await its.status()).toBe('refunded');
-    expect(await its.standing()).toEqual(refunded);
+    expect(await placed.settle(await placed.reverse())).toBe('shop.order.refunded.v1');
+    expect(await placed.settle(charge)).toBe('shop.order.paid.v1'); // the same event again
+    expect(await placed.status()).toBe('refunded');
+    expect(await placed.standing()).toEqual(refunded);
     expect(await violations()).toEqual([]);
   });
 
   test('an order settled while its cancel is about to commit is never paid', async () => {
-    const its = await placed();
-    const charge = await its.charge();
+    const placed = await placeOrder();
+    const charge = await placed.charge();
     const release = await holdAt('events.outbox');
-    const cancel = its.cancel();
+    const cancel = placed.cancel();
     await waitingForLock();
-    const settle = its.settle(charge);
+    const settle = placed.settle(charge);
     await waitingForLock(2);
     await release();
     expect(await cancel).toMatchObject({ status: 202 });
     expect(await settle).toBeUndefined();
-    expect(await its.settle(await its.reverse())).toBe('shop.order.refunded.v1');
-    expect(await its.standing()).toEqual(refunded);
+    expect(await placed.settle(await placed.reverse())).toBe('shop.order.refunded.v1');
+    expect(await placed.standing()).toEqual(refunded);
     expect(await violations()).toEqual([]);
   });
 });

@@ -73,10 +73,10 @@ function wrapPublishing(): void {
 
 /** Before and after a call that returns a promise. */
 function wrapCalls(prototype: object, method: string, what: string): void {
-  const its = prototype as Record<string, (...args: unknown[]) => Promise<unknown>>;
-  const call = its[method];
+  const methods = prototype as Record<string, (...args: unknown[]) => Promise<unknown>>;
+  const call = methods[method];
   if (!call) throw new Error(`there is no method ${method} to wrap`);
-  its[method] = async function (this: unknown, ...args: unknown[]) {
+  methods[method] = async function (this: unknown, ...args: unknown[]) {
     dieAt(`before ${what}`);
     const result = await Reflect.apply(call, this, args);
     dieAt(`after ${what}`);

@@ -100,14 +100,15 @@ export function mailViolations(notifications: SentMail[], mails: Mail[], kills: 
     detail,
   });
   const ofNotifications = notifications.flatMap(({ id, status, recipient }) => {
-    const its = received.get(id) ?? [];
-    if (its.some(({ to }) => to !== recipient))
+    const arrived = received.get(id) ?? [];
+    if (arrived.some(({ to }) => to !== recipient))
       return violation('a mail goes to its recipient', 'always', id, recipient);
-    if (its.length > 1 + kills) return violation('one mail a notification', 'always', id, `${its.length} mails`);
+    if (arrived.length > 1 + kills)
+      return violation('one mail a notification', 'always', id, `${arrived.length} mails`);
     if (status === 'queued') return violation('every mail is sent', 'at rest', id, recipient);
-    if (status === 'sent' && its.length === 0)
+    if (status === 'sent' && arrived.length === 0)
       return violation('what is marked as sent arrives', 'at rest', id, recipient);
-    if (status === 'failed' && its.length > 0)
+    if (status === 'failed' && arrived.length > 0)
       return violation('what has failed did not arrive', 'always', id, recipient);
     return [];
   });
