@@ -200,7 +200,7 @@ test('two processes that refund the same order refund it once and reply with the
   await placed.charge();
   await placed.cancel();
   const release = await holdAt('billing.transfers');
-  const replies = [its.reverse(), its.reverse(second.refundCharge)];
+  const replies = [placed.reverse(), placed.reverse(second.refundCharge)];
   await waitingForLock(2);
   await release();
   const [first, other] = await Promise.all(replies);
@@ -214,7 +214,7 @@ test('two processes that refund the same order refund it once and reply with the
 test('two processes that cancel the same order cancel it once, and both return 202', async () => {
   const placed = await placeOrder();
   const release = await holdAt('events.outbox');
-  const responses = [its.cancel(), its.cancel(second.cancelOrder)];
+  const responses = [placed.cancel(), placed.cancel(second.cancelOrder)];
   await waitingForLock(2);
   await release();
   for (const response of await Promise.all(responses)) {
