@@ -36,7 +36,7 @@ export const pageHandlers: RouteHandlers<PageRoutes> = {
 /** The files of the page, which are the browser's own modules: nothing is built. `topology.js` has who consumes which event. */
 export const pageFiles = (): Router =>
   Router()
-    .get('/page/topology.js', async (_request, response) => {
+    .use('/page/topology.js', async (_request, response) => {
       const { hops } = await readTopology();
       const consumers = Object.fromEntries(hops.map(({ contract, subscribers }) => [contract.type, subscribers]));
       response.type('js').send(`export const consumers = ${JSON.stringify(consumers)};\n`);
