@@ -16,6 +16,8 @@ export const newOrder = named(
   }),
 );
 
+export type NewOrder = z.infer<typeof newOrder>;
+
 const orderStatus = z.enum(['pending', 'paid', 'rejected', 'canceling', 'canceled', 'refunded']);
 
 export const order = named(

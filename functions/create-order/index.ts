@@ -27,7 +27,7 @@ export const handle = onCommand(newOrder, ({ database, outbox, clock }) => {
     const id = uuidv7();
     const placed = orderPlaced.create({ orderId: id, userId: caller.id });
     const event = beginChain(placed, { now: clock.now(), traceparent });
-    const order = await placeOrder({ id, userId: caller.id, idempotencyKey, requestHash, items: body.items, event });
+    const order = await placeOrder({ id, userId: caller.id, idempotencyKey, requestHash, event, ...body });
     if (!order.requestHash.equals(requestHash)) {
       throw new Problem('idempotency_key_reused', 'Use a new key for a new order.');
     }

@@ -1,14 +1,13 @@
-import { orderColumns, orderItems, type OrderRow } from '#api/orders.ts';
+import { orderColumns, orderItems, type NewOrder, type OrderRow } from '#api/orders.ts';
 import { statement, type Database } from '#platform/database/database.ts';
 import type { ShopEvent } from '#platform/events/event.ts';
 
 /** An order as it was requested. */
-export interface Draft {
+export interface Draft extends NewOrder {
   id: string;
   userId: string;
   idempotencyKey: string;
   requestHash: Buffer;
-  items: { sku: string; quantity: number }[];
   event: ShopEvent;
 }
 
