@@ -50,7 +50,7 @@ async function backUp(shop: Shop, url: string): Promise<string[]> {
   const placing = placeOrders(ordering, 15);
   const canceling = placeAndCancel(ordering.slice(0, 5), 4);
   canceling.catch(() => undefined);
-  await until('a hundred orders are accepted', () => placing.answered() >= 100);
+  await until('a hundred orders are accepted', () => placing.accepted() >= 100);
   const accepted = [...shop.story.accepted];
   // orders are placed between the reads of two tables: the copy must be one snapshot all the same
   const copy = await copyDatabase(shop.databaseUrl, () => wait(30));

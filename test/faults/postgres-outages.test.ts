@@ -204,7 +204,7 @@ describe.each(modes)('$mode', ({ processes }) => {
     using.catch(() => undefined); // reported by `await using`
     let isOver = false;
     void placing.done.then(() => (isOver = true));
-    await until('a few orders are accepted', () => placing.answered() >= 20);
+    await until('a few orders are accepted', () => placing.accepted() >= 20);
     await inOwnSession(() => outage(() => isOver));
     const ended = Date.now();
     const orders = await placing.done;

@@ -88,7 +88,7 @@ async function kill(names: string[], { shop, ordersEach }: Plan, chance: Chance)
   const canceling = placeAndCancel(cancelers, 3);
   canceling.catch(() => undefined);
   const threshold = chance.below(ordersEach * 10 - 5);
-  await until(`${threshold} orders are accepted`, () => placing.answered() >= threshold);
+  await until(`${threshold} orders are accepted`, () => placing.accepted() >= threshold);
   await wait(chance.below(20));
   const before = names.map((name) => shop.pidOf(name));
   names.forEach((name) => shop.kill(name));

@@ -31,7 +31,7 @@ describe.each(modes)('$mode', ({ processes }) => {
     // of each customer's 15 orders of 100 exactly ten can be paid
     const customers = await customersWith(shop, 20, 1_000);
     const placing = placeOrders(customers, 15);
-    await until('a hundred orders are accepted', () => placing.answered() >= 100);
+    await until('a hundred orders are accepted', () => placing.accepted() >= 100);
     await shop.killAll();
     const killed = Date.now();
     const before = [...shop.story.accepted];
@@ -56,7 +56,7 @@ describe.each(modes)('$mode', ({ processes }) => {
   test('settles and notifies every order once when Postgres is killed under load', async () => {
     const customers = await customersWith(shop, 20, 1_000);
     const placing = placeOrders(customers, 10);
-    await until('fifty orders are accepted', () => placing.answered() >= 50);
+    await until('fifty orders are accepted', () => placing.accepted() >= 50);
     shop.kill('postgres');
     const killed = Date.now();
     const orders = await placing.done;
@@ -73,7 +73,7 @@ describe.each(modes)('$mode', ({ processes }) => {
   test('ends all children when only the parent process is killed, and settles every order after its restart', async () => {
     const customers = await customersWith(shop, 20, 1_000);
     const placing = placeOrders(customers, 5);
-    await until('fifty orders are accepted', () => placing.answered() >= 50);
+    await until('fifty orders are accepted', () => placing.accepted() >= 50);
     const killed = Date.now();
     const children = await shop.killParent();
     await shop.restart();
@@ -138,7 +138,7 @@ function childrenTests(shop: () => Shop): void {
         await customer.decided(id);
         return (await customer.order('pen')).id;
       });
-      await until('a few orders are accepted', () => placing.answered() >= 5);
+      await until('a few orders are accepted', () => placing.accepted() >= 5);
       shop().kill(name);
       const began = Date.now();
       const orders = [...(await placing.done), await newcomer];

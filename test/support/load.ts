@@ -7,7 +7,7 @@ import { timeoutMs, until } from './until.ts';
 /** Orders that are being placed. */
 export interface Placing {
   /** The number of orders accepted so far. */
-  answered(): number;
+  accepted(): number;
   /** Resolves with the ids of all orders when all were accepted. */
   done: Promise<string[]>;
 }
@@ -28,7 +28,7 @@ export function placeOrders(customers: Customer[], ordersEach: number, atATime =
   const all = Promise.all(Array.from({ length: atATime }, one));
   // a failure is reported where `done` is awaited, not as an unhandled rejection before
   all.catch(() => undefined);
-  return { answered: () => ids.length, done: all.then(() => ids) };
+  return { accepted: () => ids.length, done: all.then(() => ids) };
 }
 
 /** Every customer places `ordersEach` orders and cancels each once it is accepted; returns the ids of the orders. */

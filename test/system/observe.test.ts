@@ -136,7 +136,7 @@ describe.each([
     expect(counted('create-order', 'pending')).toBe(2);
     expect(counted('cancel-order', 'canceling')).toBe(1);
     for (const outcome of ['paid', 'rejected', 'refunded']) expect(counted('settle-order', outcome)).toBe(1);
-    expect(handled('charge-account', 'order.placed', 'answered')).toBeGreaterThanOrEqual(2);
+    expect(handled('charge-account', 'order.placed', 'replied')).toBeGreaterThanOrEqual(2);
     expect(handled('send-notification', 'order.refunded', 'done')).toBeGreaterThanOrEqual(1);
     expect(handled('charge-account', 'order.placed', 'refused')).toBe(1);
     expect(sum('shop_mails_total', { function: 'send-notification', result: 'refused' })).toBe(1);
@@ -244,8 +244,8 @@ describe.each([
       ({ msg, correlationid }) => msg === 'event' && correlationid === `${placed.id}.placed`,
     );
     const expected = [
-      ['charge-account', 'shop.order.placed.v1', 'answered'],
-      ['settle-order', 'shop.charge.succeeded.v1', 'answered'],
+      ['charge-account', 'shop.order.placed.v1', 'replied'],
+      ['settle-order', 'shop.charge.succeeded.v1', 'replied'],
       ['send-notification', 'shop.order.paid.v1', 'done'],
     ];
     for (const [by, type, result] of expected) {

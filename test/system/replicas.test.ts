@@ -23,7 +23,7 @@ test('settles and notifies every order once when one of two processes of each fu
     // of each customer's 15 orders of 100 exactly ten can be paid
     const customers = await customersWith(shop, 20, 1_000);
     const placing = placeOrders(customers, 15);
-    await until('fifty orders are accepted', () => placing.answered() >= 50);
+    await until('fifty orders are accepted', () => placing.accepted() >= 50);
     others.forEach((name) => shop.kill(name));
     const killed = Date.now();
     const orders = await placing.done;

@@ -85,12 +85,12 @@ async function play(scene: Scene, chance: Chance, world: World): Promise<Violati
 
 /** Advances something in flight, or repeats something. */
 async function advance(scene: Scene, chance: Chance): Promise<void> {
-  const { statements, broker, unanswered, broken, note } = scene;
+  const { statements, broker, unfinished, broken, note } = scene;
   const { deliveries, history } = broker;
   const next = chance.below(100);
   if (next < 40 && statements.sent.length > 0) return scene.execute(chance.takenFrom(statements.sent));
   if (next < 85 && deliveries.length > 0) return scene.deliver(chance.takenFrom(deliveries));
-  if (next < 91 && unanswered.length > 0) return scene.send(chance.takenFrom(unanswered));
+  if (next < 91 && unfinished.length > 0) return scene.send(chance.takenFrom(unfinished));
   if (next < 94) return scene.relay();
   if (next < 97 && history.length > 0) {
     const event = chance.oneOf(history);
@@ -108,7 +108,7 @@ async function advance(scene: Scene, chance: Chance): Promise<void> {
 
 /** The faults end: everything in flight is completed, in order, until the outbox is empty and every mail is sent. */
 async function comeToRest(scene: Scene, world: World): Promise<void> {
-  const { statements, broker, unanswered } = scene;
+  const { statements, broker, unfinished } = scene;
   scene.calmDown();
   for (let round = 0; round < roundsToRest; round += 1) {
     // a call that was left out of a batch, because another one had its key, sends its statement a few turns later
@@ -123,8 +123,8 @@ async function comeToRest(scene: Scene, world: World): Promise<void> {
     }
     if (scene.inFlight() > 0) throw new Error(`${scene.inFlight()} calls wait for nothing`);
     const [open] = await statements.ask<{ chains: number }>('select count(*) as chains from events.outbox');
-    if (open?.chains === 0 && unanswered.length === 0) return sendMails(scene, world);
-    for (const request of unanswered.splice(0)) scene.send(request);
+    if (open?.chains === 0 && unfinished.length === 0) return sendMails(scene, world);
+    for (const request of unfinished.splice(0)) scene.send(request);
     await scene.relay();
     await setImmediate();
   }

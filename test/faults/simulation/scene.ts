@@ -20,7 +20,7 @@ export interface Scene {
   readonly statements: Statements;
   readonly customers: Customer[];
   /** Requests without a final response, which their customers retry. */
-  readonly unanswered: Request[];
+  readonly unfinished: Request[];
   readonly accepted: Set<string>;
   readonly canceled: Set<string>;
   /** Ids of events that an untrusted sender has altered. */
@@ -53,7 +53,7 @@ interface Setting {
 
 export function openScene({ chance, faultProfile, statements, processes, note }: Setting): Scene {
   const broker = virtualBroker();
-  const scene = { customers: [] as Customer[], unanswered: [] as Request[], failures: [] as string[] };
+  const scene = { customers: [] as Customer[], unfinished: [] as Request[], failures: [] as string[] };
   const known = { accepted: new Set<string>(), canceled: new Set<string>(), broken: new Set<string>() };
   let calm = false;
   let inFlight = 0;
@@ -118,7 +118,7 @@ export function openScene({ chance, faultProfile, statements, processes, note }:
       const work = callFunction(processes, request, chance).then(({ statusCode, body: response }) => {
         note(`${to} returns ${statusCode} for ${key}${lost ? ', which is lost' : ''}`);
         const again = lost || statusCode === 503 || (response as { code?: string }).code === 'account_not_open';
-        if (again) scene.unanswered.push(request);
+        if (again) scene.unfinished.push(request);
         else receive(request, statusCode, response);
       });
       begin(to, work);
