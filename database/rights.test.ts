@@ -6,7 +6,8 @@ import { context } from '#test/support/context.ts';
 import { statement } from '#platform/database/database.ts';
 import { roleOf, roleOfAll, roleUrl, setRolePasswords } from './roles.ts';
 
-// Every right that a function has, and none beside. That each is needed, the room's own test shows: it runs under it.
+// Every right of these functions, and no other; schema.sql shows the rights of all. The test of a function shows that it needs
+// each, because it runs under the function's role.
 
 useDatabase();
 
@@ -91,8 +92,8 @@ const rights: Record<string, Record<string, string>> = {
   },
 };
 
-/** What a role was given on each table, from the catalogue: rights in the order of the alphabet, columns in the table's. */
-async function given(role: string): Promise<Record<string, string>> {
+/** The rights of a role on each table, from the catalogue: in alphabetical order, columns in the order of the table. */
+async function rightsOf(role: string): Promise<Record<string, string>> {
   const found = await rows<{ name: string; rights: string }>(
     `
     with a_right as (
@@ -114,17 +115,21 @@ async function given(role: string): Promise<Record<string, string>> {
   return Object.fromEntries(found.map(({ name, rights: each }) => [name, each]));
 }
 
-test('every function has a role', () => {
-  expect(Object.keys(rights)).toEqual(expect.arrayContaining([...functionNames]));
+test('every function has a role, whose rights the role of all functions has too', async () => {
+  const members = await rows<{ role: string }>(
+    'select roleid::regrole::text as role from pg_auth_members where member = $1::regrole',
+    [roleOfAll],
+  );
+  expect(members.map(({ role }) => role)).toEqual(expect.arrayContaining(functionNames.map(roleOf)));
 });
 
 describe.each(Object.keys(rights))('%s', (name) => {
   // promise: owasp-api3
   test('has these rights on tables and no other', async () => {
-    expect(await given(roleOf(name))).toEqual(rights[name]);
+    expect(await rightsOf(roleOf(name))).toEqual(rights[name]);
   });
 
-  test('enters the schemas of these tables and no other', async () => {
+  test('may use the schemas of these tables and no other', async () => {
     const wanted = new Set(Object.keys(rights[name] ?? {}).map((table) => table.split('.')[0]));
     const found = await rows<{ nspname: string; privilege: string }>(
       `select nspname, p.privilege_type as privilege from pg_namespace, aclexplode(nspacl) p where p.grantee = $1::regrole`,
@@ -136,7 +141,7 @@ describe.each(Object.keys(rights))('%s', (name) => {
 });
 
 test('all functions in one process have the rights of each and none beside', async () => {
-  expect(await given(roleOfAll)).toEqual({});
+  expect(await rightsOf(roleOfAll)).toEqual({});
   const members = await rows<{ role: string }>(
     'select roleid::regrole::text as role from pg_auth_members where member = $1::regrole order by 1',
     [roleOfAll],

@@ -1,7 +1,7 @@
 // npm run manifests: writes the generated manifests, for `kubectl apply -k`: a Knative service per function (knative/services),
-// equal to what `func deploy` creates, and an EventType per event (knative/event-types). With --check it writes nothing and
+// equal to what `func deploy` creates, an EventType per event (knative/event-types), and the list of the Triggers. With --check it writes nothing and
 // exits with 1 if a file differs.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { stringify } from 'yaml';
 import { readTopology } from '#events/topology/topology.ts';
 import { functionNames } from '#local/functions.ts';
@@ -94,11 +94,18 @@ function eventTypeOf({ type, source, summary }: EventContract) {
   };
 }
 
+/** The kustomization of `broker/`: the Broker, every Trigger, and the SinkBinding. */
+const brokerKustomization = () => {
+  const resources = globSync('*.yaml', { cwd: 'broker' }).filter((file) => file !== 'kustomization.yaml');
+  return { apiVersion: 'kustomize.config.k8s.io/v1beta1', kind: 'Kustomization', resources: resources.toSorted() };
+};
+
 const documents = (all: object[]) =>
   note +
   all.map((one) => stringify(one, { lineWidth: 0, singleQuote: true, aliasDuplicateObjects: false })).join('---\n');
 const made = {
   'knative/services/services.yaml': documents(functionNames.map(serviceOf)),
+  'broker/kustomization.yaml': documents([brokerKustomization()]),
   'knative/event-types/event-types.yaml': documents((await readTopology()).contracts.map(eventTypeOf)),
 };
 const isCheck = process.argv.includes('--check');
