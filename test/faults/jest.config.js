@@ -1,10 +1,10 @@
 import shop from '../../jest.config.js';
 
-// one after the other: each kills whole shops and waits for their recovery
+// two at a time: a shop that is killed mostly waits for its recovery
 export default {
   ...shop,
   rootDir: '../..',
   testMatch: ['<rootDir>/test/faults/**/*.test.ts'],
   testPathIgnorePatterns: ['/node_modules/'],
-  maxWorkers: 1,
+  maxWorkers: 2,
 };
