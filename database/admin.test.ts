@@ -28,7 +28,7 @@ test('replaces the password when the setting has changed, and changes nothing wh
   expect(await createPasswords().matches('another password', await hashOf('a@example.com'))).toBe(true);
 });
 
-// promise: administrator-settings-neither-orders
+// promise: administrator
 test('makes the administrator of the settings the only one, and a former administrator a customer', async () => {
   await ensureAdmin(url, 'b@example.com', 'password of b');
   expect(await roles()).toEqual([

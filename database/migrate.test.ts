@@ -23,7 +23,7 @@ function withOneMore(name: string, text: string): string {
   return dir;
 }
 
-// promise: migration-beside-backup-holds
+// promise: migration-during-backup
 test('a migration under load, while a backup is open, blocks no order for longer than half a second', async () => {
   const backup = await connection();
   await backup.query('begin; lock table ordering.orders in access share mode');
@@ -69,7 +69,7 @@ test('several processes that migrate at once wait for each other', async () => {
 
 const migrations = readdirSync('database/migrations').filter((file) => file > '0009');
 
-// promise: migration-beside-backup-holds
+// promise: migration-during-backup
 test.each(migrations)('%s blocks no order: it neither rewrites nor scans a table under a strong lock', (file) => {
   const text = readFileSync(path.join('database/migrations', file), 'utf8').replaceAll(/--.*|\/\/.*/g, '');
   const made = [...text.matchAll(/create table ([\w.]+)/g)].map(([, name]) => name);

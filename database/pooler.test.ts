@@ -16,7 +16,7 @@ const hasPgBouncer = spawnSync('pgbouncer', ['--version']).status === 0;
 if (!hasPgBouncer) process.stderr.write('PgBouncer is not installed: the tests of poolers are skipped.\n');
 const withPgBouncer = hasPgBouncer ? describe : describe.skip;
 
-// promise: pooler-session-mode-good
+// promise: poolers
 test('the server itself is accepted', async () => {
   await expect(refuseSharedSessions(direct)).resolves.toBeUndefined();
 });

@@ -4,110 +4,102 @@
 /** The promises by section; the key names a promise in the marks. */
 export const promises: Record<string, Record<string, string>> = {
   'The two-order scenario': {
-    'before-begins-shop-says': 'The shop reports whether it is ready',
-    'customer-registers-once-e':
-      'A customer registers once per e-mail address, logs in and gets exactly one account, empty',
-    'deposit-raises-balance-once': 'A deposit raises the balance once per Idempotency-Key, with one ledger entry',
-    'affordable-order-accepted-then': 'An affordable order is accepted, then paid',
-    'charged-exactly-once': 'A paid order is charged exactly once',
-    'customer-told-mail-amount': 'A paid order is confirmed by one mail that states the amount',
-    'order-balance-cover-rejected': 'An order that exceeds the balance is rejected with the reason',
-    charged: 'A rejected order is not charged',
-    'customer-told-why-mail': 'A rejected order is explained by one mail',
-    'end-books-balance-nothing':
-      'At the end the ledger balances, there are no dead letters, and every timeline is complete',
+    health: 'The shop reports whether it is ready',
+    registration: 'A customer registers once per e-mail address, logs in and gets exactly one account, empty',
+    deposit: 'A deposit raises the balance once per Idempotency-Key, with one ledger entry',
+    'order-paid': 'An affordable order is accepted, then paid',
+    'charged-once': 'A paid order is charged exactly once',
+    'paid-mail': 'A paid order is confirmed by one mail that states the amount',
+    'order-rejected': 'An order that exceeds the balance is rejected with the reason',
+    'rejected-not-charged': 'A rejected order is not charged',
+    'rejected-mail': 'A rejected order is explained by one mail',
+    'scenario-complete': 'At the end the ledger balances, there are no dead letters, and every timeline is complete',
   },
   'Orders, money and failures': {
-    'order-exactly-balance-paid': 'An order for exactly the balance is paid',
-    'idempotency-key-order-another': 'One Idempotency-Key makes one order; the same key with another body is refused',
-    'orders-once-never-spend': 'Concurrent orders never spend the same money twice',
-    'event-delivered-five-times': 'An event delivered five times takes effect once',
-    'order-comes-before-account': 'An order placed before the account is open waits, and is declined after ten minutes',
-    'cancel-came-before-charge': 'An order canceled before its charge is never charged, however late the event arrives',
-    'cancel-paid-order-exactly': 'A canceled order that was paid is refunded exactly once',
-    'cancel-while-charge-holds': 'An order canceled while its charge holds the lock is refunded exactly once',
-    'cancel-repeated-cancel-rejected': 'A repeated cancel cancels once; a rejected order cannot be canceled',
-    'charges-event-again-after':
+    'exact-balance': 'An order for exactly the balance is paid',
+    'idempotency-key': 'One Idempotency-Key makes one order; the same key with another body is refused',
+    'concurrent-orders': 'Concurrent orders never spend the same money twice',
+    redelivery: 'An event delivered five times takes effect once',
+    'order-before-account': 'An order placed before the account is open waits, and is declined after ten minutes',
+    'cancel-before-charge': 'An order canceled before its charge is never charged, however late the event arrives',
+    'cancel-paid-order': 'A canceled order that was paid is refunded exactly once',
+    'cancel-during-charge': 'An order canceled while its charge holds the lock is refunded exactly once',
+    'repeated-cancel': 'A repeated cancel cancels once; a rejected order cannot be canceled',
+    'charge-redelivered-after-cancel':
       'A charge event redelivered after the cancel gets the same reply and causes no second mail',
-    'cannot-read-parked-once':
+    'unreadable-events':
       'Unreadable events are parked with the error, unknown types are ignored, additional fields are accepted',
-    'new-version-event-can': 'A new version of an event can be produced alongside the old one',
-    'trouble-database-retried-never': 'A database outage is retried and never turns into a decline',
-    'function-killed-middle-all': 'Every order is settled once when functions, or the whole shop, are killed mid-step',
-    'while-broker-down-orders': 'Orders are accepted while the broker is down, and settled once it is back',
-    'whoever-killed-any-moment':
-      'Every order is settled and notified once, whichever process is killed at whatever time',
-    'process-asked-end-loses': 'A process that receives SIGTERM loses no request',
-    'backup-taken-under-load': 'A backup taken under load is consistent, and a shop restored from it continues',
-    'broker-loses-event-five': 'Every order is settled and notified on a broker that loses one event in five',
-    'while-mail-server-down':
+    'event-versions': 'A new version of an event can be produced alongside the old one',
+    'database-outage': 'A database outage is retried and never turns into a decline',
+    'killed-mid-step': 'Every order is settled once when functions, or the whole shop, are killed mid-step',
+    'broker-outage': 'Orders are accepted while the broker is down, and settled once it is back',
+    'killed-at-any-time': 'Every order is settled and notified once, whichever process is killed at whatever time',
+    sigterm: 'A process that receives SIGTERM loses no request',
+    backup: 'A backup taken under load is consistent, and a shop restored from it continues',
+    'lossy-broker': 'Every order is settled and notified on a broker that loses one event in five',
+    'mail-outage':
       'Orders are paid while the mail server is down, and one mail follows; a permanent refusal fails at once',
-    'parked-event-listed-reason':
+    'dead-letter':
       'A dead letter is listed with its reason, and takes effect once when replayed after the fault is fixed',
-    'all-parked-replayed-rate': 'A bulk replay runs at the requested rate and can be stopped',
-    'event-shop-did-sign': 'An event that the shop did not sign has no effect when replayed',
-    'somebody-elses-found-answer': 'An object of another customer gets the same 404 as one that does not exist',
-    'token-bad-none-administrator': 'A missing or invalid token gets 401, a token without the admin role 403',
-    'amounts-orders-make-sense': 'Invalid amounts and orders are refused, and nothing is written',
-    'input-answered-5xx': 'No input causes a 5xx response',
-    'pages-stable-while-rows': 'Pages are stable while rows are inserted; a forged cursor gets 400',
-    'asks-too-often-gets': 'Requests above the limit get 429 with Retry-After',
-    'too-large-413-another':
+    'bulk-replay': 'A bulk replay runs at the requested rate and can be stopped',
+    'unsigned-event': 'An event that the shop did not sign has no effect when replayed',
+    'foreign-object': 'An object of another customer gets the same 404 as one that does not exist',
+    tokens: 'A missing or invalid token gets 401, a token without the admin role 403',
+    'invalid-orders': 'Invalid amounts and orders are refused, and nothing is written',
+    'no-5xx': 'No input causes a 5xx response',
+    paging: 'Pages are stable while rows are inserted; a forged cursor gets 400',
+    'rate-limit': 'Requests above the limit get 429 with Retry-After',
+    'http-errors':
       'Oversized bodies get 413, other content types 415, unknown routes 404, other methods 405 with Allow',
-    'keys-rotated-while-customers': 'Keys are rotated under load without a failed request',
-    'whatever-step-comes-while': 'Money and orders are correct in every interleaving of two concurrent steps',
+    'key-rotation': 'Keys are rotated under load without a failed request',
+    interleavings: 'Money and orders are correct in every interleaving of two concurrent steps',
   },
   'Edge cases of input, time and load': {
-    'id-capitals-same-id': 'An id in upper case names the same object on every route and in every event',
-    'order-registration-deposit-has': 'An order, a registration or a deposit that lost its outbox row still completes',
-    'only-refusal-function-has':
+    'upper-case-ids': 'An id in upper case names the same object on every route and in every event',
+    'lost-outbox-row': 'An order, a registration or a deposit that lost its outbox row still completes',
+    'signed-refusals':
       'Only a refusal signed by its function ends a chain; an interrupted step of a key rotation can be repeated',
-    'bulk-replay-any-length':
+    'bulk-replay-of-any-length':
       'A bulk replay of any length publishes every event, and stopping it leaves single replays alone',
-    'user-deleted-takes-chain': 'No chain and no mail of a deleted user disappears silently',
-    'stream-taken-up-again': 'Resuming a stream after hours does not slow down other customers, whatever the history',
-    'list-costs-same-however':
-      'A page of a list has a bounded cost; a cursor is valid for its caller and its list only',
-    'customers-log-register-time': 'Customers log in and register in time while an attacker guesses passwords',
-    'mails-above-recipients-cap':
+    'deleted-user': 'No chain and no mail of a deleted user disappears silently',
+    'stream-resumption': 'Resuming a stream after hours does not slow down other customers, whatever the history',
+    'list-cost': 'A page of a list has a bounded cost; a cursor is valid for its caller and its list only',
+    'guessed-passwords': 'Customers log in and register in time while an attacker guesses passwords',
+    'mail-cap':
       'Mails above a recipient’s cap are merged into one digest an hour; none is lost, and no other recipient waits',
-    'link-gets-into-mail': 'A customer’s name cannot put a link into a mail',
-    'posted-unsigned-bounded-size': 'Unsigned events are stored up to a bounded size and number',
-    'function-whose-clock-hour': 'A function whose clock is an hour off still orders, signs and sends mails correctly',
-    'migration-beside-backup-holds': 'A migration during a backup delays no order by more than half a second',
-    'administrator-settings-neither-orders':
-      'There is exactly one administrator, set in the settings, and it cannot order, deposit or cancel',
-    'attempt-send-mail-has': 'An attempt to send a mail has one deadline and closes its connection',
-    'administrator-can-verify-every': 'The administrator can verify every invariant of a running shop',
-    'e-mail-may-have':
+    'links-in-mails': 'A customer’s name cannot put a link into a mail',
+    'unsigned-events-bounded': 'Unsigned events are stored up to a bounded size and number',
+    'clock-skew': 'A function whose clock is an hour off still orders, signs and sends mails correctly',
+    'migration-during-backup': 'A migration during a backup delays no order by more than half a second',
+    administrator: 'There is exactly one administrator, set in the settings, and it cannot order, deposit or cancel',
+    'mail-deadline': 'An attempt to send a mail has one deadline and closes its connection',
+    verification: 'The administrator can verify every invariant of a running shop',
+    'email-addresses':
       'An e-mail address may use all of RFC 5322 and an international domain, and names one customer in every spelling',
-    'password-right-however-letters': 'A password matches in every Unicode composition',
-    'trace-goes-from-later':
+    'unicode-passwords': 'A password matches in every Unicode composition',
+    'http-headers':
       'Later versions of traceparent continue the trace; JSON is accepted under every common name of UTF-8',
-    'event-from-outside-read':
-      'An external event is parsed as CloudEvents specifies, and stored and replayed byte for byte',
-    'pooler-session-mode-good':
-      'A pooler in session mode works like Postgres; an unsuitable pooler or system is refused in one sentence',
+    'external-events': 'An external event is parsed as CloudEvents specifies, and stored and replayed byte for byte',
+    poolers: 'A pooler in session mode works like Postgres; an unsuitable pooler or system is refused in one sentence',
   },
   'On Knative': {
-    'two-servers-never-run':
+    'one-postgres-per-volume':
       'Two Postgres servers never run on one volume, even after a forced delete (on a cluster: `./shop.sh faults`)',
-    'container-asked-end-so': 'A container ends on SIGTERM, even during its start',
-    'two-callers-two-addresses':
+    'container-sigterm': 'A container ends on SIGTERM, even during its start',
+    'caller-addresses':
       'Two callers count as two addresses, whatever headers they forge (on a cluster: `./shop.sh faults`)',
-    'connections-every-function-largest':
+    'postgres-sizes':
       'Postgres has connections for every function at its largest scale, and a volume that its write-ahead log cannot fill',
-    'shop-sh-touches-context':
-      '`shop.sh` uses one context, removes only what it created, and completes an interrupted start',
-    'local-broker-knatives-case': 'The local broker behaves like Knative’s, case by case',
+    'shop-sh': '`shop.sh` uses one context, removes only what it created, and completes an interrupted start',
+    'broker-conformance': 'The local broker behaves like Knative’s, case by case',
   },
   'The page': {
-    'story-orders-can-clicked': 'The two-order scenario can be clicked through, and every event is drawn as it happens',
-    'repeats-parked-can-seen': 'Retries and dead letters are visible',
-    'deposit-whose-answer-got': 'A deposit whose response is lost is made once',
-    'whoever-uses-keyboard-screen': 'Everything works with a keyboard, a screen reader and a phone',
-    'works-offline-loads-little': 'The page works offline, loads little, and allows only its own files',
-    'logging-out-forgets': 'Logging out forgets the customer',
+    'page-scenario': 'The two-order scenario can be clicked through, and every event is drawn as it happens',
+    'page-retries': 'Retries and dead letters are visible',
+    'page-lost-response': 'A deposit whose response is lost is made once',
+    accessibility: 'Everything works with a keyboard, a screen reader and a phone',
+    'page-offline': 'The page works offline, loads little, and allows only its own files',
+    logout: 'Logging out forgets the customer',
   },
   'OWASP API Security Top 10 (2023)': {
     'owasp-api1': 'API1 Broken object level authorization: every query carries the caller’s id',

@@ -50,7 +50,7 @@ describe('a rotation', () => {
     }
   });
 
-  // promise: only-refusal-function-has
+  // promise: signed-refusals
   test('repeats a step that may not have reached every function, with the same keys', () => {
     expect(rotated(accepting, 'accept')).toEqual(accepting);
     expect(rotated(signing, 'sign')).toEqual(signing);
@@ -133,7 +133,7 @@ describe('on a cluster', () => {
     expect(kidsOf({ ...before, TOKEN_PUBLIC_KEYS: published?.data['keys'] ?? '' })).toHaveLength(2);
   });
 
-  // promise: only-refusal-function-has
+  // promise: signed-refusals
   test.each(['apply', 'replace', 'patch'])(
     'a step that stopped at "kubectl %s" is finished when it is made again',
     (verb) => {

@@ -148,7 +148,7 @@ test('explains in one sentence what the operator has to fix', async () => {
 });
 
 // the messages of initdb 18 for a user without a passwd entry, and with a /dev/shm of 16 KB
-// promise: pooler-session-mode-good
+// promise: poolers
 test.each([
   ['initdb: could not look up effective user ID 12345: user does not exist', 'has no entry in /etc/passwd'],
   [

@@ -208,7 +208,7 @@ describe('Postgres', () => {
     statefulSet?.template.spec.containers[0].args.find((argument) => argument.startsWith(`${name}=`))?.split('=')[1] ??
     '';
 
-  // promise: connections-every-function-largest
+  // promise: postgres-sizes
   test('has connections for every function at its largest scale, and twice as many during a rollout', () => {
     const pool = Number(find<{ data: Record<string, string> }>('ConfigMap', 'shop')?.data['DATABASE_POOL']);
     const instances = functions.reduce((sum, { deploy }) => sum + deploy.options.scale.max, 0);
@@ -222,7 +222,7 @@ describe('Postgres', () => {
       });
   });
 
-  // promise: connections-every-function-largest
+  // promise: postgres-sizes
   test('has a volume that the write-ahead log cannot fill', () => {
     const gigabytes = (size = '') => Number(/^(\d+)Gi?B?$/.exec(size)?.[1]);
     const volume = gigabytes(statefulSet?.volumeClaimTemplates[0].spec.resources.requests.storage);

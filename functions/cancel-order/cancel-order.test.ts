@@ -181,7 +181,7 @@ describe('refusals', () => {
     expect(await chainsOf(orderId)).toEqual([]);
   });
 
-  // promise: somebody-elses-found-answer
+  // promise: foreign-object
   test('refuses another customer’s order like an unknown one, even while its owner cancels it', async () => {
     const orderId = await order(userId, 100);
     const unknown = await cancel(uuidv7());
@@ -198,7 +198,7 @@ describe('refusals', () => {
     expect(await call(handle, { orderId: await order(userId, 100) })).toMatchObject({ status: 401 });
   });
 
-  // promise: administrator-settings-neither-orders
+  // promise: administrator
   test('refuses an administrator', async () => {
     const orderId = await order(userId, 100);
     const response = await call(handle, { orderId }, { userId, role: 'admin' });

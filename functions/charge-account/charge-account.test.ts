@@ -11,7 +11,7 @@ useDatabase();
 const charge = (orderId: string, userId: string) => deliver(handle, eventOf(orderPlaced, { orderId, userId }));
 
 describe('decides a charge once', () => {
-  // promise: charged-exactly-once
+  // promise: charged-once
   test('charges an affordable order', async () => {
     const { userId, accountId } = await customer({ balance: 1_000 });
     const orderId = await order(userId, 800);
@@ -26,7 +26,7 @@ describe('decides a charge once', () => {
     expect(await standing(accountId)).toEqual({ balance: 200, version: 2, movements: 2 });
   });
 
-  // promise: charged
+  // promise: rejected-not-charged
   test('charges an order for exactly the balance, and declines one for more without charging it', async () => {
     const { userId, accountId } = await customer({ balance: 500 });
     expect((await charge(await order(userId, 500), userId)).event?.type).toBe('shop.charge.succeeded.v1');
@@ -93,7 +93,7 @@ describe('two processes at once', () => {
     expect(await standing(accountId)).toMatchObject({ balance: 700, movements: 1 });
   });
 
-  // promise: trouble-database-retried-never
+  // promise: database-outage
   test('reports an account that stays locked as a transient failure, never as a decline', async () => {
     const { userId, accountId } = await customer({ balance: 1_000 });
     const orderId = await order(userId, 800);

@@ -22,7 +22,7 @@ test('opens an empty account for a new customer', async () => {
   expect(await standing(account?.id ?? '')).toEqual({ balance: 0, version: 0, movements: 0 });
 });
 
-// promise: customer-registers-once-e
+// promise: registration
 test('opens one account when the event is delivered again, and many times at once', async () => {
   const { userId } = await customer({ balance: null });
   const replies = await Promise.all([1, 2, 3, 4, 5].map(() => open(userId)));

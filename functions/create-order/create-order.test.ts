@@ -67,7 +67,7 @@ describe('the same Idempotency-Key', () => {
     );
   });
 
-  // promise: idempotency-key-order-another
+  // promise: idempotency-key
   test('returns the order that another process is committing under the same key', async () => {
     const userId = uuidv7();
     const key = uuidv7();
@@ -153,7 +153,7 @@ describe('refusals', () => {
   });
 });
 
-// promise: administrator-settings-neither-orders
+// promise: administrator
 test('refuses an order of the administrator, who never gets an account to pay for it', async () => {
   const userId = uuidv7();
   const response = await call<CreateOrderResponse>(handle, desk, { userId, role: 'admin' });

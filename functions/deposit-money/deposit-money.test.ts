@@ -25,7 +25,7 @@ test('raises the balance by one movement, and stores an event', async () => {
 });
 
 describe('the same Idempotency-Key', () => {
-  // promise: deposit-raises-balance-once
+  // promise: deposit
   test('makes one deposit for a repeated key, in sequence and in parallel, with the same response', async () => {
     const { userId, accountId } = await customer();
     const key = uuidv7();
@@ -116,7 +116,7 @@ describe('refusals', () => {
     });
   });
 
-  // promise: administrator-settings-neither-orders
+  // promise: administrator
   test('refuses a deposit of the administrator, who never gets an account', async () => {
     const { userId, accountId } = await customer({ balance: 5 });
     const response = await call(handle, usd(1), { userId, role: 'admin' });

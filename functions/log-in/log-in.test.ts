@@ -31,7 +31,7 @@ test('signs a token that identifies the caller for 15 minutes when the password 
   expect(Object.keys(claims).toSorted()).toEqual(['aud', 'exp', 'iat', 'iss', 'jti', 'role', 'sub']);
 });
 
-// promise: password-right-however-letters
+// promise: unicode-passwords
 test('accepts a password in any Unicode form, and an e-mail whose domain is in Unicode or ASCII', async () => {
   const password = 'Grüße-aus-Köln';
   await rows(`insert into users.users (id, email, name, password_hash) values ($1, $2, 'Zoë', $3)`, [

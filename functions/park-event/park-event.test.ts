@@ -76,7 +76,7 @@ test.each([[503], [502], [500], [undefined]])(
   },
 );
 
-// promise: only-refusal-function-has
+// promise: signed-refusals
 test('ends no chain for a refusal that no function has signed for this event', async () => {
   const { orderId, event } = await placed();
   const other = await placed();
@@ -93,7 +93,7 @@ test('ends no chain for a refusal that no function has signed for this event', a
   expect(await outboxOf(orderId)).toHaveLength(1);
 });
 
-// promise: only-refusal-function-has
+// promise: signed-refusals
 test('ends a chain when a function refuses bad data, but not when it cannot verify the event', async () => {
   const { orderId, event } = await placed();
   const chargeAccount = onEvent(orderPlaced, () => async () => {
@@ -156,7 +156,7 @@ describe('from an untrusted sender', () => {
       [id],
     );
 
-  // promise: event-from-outside-read
+  // promise: external-events
   test.each([
     ['bytes', 'image/png', Buffer.from([0, 255, 128, 65]), { data_base64: 'AP+AQQ==' }],
     ['bytes without a type', undefined, Buffer.from([0, 255]), { data_base64: 'AP8=' }],
@@ -190,7 +190,7 @@ describe('from an untrusted sender', () => {
     expect((await stored(id)).body).toEqual(body);
   });
 
-  // promise: posted-unsigned-bounded-size
+  // promise: unsigned-events-bounded
   test('does not store data above 64 KB, and says so', async () => {
     const id = uuidv7();
     await post({ 'ce-id': id, 'content-type': 'text/plain' }, Buffer.alloc(100_000, 'x'));
@@ -198,7 +198,7 @@ describe('from an untrusted sender', () => {
     expect((await stored(id)).event).not.toHaveProperty('data');
   });
 
-  // promise: posted-unsigned-bounded-size
+  // promise: unsigned-events-bounded
   test('stores the first 1,000, counts the rest, and a month later replaces the oldest', async () => {
     await rows(`
       insert into events.dead_letters (id, verified, source, event_id, type, reason, detail, event)

@@ -64,7 +64,7 @@ describe('orders that were charged', () => {
     ).toEqual({ debit_account_id: sales, credit_account_id: accountId, account_version: 3, balance_after: 1_000 });
   });
 
-  // promise: cancel-paid-order-exactly
+  // promise: cancel-paid-order
   test('refunds an order once when its event is delivered five times', async () => {
     const { userId, accountId } = await customer({ balance: 1_000 });
     const orderId = await charged(userId, accountId, 800);

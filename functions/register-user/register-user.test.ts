@@ -33,7 +33,7 @@ test('registers an e-mail once, however it is written', async () => {
   expect(await usersWith(email)).toHaveLength(1);
 });
 
-// promise: e-mail-may-have
+// promise: email-addresses
 test('accepts every character of RFC 5322 in an e-mail, and every script in its domain', async () => {
   const local = uuidv7();
   for (const email of [`r&d-${local}@example.com`, `unit/7!=${local}@example.com`]) {
@@ -44,7 +44,7 @@ test('accepts every character of RFC 5322 in an e-mail, and every script in its 
   expect(await register(ann(ascii))).toMatchObject({ status: 409, body: { code: 'email_taken' } });
 });
 
-// promise: link-gets-into-mail
+// promise: links-in-mails
 test('refuses a name that holds a link, with the reason', async () => {
   expect(await register({ ...ann(), name: 'Visit evil.com now' })).toMatchObject({
     status: 422,

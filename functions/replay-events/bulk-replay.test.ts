@@ -52,7 +52,7 @@ test('replays verified dead letters, of one type if it is given, that are neithe
   expect(await deadLetterOf(other)).toEqual({ replayed_at: null });
 });
 
-// promise: all-parked-replayed-rate
+// promise: bulk-replay
 test('reopens each chain once when two bulk replays start at once', async () => {
   const deadLetters = [await parked(), await parked()];
   const other = await connection();
@@ -74,7 +74,7 @@ test('appends newer dead letters to the replay that is running', async () => {
   expect(await row('select count(distinct bulk_at) as replays from events.dead_letters')).toEqual({ replays: 1 });
 });
 
-// promise: bulk-replay-any-length
+// promise: bulk-replay-of-any-length
 test('counts the day of a chain from its first publication when a bulk replay takes longer than a day', async () => {
   for (let index = 0; index < 3; index += 1) await parked();
   await replayAll({ rate: 1 });
@@ -93,7 +93,7 @@ test('counts the day of a chain from its first publication when a bulk replay ta
   ).toEqual({ later: true });
 });
 
-// promise: bulk-replay-any-length
+// promise: bulk-replay-of-any-length
 test('publishes a dead letter of a bulk replay at once when it is replayed alone, and no stop reaches it', async () => {
   const [, deadLetter] = [await parked({ ago: 2 }), await parked({ ago: 1 })];
   await replayAll({ rate: 1 });
@@ -105,7 +105,7 @@ test('publishes a dead letter of a bulk replay at once when it is replayed alone
   expect((await outbox()).map(({ id }) => id)).toEqual([deadLetter.event.correlationid]);
 });
 
-// promise: bulk-replay-any-length
+// promise: bulk-replay-of-any-length
 test('leaves a dead letter open that is replayed alone while the bulk replay is being stopped', async () => {
   const deadLetter = await parked();
   await replayAll({ rate: 1 });

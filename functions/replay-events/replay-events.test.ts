@@ -30,7 +30,7 @@ describe('a verified dead letter', () => {
     expect(await deadLetterOf(deadLetter)).toEqual({ replayed_at: expect.any(Date) });
   });
 
-  // promise: parked-event-listed-reason
+  // promise: dead-letter
   test('publishes an event once when it is replayed twice at once, and again while its chain is open', async () => {
     const deadLetter = await parked();
     await Promise.all([replay({ id: deadLetter.id }), replay({ id: deadLetter.id })]);
@@ -71,7 +71,7 @@ describe('a verified dead letter', () => {
 });
 
 describe('an unverified dead letter', () => {
-  // promise: event-shop-did-sign
+  // promise: unsigned-event
   test('sends an unverified event once as it was, unsigned and without an outbox row', async () => {
     const deadLetter = await parked({ verified: false });
     expect(await replay({ id: deadLetter.id })).toMatchObject({ status: 202 });
@@ -81,7 +81,7 @@ describe('an unverified dead letter', () => {
     expect(await deadLetterOf(deadLetter)).toEqual({ replayed_at: expect.any(Date) });
   });
 
-  // promise: event-from-outside-read
+  // promise: external-events
   test('sends an event from outside with its original bytes, and without a content type if it had none', async () => {
     const deadLetter = await parked({ verified: false });
     const body = Buffer.from([0, 255, 128, 65]);

@@ -7,7 +7,7 @@ const capOf = (perHour: number, maxRecipients = 1_000) => createCap(perHour, { n
 const admitted = (cap: ReturnType<typeof capOf>, userId: string, count: number) =>
   Array.from({ length: count }, () => cap.admits(userId)).filter(Boolean).length;
 
-// promise: mails-above-recipients-cap
+// promise: mail-cap
 test('admits up to 30 mails to a recipient in an hour, and 30 more in the next one', () => {
   const cap = capOf(30);
   expect(admitted(cap, 'ann', 100)).toBe(30);

@@ -23,7 +23,7 @@ const countsOf = async (userId: string) =>
 const endHour = () =>
   rows(`update notifying.notifications set due_at = now() where digest_at is not null and due_at < 'infinity'`);
 
-// promise: mails-above-recipients-cap
+// promise: mail-cap
 test('sends 30 mails and one digest for 400 deposits, and mails other customers at once', async () => {
   const [ann, bob] = [await customer(), await customer()];
   await Promise.all(Array.from({ length: 400 }, () => deposit(ann.userId)));
@@ -50,7 +50,7 @@ test('sends 30 mails and one digest for 400 deposits, and mails other customers 
   expect(await countsOf(ann.userId)).toEqual({ sent: 400 });
 });
 
-// promise: mails-above-recipients-cap
+// promise: mail-cap
 test('retries a digest after a temporary refusal, and fails it after a permanent one', async () => {
   const ann = await customer();
   await Promise.all(Array.from({ length: 33 }, () => deposit(ann.userId)));

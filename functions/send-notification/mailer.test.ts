@@ -49,7 +49,7 @@ test('delivers a mail as it was written, as text and as HTML, whatever it contai
   expect(Math.abs(Date.parse(caught?.time ?? '') - Date.now())).toBeLessThan(60_000);
 });
 
-// promise: e-mail-may-have
+// promise: email-addresses
 test('delivers a mail whatever the characters of its address (RFC 5322, section 3.2.3)', async () => {
   const local = Array.from("!#$%&'*+/=?^_`{|}~-", (character) => `a${character}b`);
   const all = ['r&d', 'unit/7', '=?=', ...local, local.join('')];
@@ -96,7 +96,7 @@ async function caughtBy(id: string): Promise<CaughtMail[]> {
   return (await (await fetch(`${catcher.webUrl}/api/email?${which}`)).json()) as CaughtMail[];
 }
 
-// promise: attempt-send-mail-has
+// promise: mail-deadline
 test('ends an attempt and its connection at one deadline, however many steps the server is slow in', async () => {
   const slow = createServer((socket) => {
     socket.on('error', () => undefined).on('close', () => ended.push(performance.now()));

@@ -22,7 +22,7 @@ test('fails a mail at once after a permanent refusal, and stores the reason with
   expect(await notificationOf(event.id)).toMatchObject({ status: 'failed', error: 'SMTP 550', due_at: null });
 });
 
-// promise: while-mail-server-down
+// promise: mail-outage
 test('sends a mail once after a temporary refusal, with the Message-ID of the first attempt', async () => {
   mailServer.refusal = Object.assign(new Error('later'), { responseCode: 451 });
   const { event } = await paidOrder();
@@ -55,7 +55,7 @@ test('fails a mail that is still refused after a day', async () => {
   for (;;) if ((await notificationOf(event.id))['status'] === 'failed') break;
 });
 
-// promise: user-deleted-takes-chain
+// promise: deleted-user
 test('fails the mail of a deleted user with the reason, and does not take it again', async () => {
   mailServer.refusal = Object.assign(new Error('later'), { responseCode: 451 });
   const { userId, event } = await paidOrder();
@@ -84,7 +84,7 @@ test.each([-3_600_000, 25_000, 3_600_000])('sends mails when the clock of this m
   }
 });
 
-// promise: function-whose-clock-hour
+// promise: clock-skew
 test('reports the age of the oldest mail that waits', async () => {
   mailServer.refusal = Object.assign(new Error('later'), { responseCode: 451 });
   const { event } = await paidOrder();

@@ -25,7 +25,7 @@ useMailServer();
 const outboxOf = (orderId: string) => rows('select id from events.outbox where id = $1', [`${orderId}.placed`]);
 
 describe('what the customer reads', () => {
-  // promise: customer-told-mail-amount
+  // promise: paid-mail
   test('mails a paid order with its id, lines and amount with currency, as text and HTML', async () => {
     const { email, orderId, event } = await paidOrder();
     expect(await notify(event)).toEqual({ status: 204 });
@@ -37,7 +37,7 @@ describe('what the customer reads', () => {
     expect(await notificationOf(event.id)).toMatchObject({ template: 'order-paid', status: 'sent', recipient: email });
   });
 
-  // promise: customer-told-why-mail
+  // promise: rejected-mail
   test('mails a rejected order with the reason in plain words, and that nothing was charged', async () => {
     const { userId } = await customer();
     const orderId = await order(userId, 500);
@@ -85,7 +85,7 @@ describe('what the customer reads', () => {
 });
 
 describe('one mail an event', () => {
-  // promise: event-delivered-five-times
+  // promise: redelivery
   test('sends one mail when an event is delivered five times, and ends its chain', async () => {
     const { orderId, event } = await paidOrder();
     const replies = await Promise.all([1, 2, 3, 4].map(() => notify(event)));
@@ -150,7 +150,7 @@ describe('one mail an event', () => {
     expect(await receivedMails()).toEqual([]);
   });
 
-  // promise: user-deleted-takes-chain
+  // promise: deleted-user
   test('refuses an event about an unknown user, and leaves its chain open', async () => {
     const { userId, orderId, event } = await paidOrder();
     await deleteUser(userId);
@@ -158,7 +158,7 @@ describe('one mail an event', () => {
     expect(await outboxOf(orderId)).toEqual([{ id: `${orderId}.placed` }]);
   });
 
-  // promise: user-deleted-takes-chain
+  // promise: deleted-user
   test('ends the chain of an event that was recorded before its user was deleted, on every delivery', async () => {
     const { userId, orderId, event } = await paidOrder();
     await notify(event);

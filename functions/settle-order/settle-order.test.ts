@@ -56,7 +56,7 @@ test('marks a charged order as paid, and continues its chain', async () => {
   expect(await outboxOf(orderId)).toHaveLength(1);
 });
 
-// promise: order-balance-cover-rejected
+// promise: order-rejected
 test('rejects a declined order with the reason', async () => {
   const orderId = await order(userId, 100);
   expect((await declined(orderId)).event?.data).toMatchObject({ orderId, reason: 'insufficient_funds' });
@@ -143,7 +143,7 @@ describe('a canceled order', () => {
     expect(await times(orderId)).toEqual(before);
   });
 
-  // promise: charges-event-again-after
+  // promise: charge-redelivered-after-cancel
   test('keeps the payment time of a canceled order, and replies to its charge event again', async () => {
     const orderId = await order(userId, 100);
     const paid = await succeeded(orderId);

@@ -102,7 +102,7 @@ describe('who calls', () => {
           .sign(await key())}`,
     ],
   ];
-  // promise: token-bad-none-administrator
+  // promise: tokens
   test.each(tokens)('%s is 401, everywhere', async (_what, authorization) => {
     for (const path of ['/v1/users/me', '/v1/orders', `/v1/orders/${uuidv7()}`, '/v1/admin/dead-letters']) {
       const { status, body, headers } = await ask(path, { headers: { authorization: await authorization() } });
@@ -122,7 +122,7 @@ describe('who calls', () => {
     }
   });
 
-  // promise: token-bad-none-administrator, owasp-api5
+  // promise: tokens, owasp-api5
   test('a customer is 403 on the routes of the administrator, who is not', async () => {
     const { userId } = await customer();
     for (const path of ['/v1/admin/dead-letters', '/v1/admin/ledger/verify']) {
@@ -133,7 +133,7 @@ describe('who calls', () => {
 });
 
 describe('somebody else’s objects', () => {
-  // promise: somebody-elses-found-answer, owasp-api1
+  // promise: foreign-object, owasp-api1
   test('are not found, with the same answer as objects that are not there', async () => {
     const [ann, bob] = await Promise.all([customer({ balance: 10 }), customer({ balance: 10 })]);
     const orderId = await order(ann.userId, 5);
@@ -164,7 +164,7 @@ describe('pages', () => {
     expect(seen).toEqual(ids);
   });
 
-  // promise: list-costs-same-however
+  // promise: list-cost
   test('end early where orders have many lines, and go on after them', async () => {
     const { userId } = await customer();
     const ids: string[] = [];
@@ -186,7 +186,7 @@ describe('pages', () => {
     expect(pages).toEqual([ids.slice(0, 2), ids.slice(2, 4), ids.slice(4)]);
   });
 
-  // promise: list-costs-same-however
+  // promise: list-cost
   test('of a status read 1,000 orders at most, and find one among thousands', async () => {
     const { userId } = await customer();
     const pending = await order(userId, 1);
@@ -207,7 +207,7 @@ describe('pages', () => {
     expect(pages).toEqual([[], [], [pending]]);
   });
 
-  // promise: list-costs-same-however
+  // promise: list-cost
   test('of one customer or list are not those of another', async () => {
     const [ann, bob] = [await customer(), await customer()];
     for (const { userId } of [ann, ann, bob, bob]) await order(userId, 1);
@@ -293,7 +293,7 @@ describe('commands', () => {
     expect(answer.headers.get('retry-after')).toBe('1');
   });
 
-  // promise: trace-goes-from-later
+  // promise: http-headers
   test.each([
     'application/json;charset=utf-8',
     'application/json; charset=utf8',
@@ -329,7 +329,7 @@ describe('commands', () => {
     expect(called).toEqual([]);
   });
 
-  // promise: too-large-413-another, owasp-api9
+  // promise: http-errors, owasp-api9
   test('an unknown route is 404, another method 405 with what is allowed', async () => {
     expect(await ask('/v1/nothing', { as: uuidv7() })).toMatchObject({ status: 404, body: { code: 'not_found' } });
     expect(await ask('/nothing')).toMatchObject({ status: 404, body: { code: 'not_found' } });
@@ -387,7 +387,7 @@ describe('limits', () => {
 });
 
 describe('what the operator asks', () => {
-  // promise: before-begins-shop-says
+  // promise: health
   test('the process is alive, and the report says what is down', async () => {
     expect(await ask('/healthz')).toMatchObject({ status: 200, body: { status: 'ok' } });
     // no broker runs beside this test

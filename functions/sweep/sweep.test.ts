@@ -91,7 +91,7 @@ test('dead-letters a chain that has not ended within a day as undelivered, once'
   expect(await rows('select id from events.outbox')).toEqual([]);
 });
 
-// promise: bulk-replay-any-length
+// promise: bulk-replay-of-any-length
 test('dead-letters every chain older than a day, however many, after publishing what is due', async () => {
   const due = await inOutbox('2 seconds');
   await rows(`
@@ -130,7 +130,7 @@ test('reads at most one page of rows in a statement, however many orders there a
   expect(pages.flatMap(({ stranded }) => stranded)).toEqual([]);
 });
 
-// promise: order-registration-deposit-has
+// promise: lost-outbox-row
 test('reopens every stranded chain in any minute of the hour, even if a wrong clock made its id', async () => {
   await rows('delete from ordering.orders');
   const ids = ['00000000-0000-7000-8000-000000000001', uuidv7(), 'f0000000-0000-7000-8000-000000000001'];

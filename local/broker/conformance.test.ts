@@ -41,6 +41,6 @@ const results: Awaited<ReturnType<typeof run>>[] = [];
 for (const [index, scenario] of scenarios.entries()) results.push(await run(scenario, index));
 
 describe.each(results)('the local broker behaves like Knative: $name', ({ ran }) => {
-  // promise: local-broker-knatives-case
+  // promise: broker-conformance
   test.each(ran)('$name', ({ differences }) => expect(differences).toEqual([]));
 });

@@ -71,7 +71,7 @@ describe('the ingress', () => {
     expect(received().map(withoutBytes)).toEqual([expected, expected]);
   });
 
-  // promise: event-from-outside-read
+  // promise: external-events
   test('adds no attribute that an event does not have', async () => {
     const { post, received } = await ingress();
     const { 'content-type': _type, ...bare } = binary;
@@ -82,7 +82,7 @@ describe('the ingress', () => {
   });
 
   // HTTP binding 1.0.2, section 3.1.3.2
-  // promise: event-from-outside-read
+  // promise: external-events
   test.each([
     ['注文-7', '%E6%B3%A8%E6%96%87-7'],
     ['a "b" 100%', 'a%20%22b%22%20100%25'],

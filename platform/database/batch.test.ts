@@ -55,7 +55,7 @@ test('an item that is answered with an error fails alone', async () => {
   expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
 });
 
-// promise: trouble-database-retried-never
+// promise: database-outage
 test.each(['40001', '40P01'])('a batch that lost to another one (%s) is tried again', async (code) => {
   let left = 2;
   const { call, batches } = recorded(async (items) => {

@@ -29,7 +29,7 @@ function shift(ms: number): void {
 const hourMs = 3_600_000;
 
 describe.each([-hourMs, hourMs])('a clock that is %s ms off', (ms) => {
-  // promise: function-whose-clock-hour
+  // promise: clock-skew
   test('signs tokens that are valid for a quarter of an hour', async () => {
     await context.connect();
     const { userId } = await customer();
@@ -40,7 +40,7 @@ describe.each([-hourMs, hourMs])('a clock that is %s ms off', (ms) => {
     expect(Math.abs(expiresAtMs - Date.now() - 900_000)).toBeLessThan(5_000);
   });
 
-  // promise: function-whose-clock-hour
+  // promise: clock-skew
   test('accepts the tokens of other processes, and orders', async () => {
     await context.connect();
     const { userId } = await customer();
@@ -54,7 +54,7 @@ describe.each([-hourMs, hourMs])('a clock that is %s ms off', (ms) => {
     expect((await context.verifyToken(headers.authorization)).id).toBe(userId);
   });
 
-  // promise: function-whose-clock-hour
+  // promise: clock-skew
   test('dates an event as the database does', async () => {
     await context.connect();
     shift(ms);

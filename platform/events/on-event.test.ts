@@ -30,7 +30,7 @@ const v2 = defineEvent('shop.tip.given.v2', {
   sample: next,
 });
 
-// promise: new-version-event-can
+// promise: event-versions
 test('handles v2 alongside v1: each consumer handles the versions that it knows by their own schemas', async () => {
   const handled: [string, unknown][] = [];
   const record = (consumer: string) => async (data: unknown) => void handled.push([consumer, data]);

@@ -94,7 +94,7 @@ test('what is no HTTP is refused with 400', async () => {
   expect(await text(socket)).toMatch(/^HTTP\/1\.1 400 /);
 });
 
-// promise: process-asked-end-loses
+// promise: sigterm
 test('a client that sends its next request while the server stops is answered, and told to open no more here', async () => {
   const { server, call } = await serve();
   const socket = call();

@@ -14,7 +14,7 @@ describe('without an exporter', () => {
     expect(traceparentOf(begin(undefined, brokers))).toBe(brokers);
   });
 
-  // promise: trace-goes-from-later
+  // promise: http-headers
   test.each([
     [`01${ours.slice(2)}`, ours],
     [`cc${ours.slice(2)}-what-the-future-will-be-like`, ours],

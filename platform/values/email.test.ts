@@ -76,7 +76,7 @@ test('a local part beyond ASCII is refused with a sentence that says so', () => 
   }
 });
 
-// promise: e-mail-may-have
+// promise: email-addresses
 test('every address of RFC 5322 without quotes is accepted, and stays the same when it is normalised again', () => {
   fc.assert(
     fc.property(fc.emailAddress(), (address) => {

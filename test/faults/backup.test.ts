@@ -15,7 +15,7 @@ import {
 } from '#test/support/invariants.ts';
 import { settledAndNotified, hurryMails, placeAndCancel, placeOrders } from '#test/support/load.ts';
 import { startShop, type Shop } from '#test/support/shop.ts';
-import { looked, record, sized } from '#test/support/sizes.ts';
+import { recordCheck, record, sized } from '#test/support/sizes.ts';
 import { report, until } from '#test/support/until.ts';
 
 // A backup that is taken while orders are placed is a consistent snapshot: a shop that is started on it has every order
@@ -25,7 +25,7 @@ jest.setTimeout(240_000);
 
 const customers = sized(20, 50);
 
-// promise: backup-taken-under-load
+// promise: backup
 test('settles and notifies every order of a backup taken under load when a shop is started on it', async () => {
   const shop = await startShop();
   try {
@@ -51,10 +51,10 @@ async function backUp(shop: Shop, url: string): Promise<string[]> {
   const canceling = placeAndCancel(ordering.slice(0, 5), 4);
   canceling.catch(() => undefined);
   await until('a hundred orders are accepted', () => placing.accepted() >= 100);
-  const accepted = [...shop.story.accepted];
+  const accepted = [...shop.history.accepted];
   // orders are placed between the reads of two tables: the copy must be one snapshot all the same
   const copy = await copyDatabase(shop.databaseUrl, () => wait(30));
-  const during = shop.story.accepted.size - accepted.length;
+  const during = shop.history.accepted.size - accepted.length;
   expect(during).toBeGreaterThan(0);
   await restoreCopy(url, copy);
   await placing.done;
@@ -69,7 +69,7 @@ async function wrongIn(client: pg.Client, accepted: string[]): Promise<Violation
   const given = parameters({ accepted, canceled: [], broken: [], earlier: [] });
   const { rows } = await client.query<Violation>(invariants, given);
   const wrong = rows.filter(({ holds }) => holds === 'always');
-  looked(wrong);
+  recordCheck(wrong);
   return wrong;
 }
 
@@ -99,7 +99,7 @@ async function resume(url: string, accepted: string[], earlier: Awaited<ReturnTy
     const openMs = Date.now() - began;
     const orders = (await shop.sql<{ id: string }>('select id from ordering.orders')).map(({ id }) => id);
     expect(orders).toEqual(expect.arrayContaining(accepted));
-    for (const id of orders) shop.story.accepted.add(id);
+    for (const id of orders) shop.history.accepted.add(id);
     const { notifiedMs } = await settledAndNotified(shop, orders, began);
     await hurryMails(shop, began);
     // the earlier mails went to another mail server: those that the copy has as sent are not expected here
@@ -118,7 +118,7 @@ async function resume(url: string, accepted: string[], earlier: Awaited<ReturnTy
       );
       return found.length === 0;
     });
-    looked([]);
+    recordCheck([]);
     const before = new Set(ofCopy.map(({ notificationId }) => notificationId));
     const again = (await shop.mails()).filter(({ notificationId }) => before.has(notificationId)).length;
     report(
@@ -129,7 +129,7 @@ async function resume(url: string, accepted: string[], earlier: Awaited<ReturnTy
     // it also takes new orders
     const [customer] = await customersWith(shop, 1, 100);
     const order = await customer?.order('pen');
-    expect(await customer?.decided(order?.id ?? '')).toMatchObject({ status: 'paid' });
+    expect(await customer?.settled(order?.id ?? '')).toMatchObject({ status: 'paid' });
   } finally {
     await shop.stop();
   }

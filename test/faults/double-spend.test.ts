@@ -27,7 +27,7 @@ describe.each(modes)('$mode', ({ processes }) => {
   });
   afterAll(() => shop?.stop());
 
-  // promise: orders-once-never-spend
+  // promise: concurrent-orders
   test('pays one of 200 parallel orders when the balance covers only one', async () => {
     const began = Date.now();
     const recoveriesMs: number[] = [];
@@ -57,7 +57,7 @@ describe.each(modes)('$mode', ({ processes }) => {
     );
   });
 
-  // promise: orders-once-never-spend
+  // promise: concurrent-orders
   test('loses no money and spends none twice when one account gets deposits, orders and cancels in parallel', async () => {
     const began = Date.now();
     const first = Number(SEED ?? began % 1_000_000);

@@ -155,7 +155,7 @@ describe('an event signed by the shop', () => {
       },
     ));
 
-  // promise: id-capitals-same-id
+  // promise: upper-case-ids
   test('takes effect once, on the order that its ids name in any case', async () => {
     const handleOf = (name: string) => functions.find((one) => one.name === name)?.served as EventFunction;
     const chain = ['charge-account', 'settle-order', 'send-notification'].map(handleOf);

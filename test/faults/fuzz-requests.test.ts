@@ -211,7 +211,7 @@ describe('an arbitrary request', () => {
 });
 
 describe('a valid request', () => {
-  // promise: id-capitals-same-id
+  // promise: upper-case-ids
   test('with the id in any case finds the same order and cancels it once', () =>
     always(fc.nat(), async (pick) => {
       const orderId = await order(ann.userId, 1);
@@ -231,7 +231,7 @@ describe('a valid request', () => {
       expect(await asked('GET', `/v1/orders/${mixed}`)).toEqual({ ...canceled, status: 200 });
     }));
 
-  // promise: e-mail-may-have
+  // promise: email-addresses
   test('with any valid e-mail address is refused only for its short password', () =>
     always(fc.emailAddress(), async (email) => {
       const response = await fetch(`${url}/v1/users`, {

@@ -71,7 +71,7 @@ test('lists every statement that writes, in the table or among the exceptions', 
   expect([...known].filter((name) => !writing.includes(name))).toEqual([]);
 });
 
-// promise: whatever-step-comes-while
+// promise: interleavings
 test.each(steps)('"$name" holds $statement open while every other step runs', async (first) => {
   const began = Date.now();
   const done = { played: 0, waited: 0, orders: 0 };

@@ -71,7 +71,7 @@ test('selects only points that exist for the short form', () => {
   expect(all).toEqual(expect.arrayContaining(few));
 });
 
-// promise: whoever-killed-any-moment
+// promise: killed-at-any-time
 test('settles and notifies every order once when a function is killed at any step of its work', async () => {
   const began = Date.now();
   const recoveriesMs: number[] = [];
@@ -98,7 +98,7 @@ async function killAt(point: string): Promise<number> {
   using.catch(() => undefined);
   await until(`${point} is reached`, () => !existsSync(file));
   const died = Date.now();
-  if (name === 'send-notification') shop.story.kills += 1;
+  if (name === 'send-notification') shop.history.kills += 1;
   await using;
   const recoveryMs = Date.now() - died;
   await until(`${name} was replaced`, () => ![undefined, before].includes(shop.pidOf(name)));

@@ -38,12 +38,12 @@ describe.each(modes)('$mode', ({ processes }) => {
     await expectSound(shop);
   });
   afterEach(async () => {
-    mailbox.trouble = undefined;
+    mailbox.failure = undefined;
     await expectSound(shop);
   });
   afterAll(() => shop?.stop());
 
-  // promise: while-mail-server-down
+  // promise: mail-outage
   test.each(transientFailures)(
     'settles orders and then sends one mail each when the server $what',
     async ({ what, step, failure }) => {
@@ -53,14 +53,14 @@ describe.each(modes)('$mode', ({ processes }) => {
     },
   );
 
-  // promise: while-mail-server-down
+  // promise: mail-outage
   test('sends a mail again with the same Message-ID when the server cuts the connection instead of accepting it, and no other', async () => {
     let mails = 0;
     const orders = await orderDuring((at) => {
       if (at === 'mail') mails += 1;
       return at === 'mail' && mails % 2 === 1 ? { isCut: true } : undefined;
     });
-    await until('some connections were cut', () => mailbox.untold.size >= orders.length / 4);
+    await until('some connections were cut', () => mailbox.unconfirmed.size >= orders.length / 4);
     await expectMailsAfterRecovery('cuts the connection after it received the mail', orders);
   });
 
@@ -71,7 +71,7 @@ describe.each(modes)('$mode', ({ processes }) => {
     await expectMailsAfterRecovery('is slow', orders);
   });
 
-  // promise: while-mail-server-down
+  // promise: mail-outage
   test('marks a mail as failed at once, visibly to the customer, when the server refuses it permanently (554)', async () => {
     const orders = await orderDuring((at) => (at === 'mail' ? { code: 554 } : undefined));
     await until('each has failed', async () =>
@@ -96,9 +96,9 @@ describe.each(modes)('$mode', ({ processes }) => {
     test('sends a mail again with the same Message-ID when the server accepts it only after the timeout', async () => {
       const orders = await orderDuring((at) => (at === 'mail' ? { afterMs: 11_000 } : undefined));
       await until('a sender has timed out', async () => (await notificationsOf(orders)).some(wasAttempted));
-      mailbox.trouble = undefined;
+      mailbox.failure = undefined;
       await until('each is sent', async () => (await notificationsOf(orders)).every(({ status }) => status === 'sent'));
-      shop.story.kills += 2; // a mail is sent again for each timeout of its sender
+      shop.history.kills += 2; // a mail is sent again for each timeout of its sender
       for (const { its } of mailsOf(orders)) expect(new Set(its).size).toBe(1);
     });
   }
@@ -106,10 +106,10 @@ describe.each(modes)('$mode', ({ processes }) => {
   const ordersEach = 4;
 
   /** Starts an outage of the mail server and places orders; returns them once all are settled. */
-  async function orderDuring(failure: Mailbox['trouble'], each = ordersEach): Promise<string[]> {
+  async function orderDuring(failure: Mailbox['failure'], each = ordersEach): Promise<string[]> {
     // open connections are past the first step
     await mailbox.close();
-    mailbox.trouble = failure;
+    mailbox.failure = failure;
     await mailbox.open();
     const since = Date.now();
     const orders = await placeOrders(customers, each).done;
@@ -122,15 +122,15 @@ describe.each(modes)('$mode', ({ processes }) => {
   }
 
   async function expectMailsAfterRecovery(what: string, orders: string[]): Promise<void> {
-    mailbox.trouble = undefined;
+    mailbox.failure = undefined;
     const since = Date.now();
     await until('each is sent', async () => (await notificationsOf(orders)).every(({ status }) => status === 'sent'));
     const recoveryMs = Date.now() - since;
     record({ fault: `mail server ${what}`, count: 1, orders: orders.length, recoveriesMs: [recoveryMs] });
     report(`${recoveryMs} ms later all mails were sent`);
-    shop.story.kills = Math.max(shop.story.kills, ...mailbox.untold.values());
+    shop.history.kills = Math.max(shop.history.kills, ...mailbox.unconfirmed.values());
     for (const { orderId, its } of mailsOf(orders)) {
-      const again = mailbox.untold.get(its[0] ?? '') ?? 0;
+      const again = mailbox.unconfirmed.get(its[0] ?? '') ?? 0;
       expect({ orderId, mails: its }).toEqual({ orderId, mails: Array(1 + again).fill(its[0]) });
     }
   }
@@ -155,7 +155,7 @@ const wasAttempted = ({ status, attempts }: { status: string; attempts: number }
   status === 'queued' && attempts > 0;
 
 /** Transient failures at random steps. */
-function randomFailures(chance: Chance): Mailbox['trouble'] {
+function randomFailures(chance: Chance): Mailbox['failure'] {
   const failures: MailFailures[] = [{ code: 421 }, { code: 451 }, { isCut: true }, { afterMs: 300 }];
   return () => (chance.happens(0.2) ? chance.oneOf(failures) : undefined);
 }

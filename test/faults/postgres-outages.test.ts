@@ -48,7 +48,7 @@ describe.each(modes)('$mode', ({ processes }) => {
   if (processes) {
     // the supervisor is stopped meanwhile, or it would restart Postgres; in one process the functions would stop as
     // well
-    // promise: trouble-database-retried-never
+    // promise: database-outage
     test('settles and notifies every order after Postgres was down for 2 s', async () => {
       await underLoad('down for 2 s', async () => {
         signal([shop.pid], 'SIGSTOP');
@@ -89,8 +89,8 @@ describe.each(modes)('$mode', ({ processes }) => {
     });
     const order = await customer.post<{ id: string }>('/v1/orders', { items: [{ sku: 'pen', quantity: 1 }] });
     expect(order.status).toBe(202);
-    shop.story.accepted.add(order.body.id);
-    expect(await customer.decided(order.body.id)).toMatchObject({ status: 'paid' });
+    shop.history.accepted.add(order.body.id);
+    expect(await customer.settled(order.body.id)).toMatchObject({ status: 'paid' });
     await expectSound(shop);
     expect(pids()).toEqual(before);
   });
@@ -107,7 +107,7 @@ describe.each(modes)('$mode', ({ processes }) => {
     expect(canceled).toBeGreaterThan(0);
   });
 
-  // promise: trouble-database-retried-never
+  // promise: database-outage
   test('settles and notifies every order when accounts are locked for longer than lock_timeout', async () => {
     await underLoad('accounts locked for 3.2 s', async () => {
       await own.query('begin; lock table billing.accounts in exclusive mode');
@@ -117,7 +117,7 @@ describe.each(modes)('$mode', ({ processes }) => {
     });
   });
 
-  // promise: trouble-database-retried-never
+  // promise: database-outage
   test('refuses orders with 503 and serves reads while Postgres is read-only', async () => {
     const customer = await customerWith(shop, 1_000);
     await underLoad('read-only', async () => {
@@ -130,14 +130,14 @@ describe.each(modes)('$mode', ({ processes }) => {
     });
   });
 
-  // promise: trouble-database-retried-never
+  // promise: database-outage
   test('repeats statements after serialization failures', async () => {
     const customer = await customerWith(shop, 1_000);
     const setting = `default_transaction_isolation = 'serializable'`;
     await underLoad('serialization failures', () => inNewSessions(setting, () => failSerialization(customer)));
   });
 
-  // promise: trouble-database-retried-never
+  // promise: database-outage
   test('repeats a charge that was the victim of a deadlock', async () => {
     const [first, second, third] = (await customersWith(shop, 3, 10_000)) as [Customer, Customer, Customer];
     const before = pids();
@@ -211,7 +211,7 @@ describe.each(modes)('$mode', ({ processes }) => {
     const { decidedMs, notifiedMs } = await settledAndNotified(shop, orders, ended);
     expect(await outcomes(shop, orders)).toEqual({ paid: orders.length });
     await using;
-    shop.story.kills += 1; // a mail that was sent may not have been marked
+    shop.history.kills += 1; // a mail that was sent may not have been marked
     await hurryMails(shop, ended);
     await expectSound(shop);
     expect(pids()).toEqual(before);

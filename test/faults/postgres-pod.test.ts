@@ -58,7 +58,7 @@ const starts = (): string[] => {
   }
 };
 
-// promise: two-servers-never-run
+// promise: one-postgres-per-volume
 test('makes a second server wait, with a message, until the last process of the first one has ended', async () => {
   const first = startPod(1);
   await until('the first server runs', () => starts().length === 1);

@@ -37,7 +37,7 @@ interface Plan {
   ordersEach: number;
 }
 
-// promise: whoever-killed-any-moment
+// promise: killed-at-any-time
 test('settles and notifies every order once when any process is killed at any time', async () => {
   const began = Date.now();
   for (let [done, seed] = [0, firstSeed]; done < kills && hasTime(began); seed += 1) {
@@ -75,7 +75,7 @@ async function runPlan(its: Plan, chance: Chance, began: number): Promise<number
     return (await shop.sql(`select from notifying.notifications where status = 'queued'`)).length === 0;
   });
   await expectSound(shop);
-  record({ fault: 'random kill -9', count, orders: shop.story.accepted.size, recoveriesMs });
+  record({ fault: 'random kill -9', count, orders: shop.history.accepted.size, recoveriesMs });
   return count;
 }
 
@@ -83,7 +83,7 @@ async function runPlan(its: Plan, chance: Chance, began: number): Promise<number
 async function kill(names: string[], { shop, ordersEach }: Plan, chance: Chance): Promise<number> {
   const customers = await customersWith(shop, 10, ordersEach * 100);
   const cancelers = await customersWith(shop, 1, 1_000);
-  const known = shop.story.accepted.size;
+  const known = shop.history.accepted.size;
   const placing = placeOrders(customers, ordersEach);
   const canceling = placeAndCancel(cancelers, 3);
   canceling.catch(() => undefined);
@@ -93,7 +93,7 @@ async function kill(names: string[], { shop, ordersEach }: Plan, chance: Chance)
   const before = names.map((name) => shop.pidOf(name));
   names.forEach((name) => shop.kill(name));
   const died = Date.now();
-  const accepted = [...shop.story.accepted].slice(known);
+  const accepted = [...shop.history.accepted].slice(known);
   const { notifiedMs } = await settledAndNotified(shop, accepted, died);
   const orders = await placing.done;
   const canceled = await canceling;

@@ -26,7 +26,7 @@ describe.each(modes)('$mode', ({ processes }) => {
   afterEach(() => expectSound(shop));
   afterAll(() => shop?.stop());
 
-  // promise: function-killed-middle-all
+  // promise: killed-mid-step
   test('settles and notifies 300 orders once when everything is killed among them and restarted', async () => {
     // of each customer's 15 orders of 100 exactly ten can be paid
     const customers = await customersWith(shop, 20, 1_000);
@@ -34,7 +34,7 @@ describe.each(modes)('$mode', ({ processes }) => {
     await until('a hundred orders are accepted', () => placing.accepted() >= 100);
     await shop.killAll();
     const killed = Date.now();
-    const before = [...shop.story.accepted];
+    const before = [...shop.history.accepted];
     const restarted = Date.now();
     await shop.restart();
     const openMs = Date.now() - restarted;
@@ -52,7 +52,7 @@ describe.each(modes)('$mode', ({ processes }) => {
     record({ fault: 'everything killed at once', count: 1, orders: 300, recoveriesMs: [early.notifiedMs] });
   });
 
-  // promise: trouble-database-retried-never
+  // promise: database-outage
   test('settles and notifies every order once when Postgres is killed under load', async () => {
     const customers = await customersWith(shop, 20, 1_000);
     const placing = placeOrders(customers, 10);
@@ -69,7 +69,7 @@ describe.each(modes)('$mode', ({ processes }) => {
     record({ fault: 'Postgres killed', count: 1, orders: 200, recoveriesMs: [notifiedMs] });
   });
 
-  // promise: function-killed-middle-all
+  // promise: killed-mid-step
   test('ends all children when only the parent process is killed, and settles every order after its restart', async () => {
     const customers = await customersWith(shop, 20, 1_000);
     const placing = placeOrders(customers, 5);
@@ -125,7 +125,7 @@ function childrenTests(shop: () => Shop): void {
     await until('no connection is left waiting', () => open === 0, 30_000);
   });
 
-  // promise: function-killed-middle-all
+  // promise: killed-mid-step
   test('settles and notifies every order once when each process in turn is killed under load', async () => {
     for (const name of killed) {
       const before = shop().pidOf(name);
@@ -135,7 +135,7 @@ function childrenTests(shop: () => Shop): void {
         await customer.deposit(500);
         const { id } = await customer.order('pen');
         await customer.cancel(id);
-        await customer.decided(id);
+        await customer.settled(id);
         return (await customer.order('pen')).id;
       });
       await until('a few orders are accepted', () => placing.accepted() >= 5);
@@ -169,7 +169,7 @@ describe.each([
   });
   afterAll(() => shop?.stop());
 
-  // promise: broker-loses-event-five
+  // promise: lossy-broker
   test('does not keep 300 orders from being settled and notified within a minute', async () => {
     const customers = await customersWith(shop, 20, 1_000);
     const began = Date.now();

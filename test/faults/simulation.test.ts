@@ -28,7 +28,7 @@ beforeAll(async () => {
   useBroker(async (event) => world.publish(event));
 });
 
-// promise: whoever-killed-any-moment
+// promise: killed-at-any-time
 test('settles and notifies every order once, whatever is lost, repeated or interrupted', async () => {
   const began = Date.now();
   let [orders, steps, seed] = [0, 0, first];

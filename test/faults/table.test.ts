@@ -40,11 +40,11 @@ test('counts violations as lost, double, stuck or other', () => {
 });
 
 test('adds up runs, and shows a zero only where the invariants were checked', () => {
-  const kill = { fault: 'kill', count: 2, orders: 1_000, looks: 1, findings: none };
+  const kill = { fault: 'kill', count: 2, orders: 1_000, checks: 1, findings: none };
   const runs = [
     run({ results: [{ ...kill, recoveriesMs: [100, 200] }] }),
     run({ results: [{ ...kill, recoveriesMs: [300, 4_000] }] }),
-    run({ kind: 'events', results: [{ fault: 'fuzzed event', count: 150, orders: 0, looks: 0, findings: none }] }),
+    run({ kind: 'events', results: [{ fault: 'fuzzed event', count: 150, orders: 0, checks: 0, findings: none }] }),
   ];
   expect(cells(runs)).toEqual([
     ['kill', '4', '2,000', '0', '0', '0', '0', '0.20 s', '4.00 s'],
@@ -55,7 +55,7 @@ test('adds up runs, and shows a zero only where the invariants were checked', ()
 
 test('counts a violation even if its test failed before it recorded a fault', () => {
   const runs = [
-    run({ results: [{ count: 0, orders: 0, looks: 0, findings: { ...none, double: 2 } }], failures: ['a test'] }),
+    run({ results: [{ count: 0, orders: 0, checks: 0, findings: { ...none, double: 2 } }], failures: ['a test'] }),
   ];
   expect(cells(runs)).toEqual([['random', '–', '2', '–', '0']]);
   expect(isSound(runs)).toBe(false);

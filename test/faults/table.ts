@@ -26,7 +26,7 @@ interface Row extends Findings {
 export function rowsOf(runs: Run[]): Row[] {
   const rows = new Map<string, Row>();
   for (const { kind, results, failures } of runs) {
-    const checks = results.reduce((sum, result) => sum + result.looks, 0);
+    const checks = results.reduce((sum, result) => sum + result.checks, 0);
     const faults = new Set<string>();
     for (const { fault = kind, count, orders, recoveriesMs = [], findings } of results) {
       const row = rowOf(rows, fault);

@@ -13,7 +13,7 @@ import { connection, row, rows, useDatabase, waitingForLock } from '#test/suppor
 import { customer, order, standing } from '#test/support/fixtures.ts';
 import type { ShopEvent } from '#platform/events/event.ts';
 import { invariants, parameters, type Violation } from '#test/support/invariants.ts';
-import { looked, record } from '#test/support/sizes.ts';
+import { recordCheck, record } from '#test/support/sizes.ts';
 
 // The functions of the order chain and of the cancel chain, run against each other: one is held in the middle of its
 // statement while the other goes on. Whichever comes first, the customer's balance ends where it began.
@@ -77,7 +77,7 @@ const untouched = { balance: 1_000, version: 1, movements: 1 };
 async function violations(): Promise<Violation[]> {
   const found = await rows<Violation>(invariants, parameters({ accepted: [], canceled: [], broken: [], earlier: [] }));
   const wrong = found.filter(({ name }) => /^I(1|2|3|6|7|11) /.test(name));
-  looked(wrong);
+  recordCheck(wrong);
   return wrong;
 }
 
@@ -89,7 +89,7 @@ afterEach(async () => {
 let counted = 0;
 
 describe('charge-account and cancel-order', () => {
-  // promise: cancel-while-charge-holds
+  // promise: cancel-during-charge
   test('an order canceled while its charge is about to commit is refunded once', async () => {
     const placed = await placeOrder();
     const release = await holdAt('billing.transfers');
@@ -103,7 +103,7 @@ describe('charge-account and cancel-order', () => {
     expect(await violations()).toEqual([]);
   });
 
-  // promise: cancel-while-charge-holds
+  // promise: cancel-during-charge
   test('an order canceled while its charge waits for the account is charged and refunded once', async () => {
     const placed = await placeOrder();
     const release = await holdAccount(placed.orderId);
@@ -132,7 +132,7 @@ describe('charge-account and cancel-order', () => {
     expect(await violations()).toEqual([]);
   });
 
-  // promise: cancel-came-before-charge
+  // promise: cancel-before-charge
   test('an order whose cancel has committed is never charged, however late the charge arrives', async () => {
     const placed = await placeOrder();
     await placed.cancel();
@@ -146,7 +146,7 @@ describe('charge-account and cancel-order', () => {
 });
 
 describe('charge-account and refund-charge', () => {
-  // promise: cancel-while-charge-holds
+  // promise: cancel-during-charge
   test('a reversal waits for a charge that is about to commit, and refunds it', async () => {
     const placed = await placeOrder();
     const release = await holdAt('billing.transfers');
@@ -194,7 +194,7 @@ describe('charge-account and refund-charge', () => {
   });
 });
 
-// promise: cancel-paid-order-exactly
+// promise: cancel-paid-order
 test('two processes that refund the same order refund it once and reply with the same event', async () => {
   const placed = await placeOrder();
   await placed.charge();

@@ -35,19 +35,19 @@ const timelineOf = async (customer: Customer, orderId: string) =>
   (await customer.get<{ data: TimelineEntry[] }>(`/v1/orders/${orderId}/timeline`)).body.data;
 const templatesOf = async (customer: Customer, orderId: string, count: number) =>
   until(`${count} notifications of order ${orderId}`, async () => {
-    const sent = await customer.told(orderId);
+    const sent = await customer.notified(orderId);
     return sent.length === count && sent.map(({ template }) => template).toSorted();
   });
 
-// promise: cancel-paid-order-exactly
+// promise: cancel-paid-order
 test('a paid order is canceled: the money is refunded, the timeline shows both chains, and both mails arrive', async () => {
   const customer = await customerWith(shop(), 100_000);
   const { id } = await customer.order('desk');
-  expect(await customer.decided(id)).toMatchObject({ status: 'paid' });
-  await customer.told(id);
+  expect(await customer.settled(id)).toMatchObject({ status: 'paid' });
+  await customer.notified(id);
 
   expect(await customer.cancel(id)).toMatchObject({ id, status: 'canceling', total: 80_000, settledAt: null });
-  expect(await customer.decided(id)).toMatchObject({ status: 'refunded', settledAt: expect.any(String) });
+  expect(await customer.settled(id)).toMatchObject({ status: 'refunded', settledAt: expect.any(String) });
   expect(await customer.account()).toMatchObject({ balance: 100_000, version: 3 });
   expect(await entriesOf(customer)).toMatchObject([
     { kind: 'refund', amount: 80_000, balance: 100_000, orderId: id },
@@ -81,16 +81,16 @@ test('a paid order is canceled: the money is refunded, the timeline shows both c
   expect(timeline).toHaveLength(10);
 });
 
-// promise: id-capitals-same-id
+// promise: upper-case-ids
 test('an order whose id arrives in capitals is the same order, canceled, refunded and notified once', async () => {
   const customer = await customerWith(shop(), 100_000);
   const { id } = await customer.order('desk');
-  await customer.decided(id);
-  await customer.told(id);
+  await customer.settled(id);
+  await customer.notified(id);
   const capitals = id.toUpperCase();
 
   expect(await customer.cancel(capitals)).toMatchObject({ id, status: 'canceling' });
-  expect(await customer.decided(capitals)).toMatchObject({ id, status: 'refunded' });
+  expect(await customer.settled(capitals)).toMatchObject({ id, status: 'refunded' });
   expect(await customer.account()).toMatchObject({ balance: 100_000, version: 3 });
   expect(await templatesOf(customer, capitals, 2)).toEqual(['order-paid', 'order-refunded']);
   expect(await timelineOf(customer, capitals)).toEqual(await timelineOf(customer, id));
@@ -102,7 +102,7 @@ test('an order canceled at once ends with the balance as before, and with mails 
   const customer = await customerWith(shop(), 100_000);
   const { id } = await customer.order('desk');
   await customer.cancel(id);
-  const { status } = await customer.decided(id);
+  const { status } = await customer.settled(id);
   expect(await customer.account()).toMatchObject({ balance: 100_000 });
   const types = (await timelineOf(customer, id)).map(({ type }) => type);
   const wasPaid = types.includes('shop.order.paid.v1');
@@ -114,12 +114,12 @@ test('an order canceled at once ends with the balance as before, and with mails 
   expect(await templatesOf(customer, id, templates.length)).toEqual(templates);
 });
 
-// promise: cancel-came-before-charge
+// promise: cancel-before-charge
 test('an order canceled before it could be charged is never charged, however late its event arrives', async () => {
   const [customer] = (await newCustomers(shop(), 1)) as [Customer];
   const { id } = await customer.order('desk'); // has no account to charge yet
   await customer.cancel(id);
-  expect(await customer.decided(id)).toMatchObject({ status: 'canceled' });
+  expect(await customer.settled(id)).toMatchObject({ status: 'canceled' });
   await openAccounts(shop(), [customer], 80_000);
   expect(await post(shop(), eventOf(orderPlaced, { orderId: id, userId: customer.id }))).toBe(202);
   await until('the order’s own chain has ended', async () => {
@@ -132,17 +132,17 @@ test('an order canceled before it could be charged is never charged, however lat
   expect(mail?.text).toContain('You were not charged');
 });
 
-// promise: cancel-repeated-cancel-rejected
+// promise: repeated-cancel
 test('an order that is canceled again and again, during the cancel and after it, is canceled once', async () => {
   const customer = await customerWith(shop(), 1_000);
   const { id } = await customer.order('pen');
-  expect(await customer.decided(id)).toMatchObject({ status: 'paid' });
+  expect(await customer.settled(id)).toMatchObject({ status: 'paid' });
   const replies = await Promise.all([1, 2, 3, 4, 5].map(() => cancelResponse(customer, id)));
   for (const reply of replies) {
     expect(reply).toMatchObject({ status: 202, body: { id, total: 100 } });
     expect(['canceling', 'refunded']).toContain(reply.body.status);
   }
-  const done = await customer.decided(id);
+  const done = await customer.settled(id);
   expect(await cancelResponse(customer, id)).toMatchObject({ status: 202, body: done });
   expect(await customer.account()).toMatchObject({ balance: 1_000, version: 3 });
   expect(await templatesOf(customer, id, 2)).toEqual(['order-paid', 'order-refunded']);
@@ -159,13 +159,13 @@ test('50 orders canceled while they are being charged leave every balance as bef
   for (const customer of customers) expect(await customer.account()).toMatchObject({ balance: 1_000 });
 });
 
-// promise: charges-event-again-after
+// promise: charge-redelivered-after-cancel
 test('the events of a canceled order, delivered again, lead to one charge, one refund and one mail each', async () => {
   const customer = await customerWith(shop(), 1_000);
   const { id: orderId } = await customer.order('pen');
-  await customer.decided(orderId);
+  await customer.settled(orderId);
   await customer.cancel(orderId);
-  await customer.decided(orderId);
+  await customer.settled(orderId);
   const placed = eventOf(orderPlaced, { orderId, userId: customer.id });
   const accountId = (await customer.account()).id;
   const charged = chargeSucceeded.create({ orderId, userId: customer.id, accountId, amount: 100, currency: 'usd' });
@@ -174,21 +174,21 @@ test('the events of a canceled order, delivered again, lead to one charge, one r
     expect(await Promise.all([1, 2, 3].map(() => post(shop(), event)))).toEqual([202, 202, 202]);
   }
   expect(await customer.account()).toMatchObject({ balance: 1_000, version: 3 });
-  expect(await customer.decided(orderId)).toMatchObject({ status: 'refunded' });
+  expect(await customer.settled(orderId)).toMatchObject({ status: 'refunded' });
   expect(await templatesOf(customer, orderId, 2)).toEqual(['order-paid', 'order-refunded']);
 });
 
-// promise: cancel-repeated-cancel-rejected, owasp-api1
+// promise: repeated-cancel, owasp-api1
 test('a rejected order cannot be canceled, and another customer’s is not found', async () => {
   const [ann, bob] = (await customersWith(shop(), 2, 100)) as [Customer, Customer];
   const rejected = await ann.order('desk');
-  expect(await ann.decided(rejected.id)).toMatchObject({ status: 'rejected' });
+  expect(await ann.settled(rejected.id)).toMatchObject({ status: 'rejected' });
   expect(await cancelResponse(ann, rejected.id)).toMatchObject({
     status: 409,
     body: { code: 'order_not_cancelable' },
   });
   const paid = await ann.order('pen');
-  expect(await ann.decided(paid.id)).toMatchObject({ status: 'paid' });
+  expect(await ann.settled(paid.id)).toMatchObject({ status: 'paid' });
   const foreign = await cancelResponse(bob, paid.id);
   expect(foreign).toMatchObject({ status: 404, body: { code: 'not_found' } });
   for (const unknown of [bob.id, 'desk']) expect((await cancelResponse(bob, unknown)).body).toEqual(foreign.body);

@@ -39,12 +39,12 @@ const progress = async () => (await asAdmin<Progress>('GET', '/replay')).body;
 async function refused({ id: userId }: Customer): Promise<{ orderId: string; deadLetter: DeadLetter }> {
   const orderId = uuidv7();
   const event = eventOf(orderPlaced, { orderId, userId });
-  shop().story.broken.add(event.id);
+  shop().history.broken.add(event.id);
   expect(await post(shop(), event)).toBe(202);
   return { orderId, deadLetter: await parked(event.id, 1) };
 }
 
-// promise: parked-event-listed-reason
+// promise: dead-letter
 test('a refused event is listed with its reason, comes back while its cause lasts, and has its effect once afterwards', async () => {
   const customer = await customerWith(shop(), 1_000);
   const { orderId, deadLetter } = await refused(customer);
@@ -55,12 +55,12 @@ test('a refused event is listed with its reason, comes back while its cause last
 
   await orderWithoutEvent(shop(), customer, 100, orderId);
   expect(await Promise.all([replay(deadLetter), replay(deadLetter)])).toEqual([202, 202]);
-  expect(await customer.decided(orderId)).toMatchObject({ status: 'paid' });
+  expect(await customer.settled(orderId)).toMatchObject({ status: 'paid' });
   await done(deadLetter);
   expect(await replay(deadLetter)).toBe(202);
   await done(deadLetter);
   expect(await customer.account()).toMatchObject({ balance: 900, version: 2 });
-  expect(await customer.told(orderId)).toHaveLength(1);
+  expect(await customer.notified(orderId)).toHaveLength(1);
 });
 
 test('a replayed event from the middle of a chain continues the chain from there', async () => {
@@ -71,7 +71,7 @@ test('a replayed event from the middle of a chain continues the chain from there
   );
   const [user] = await shop().sql('delete from users.users where id = $1 returning *', [customer.id]);
   const { id: orderId } = await customer.order('pen');
-  shop().story.broken.add(`${orderId}.paid`);
+  shop().history.broken.add(`${orderId}.paid`);
   const deadLetter = await parked(`${orderId}.paid`, 1);
   expect(deadLetter).toMatchObject({ type: 'shop.order.paid.v1', detail: expect.stringContaining(customer.id) });
 
@@ -79,18 +79,18 @@ test('a replayed event from the middle of a chain continues the chain from there
     JSON.stringify(user),
   ]);
   expect(await replay(deadLetter)).toBe(202);
-  expect(await customer.told(orderId)).toMatchObject([{ template: 'order-paid', status: 'sent' }]);
+  expect(await customer.notified(orderId)).toMatchObject([{ template: 'order-paid', status: 'sent' }]);
   await done(deadLetter);
   expect(await customer.account()).toMatchObject({ balance: 900, version: 2 });
 });
 
-// promise: event-shop-did-sign
+// promise: unsigned-event
 test('an unsigned event has no effect when it is replayed', async () => {
   const customer = await customerWith(shop(), 1_000);
   const orderId = await orderWithoutEvent(shop(), customer, 100);
   const event = eventOf(orderPlaced, { orderId, userId: customer.id });
   const { signature: _, ...unsigned } = event as typeof event & { signature: string };
-  shop().story.broken.add(event.id);
+  shop().history.broken.add(event.id);
   expect(await post(shop(), unsigned)).toBe(202);
   const deadLetter = await parked(event.id, 1);
   expect(deadLetter).toMatchObject({ verified: false, reason: 'unverified' });
@@ -101,10 +101,10 @@ test('an unsigned event has no effect when it is replayed', async () => {
   expect((await customer.get(`/v1/orders/${orderId}`)).body).toMatchObject({ status: 'pending' });
 
   expect(await post(shop(), event)).toBe(202);
-  expect(await customer.decided(orderId)).toMatchObject({ status: 'paid' });
+  expect(await customer.settled(orderId)).toMatchObject({ status: 'paid' });
 });
 
-// promise: all-parked-replayed-rate
+// promise: bulk-replay
 test('a bulk replay sends the parked events at the requested rate, each with one effect', async () => {
   const customer = await customerWith(shop(), 1_000);
   const all: { orderId: string; deadLetter: DeadLetter }[] = [];
@@ -116,7 +116,7 @@ test('a bulk replay sends the parked events at the requested rate, each with one
   const again = await asAdmin<Progress>('POST', '/replay', { type: orderPlaced.type, rate: 4 });
   expect(again.body).toMatchObject({ startedAt: began.body.startedAt, total: began.body.total });
   for (const { orderId, deadLetter } of all) {
-    expect(await customer.decided(orderId)).toMatchObject({ status: 'paid' });
+    expect(await customer.settled(orderId)).toMatchObject({ status: 'paid' });
     await done(deadLetter);
   }
   expect(await customer.account()).toMatchObject({ balance: 400, version: 7 });
@@ -128,7 +128,7 @@ test('a bulk replay sends the parked events at the requested rate, each with one
   expect(last?.at.getTime()).toBeGreaterThanOrEqual(new Date(began.body.startedAt).getTime() + 1_250);
 });
 
-// promise: all-parked-replayed-rate
+// promise: bulk-replay
 test('a bulk replay that is stopped leaves parked what was not yet due', async () => {
   const customer = await customerWith(shop(), 1_000);
   const all: DeadLetter[] = [];

@@ -30,19 +30,19 @@ const published = (orderId: string) =>
     return (chain[0]?.attempts ?? 0) > 0;
   });
 
-// promise: event-delivered-five-times
+// promise: redelivery
 test('an order is charged and notified once when its order.placed is delivered five times more', async () => {
   const customer = await customerWith(shop(), 1_000);
   const { id: orderId } = await customer.order('pen');
   const event = eventOf(orderPlaced, { orderId, userId: customer.id });
   expect(await Promise.all([1, 2, 3, 4].map(() => post(shop(), event)))).toEqual([202, 202, 202, 202]);
-  expect(await customer.decided(orderId)).toMatchObject({ status: 'paid' });
+  expect(await customer.settled(orderId)).toMatchObject({ status: 'paid' });
   expect(await post(shop(), event)).toBe(202);
   expect(await customer.account()).toMatchObject({ balance: 900, version: 2 });
-  expect(await customer.told(orderId)).toHaveLength(1);
+  expect(await customer.notified(orderId)).toHaveLength(1);
 });
 
-// promise: event-delivered-five-times
+// promise: redelivery
 test('user.registered, delivered again after a deposit, leaves the account unchanged', async () => {
   const customer = await customerWith(shop(), 1_000);
   const before = await customer.account();
@@ -50,33 +50,33 @@ test('user.registered, delivered again after a deposit, leaves the account uncha
   expect(await customer.account()).toEqual(before);
 });
 
-// promise: order-comes-before-account
+// promise: order-before-account
 test('an order placed before its account is open waits for it and is then paid', async () => {
   const customer = await newCustomer();
   const { id } = await customer.order('desk');
   await published(id);
   expect(await statusOf(id)).toBe('pending');
   await openAccounts(shop(), [customer], 80_000);
-  expect(await customer.decided(id)).toMatchObject({ status: 'paid' });
+  expect(await customer.settled(id)).toMatchObject({ status: 'paid' });
 });
 
-// promise: order-comes-before-account
+// promise: order-before-account
 test('an order whose account is not open after ten minutes is rejected', async () => {
   const customer = await newCustomer();
   const { id } = await customer.order('pen');
   await published(id);
   await shop().sql(`update ordering.orders set created_at = created_at - interval '11 minutes' where id = $1`, [id]);
-  expect(await customer.decided(id)).toMatchObject({ status: 'rejected', reason: 'account_not_found' });
-  expect(await customer.told(id)).toMatchObject([{ template: 'order-rejected' }]);
+  expect(await customer.settled(id)).toMatchObject({ status: 'rejected', reason: 'account_not_found' });
+  expect(await customer.notified(id)).toMatchObject([{ template: 'order-rejected' }]);
 });
 
-// promise: cannot-read-parked-once
+// promise: unreadable-events
 test('a signed event with unreadable data is parked at once, with its error, and its chain ends', async () => {
   const customer = await customerWith(shop(), 1_000);
   const orderId = await orderWithoutEvent(shop(), customer, 100);
   const event = eventOf(orderPlaced, { orderId, userId: customer.id });
   const broken = resigned(event, { data: { orderId: 'none', userId: customer.id } });
-  shop().story.broken.add(broken.id);
+  shop().history.broken.add(broken.id);
   await shop().sql('insert into events.outbox (id, event) values ($1, $2)', [broken.id, JSON.stringify(broken)]);
   expect(await post(shop(), broken)).toBe(202);
   expect(await parked(broken.id)).toMatchObject({
@@ -89,24 +89,24 @@ test('a signed event with unreadable data is parked at once, with its error, and
   expect(await shop().sql('select id from events.outbox where id = $1', [broken.id])).toEqual([]);
 
   expect(await post(shop(), event)).toBe(202); // the same event, intact
-  expect(await customer.decided(orderId)).toMatchObject({ status: 'paid' });
+  expect(await customer.settled(orderId)).toMatchObject({ status: 'paid' });
 });
 
-// promise: cannot-read-parked-once
+// promise: unreadable-events
 test('a body that is not JSON is parked as unverified', async () => {
   const customer = await newCustomer();
   const event = eventOf(orderPlaced, { orderId: customer.id, userId: customer.id });
-  shop().story.broken.add(event.id);
+  shop().history.broken.add(event.id);
   const attributes = Object.entries(event).filter(([name]) => name !== 'data' && name !== 'datacontenttype');
   const headers = Object.fromEntries(attributes.map(([name, value]) => [`ce-${name}`, String(value)]));
   expect(await postRaw(shop(), { ...headers, 'content-type': 'application/json' }, '{"orderId": ')).toBe(202);
   expect(await parked(event.id)).toMatchObject({ verified: false, reason: 'unverified' });
 });
 
-// promise: event-from-outside-read
+// promise: external-events
 test('an event from outside is stored and replayed byte for byte: %-encoded headers, binary data, no content type', async () => {
   const id = uuidv7();
-  shop().story.broken.add(id);
+  shop().history.broken.add(id);
   const given = {
     specversion: '1.0',
     id,
@@ -132,7 +132,7 @@ test('an event from outside is stored and replayed byte for byte: %-encoded head
   expect(await stored()).toMatchObject([{ event: given, body: Buffer.from('AP+AQQ==', 'base64') }]);
 });
 
-// promise: cannot-read-parked-once
+// promise: unreadable-events
 test('an event of an unknown type is ignored', async () => {
   const event = eventOf(userRegistered, userRegistered.sample);
   const before = await shop().sql('select id from events.dead_letters');
@@ -141,7 +141,7 @@ test('an event of an unknown type is ignored', async () => {
   expect(await shop().sql('select id from events.dead_letters')).toEqual(before);
 });
 
-// promise: cannot-read-parked-once
+// promise: unreadable-events
 test('additional fields and attributes are accepted', async () => {
   const customer = await newCustomer();
   const event = eventOf(userRegistered, { userId: customer.id });
@@ -158,14 +158,14 @@ test('an order.placed that is unsigned, altered or signed with an unknown key is
   const { signature: _, ...unsigned } = event as typeof event & { signature: string };
   const altered = { ...eventOf(orderPlaced, { orderId, userId: attacker.id }), data: event.data };
   const forged = { ...event, signature: 'unknown.MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI' };
-  shop().story.broken.add(event.id);
+  shop().history.broken.add(event.id);
   for (const bad of [unsigned, altered, forged]) expect(await post(shop(), bad)).toBe(202);
   expect(await parked(event.id)).toMatchObject({ verified: false, reason: 'unverified', times: 3 });
   expect(await statusOf(orderId)).toBe('pending');
   expect(await customer.account()).toMatchObject({ balance: 1_000, version: 1 });
 
   expect(await post(shop(), event)).toBe(202); // the genuine event is not held up
-  expect(await customer.decided(orderId)).toMatchObject({ status: 'paid' });
+  expect(await customer.settled(orderId)).toMatchObject({ status: 'paid' });
 });
 
 // promise: owasp-api10
@@ -175,11 +175,11 @@ test('a forged charge.succeeded does not pay for an order', async () => {
   const account = { accountId: customer.id, amount: 80_000, currency: 'usd' };
   const event = eventOf(chargeSucceeded, { orderId, userId: customer.id, ...account });
   const forged = { ...event, correlationid: `${orderId}.placed`, signature: 'unknown.none' };
-  shop().story.broken.add(event.id);
+  shop().history.broken.add(event.id);
   expect(await post(shop(), forged)).toBe(202);
   await parked(event.id);
   await published(orderId); // nor did it end the order's own chain
   expect(await statusOf(orderId)).toBe('pending');
   await openAccounts(shop(), [customer], 0);
-  expect(await customer.decided(orderId)).toMatchObject({ status: 'rejected', reason: 'insufficient_funds' });
+  expect(await customer.settled(orderId)).toMatchObject({ status: 'rejected', reason: 'insufficient_funds' });
 });

@@ -29,7 +29,7 @@ test('the scenario passes, also in two runs at once', async () => {
   }
 });
 
-// promise: administrator-can-verify-every
+// promise: verification
 test('npm run verify finds no difference afterwards, and names one that is made', async () => {
   const verify = (env: Record<string, string>) =>
     new Promise<{ code: unknown; output: string }>((resolve) => {

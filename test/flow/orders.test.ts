@@ -21,21 +21,23 @@ interface TimelineEntry {
 
 const shop = useShop();
 
-// promise: affordable-order-accepted-then
+// promise: order-paid
 test('an affordable order is paid and notified, and the next, unaffordable one is rejected and notified', async () => {
   const customer = await register(shop());
   expect(await customer.account()).toMatchObject({ balance: 0, version: 0 });
   await customer.deposit(100_000);
 
   const order = await customer.order('desk');
-  expect(await customer.decided(order.id)).toMatchObject({ status: 'paid', reason: null, total: 80_000 });
+  expect(await customer.settled(order.id)).toMatchObject({ status: 'paid', reason: null, total: 80_000 });
   expect(await customer.account()).toMatchObject({ balance: 20_000, version: 2 });
-  expect(await customer.told(order.id)).toMatchObject([{ template: 'order-paid', status: 'sent', to: customer.email }]);
+  expect(await customer.notified(order.id)).toMatchObject([
+    { template: 'order-paid', status: 'sent', to: customer.email },
+  ]);
 
   const other = await customer.order('desk');
-  expect(await customer.decided(other.id)).toMatchObject({ status: 'rejected', reason: 'insufficient_funds' });
+  expect(await customer.settled(other.id)).toMatchObject({ status: 'rejected', reason: 'insufficient_funds' });
   expect(await customer.account()).toMatchObject({ balance: 20_000, version: 2 });
-  expect(await customer.told(other.id)).toMatchObject([{ template: 'order-rejected', status: 'sent' }]);
+  expect(await customer.notified(other.id)).toMatchObject([{ template: 'order-rejected', status: 'sent' }]);
 
   const entries = (await customer.get<Page<Entry>>('/v1/accounts/me/entries')).body.data;
   expect(entries).toMatchObject([
@@ -64,15 +66,15 @@ test('an affordable order is paid and notified, and the next, unaffordable one i
   expect(ledger.body).toMatchObject({ balanced: true, differences: [] });
 });
 
-// promise: order-exactly-balance-paid
+// promise: exact-balance
 test('an order for exactly the balance is paid', async () => {
   const customer = await customerWith(shop(), 80_000);
   const { id } = await customer.order('desk');
-  expect(await customer.decided(id)).toMatchObject({ status: 'paid' });
+  expect(await customer.settled(id)).toMatchObject({ status: 'paid' });
   expect(await customer.account()).toMatchObject({ balance: 0 });
 });
 
-// promise: idempotency-key-order-another, owasp-api6
+// promise: idempotency-key, owasp-api6
 test('one key and body is one order, another body is refused, another key is another order', async () => {
   const customer = await customerWith(shop(), 1_000);
   const key = newKey();
@@ -83,25 +85,25 @@ test('one key and body is one order, another body is refused, another key is ano
   const otherKey = await customer.order('pen');
   expect(otherKey.id).not.toBe(same[0]?.id);
   for (const { id } of [same[0], otherKey] as [Order, Order]) {
-    expect(await customer.decided(id)).toMatchObject({ status: 'paid' });
+    expect(await customer.settled(id)).toMatchObject({ status: 'paid' });
   }
   expect(await customer.account()).toMatchObject({ balance: 800, version: 3 });
 });
 
-// promise: orders-once-never-spend
+// promise: concurrent-orders
 test('of two parallel orders, each affordable alone, one is paid', async () => {
   const customer = await customerWith(shop(), 100_000);
   const orders = await Promise.all([customer.order('desk'), customer.order('desk')]);
-  const decided = await Promise.all(orders.map(({ id }) => customer.decided(id)));
+  const decided = await Promise.all(orders.map(({ id }) => customer.settled(id)));
   expect(decided.map(({ status }) => status).toSorted()).toEqual(['paid', 'rejected']);
   expect(await customer.account()).toMatchObject({ balance: 20_000, version: 2 });
 });
 
-// promise: orders-once-never-spend, owasp-api6
+// promise: concurrent-orders, owasp-api6
 test('of twenty parallel orders of 100 on 1000, exactly ten are paid', async () => {
   const customer = await customerWith(shop(), 1_000);
   const orders = await Promise.all(Array.from({ length: 20 }, () => customer.order('pen')));
-  const decided = await Promise.all(orders.map(({ id }) => customer.decided(id)));
+  const decided = await Promise.all(orders.map(({ id }) => customer.settled(id)));
   expect(decided.filter(({ status }) => status === 'paid')).toHaveLength(10);
   expect(await customer.account()).toMatchObject({ balance: 0, version: 11 });
 });

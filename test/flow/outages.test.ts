@@ -10,13 +10,13 @@ const shop = useShop();
 // in one process the broker cannot be killed alone
 const inProcessesOnly = inProcesses ? test : test.skip;
 
-// promise: while-mail-server-down
+// promise: mail-outage
 test('an order is paid while the mail server is down, and one mail follows when it is back', async () => {
   const customer = await customerWith(shop(), 1_000);
   await until('the receipt has arrived', async () => (await mailsTo(customer)).length === 2);
   await shop().mailbox.close();
   const { id } = await customer.order('pen').finally(() => undefined);
-  expect(await customer.decided(id)).toMatchObject({ status: 'paid' });
+  expect(await customer.settled(id)).toMatchObject({ status: 'paid' });
   await until('an attempt to send the mail has failed', async () => {
     const found = await shop().sql<{ attempts: number }>(
       `select attempts from notifying.notifications where order_id = $1 and status = 'queued'`,
@@ -26,24 +26,24 @@ test('an order is paid while the mail server is down, and one mail follows when 
   });
   await shop().mailbox.open();
   const began = Date.now();
-  expect(await customer.told(id)).toMatchObject([{ status: 'sent' }]);
+  expect(await customer.notified(id)).toMatchObject([{ status: 'sent' }]);
   report(`the mail was sent ${secondsSince(began)} after the mail server was back`);
   expect((await mailsTo(customer)).filter(({ subject }) => subject.includes(id))).toHaveLength(1);
 });
 
-// promise: while-mail-server-down
+// promise: mail-outage
 test('a notification to an address that the mail server refuses fails at once, and the customer can see it', async () => {
   const [customer] = (await newCustomers(shop(), 1, { prefix: refusedPrefix })) as [Customer];
   await openAccounts(shop(), [customer], 1_000);
   const { id } = await customer.order('pen');
-  expect(await customer.decided(id)).toMatchObject({ status: 'paid' });
-  expect(await customer.told(id)).toMatchObject([{ status: 'failed', to: customer.email }]);
+  expect(await customer.settled(id)).toMatchObject({ status: 'paid' });
+  expect(await customer.notified(id)).toMatchObject([{ status: 'failed', to: customer.email }]);
   expect(await mailsTo(customer)).toEqual([]);
 });
 
 const mailsTo = async ({ email }: Customer) => (await shop().mails()).filter(({ to }) => to === email);
 
-// promise: while-broker-down-orders
+// promise: broker-outage
 inProcessesOnly('orders are accepted while the broker is down, and settled once it is back', async () => {
   const customer = await customerWith(shop(), 2_000);
   await until('the receipt has arrived', async () => (await mailsTo(customer)).length === 2);
@@ -51,7 +51,7 @@ inProcessesOnly('orders are accepted while the broker is down, and settled once 
   const began = Date.now();
   const orders = await Promise.all(Array.from({ length: 20 }, () => customer.order('pen')));
   report(`20 orders were accepted ${secondsSince(began)} after the broker was killed`);
-  const decided = await Promise.all(orders.map(({ id }) => customer.decided(id)));
+  const decided = await Promise.all(orders.map(({ id }) => customer.settled(id)));
   report(`and settled ${secondsSince(began)} after it`);
   expect(decided.every(({ status }) => status === 'paid')).toBe(true);
 });

@@ -131,7 +131,7 @@ interface Case {
   balance: number;
 }
 
-// promise: order-registration-deposit-has
+// promise: lost-outbox-row
 test.each<Case>([
   { at: 'pending', arrange: () => pending(), status: 'paid', notified: ['paid'], balance: 200 },
   { at: 'charged', arrange: () => charged(), status: 'paid', notified: ['paid'], balance: 200 },
@@ -197,7 +197,7 @@ test('sweep leaves alone an order with its outbox row, and one of the last minut
   }
 });
 
-// promise: order-registration-deposit-has
+// promise: lost-outbox-row
 test('sweep reopens a refused chain at growing intervals, and the order ends once the event is accepted', async () => {
   const of = await canceling(await notified());
   await strand(of);
@@ -219,7 +219,7 @@ test('sweep reopens a refused chain at growing intervals, and the order ends onc
   expect(await row('select status from ordering.orders where id = $1', [of.orderId])).toEqual({ status: 'refunded' });
 });
 
-// promise: order-registration-deposit-has
+// promise: lost-outbox-row
 test('a customer without an account gets one, and a deposit without a receipt gets its mail', async () => {
   const { userId } = await customer({ balance: null });
   await rows(`update users.users set created_at = created_at - interval '2 minutes' where id = $1`, [userId]);

@@ -12,11 +12,11 @@ import { useShop } from '#test/support/use-shop.ts';
 
 const shop = useShop();
 
-// promise: somebody-elses-found-answer, owasp-api1
+// promise: foreign-object, owasp-api1
 test('an object of another customer is not found', async () => {
   const [ann, bob] = (await customersWith(shop(), 2, 1_000)) as [Customer, Customer];
   const { id } = await ann.order('pen');
-  await ann.told(id);
+  await ann.notified(id);
   for (const path of [`/v1/orders/${id}`, `/v1/orders/${id}/timeline`]) {
     expect((await ann.get(path)).status).toBe(200);
     expect(await bob.get(path)).toMatchObject({ status: 404, body: { code: 'not_found' } });
@@ -28,7 +28,7 @@ test('an object of another customer is not found', async () => {
   expect(second.id).not.toBe(first.id); // keys are unique per customer
 });
 
-// promise: token-bad-none-administrator, owasp-api2
+// promise: tokens, owasp-api2
 test('a request needs a token signed by the shop, and /admin needs the administrator’s', async () => {
   const customer = await customerWith(shop(), 0);
   const [header = '', payload = '', signature = ''] = customer.token.split('.');
@@ -57,7 +57,7 @@ test('a request needs a token signed by the shop, and /admin needs the administr
   }
 });
 
-// promise: amounts-orders-make-sense
+// promise: invalid-orders
 test('invalid amounts and orders are refused, and nothing is written', async () => {
   const customer = await customerWith(shop(), 1_000);
   const before = await written();
@@ -96,7 +96,7 @@ test('invalid amounts and orders are refused, and nothing is written', async () 
   expect(await written()).toEqual(before);
 });
 
-// promise: pages-stable-while-rows
+// promise: paging
 test('pages show each order once, newest first, while others are placed', async () => {
   const customer = await customerWith(shop(), 10_000);
   const placed: string[] = [];
@@ -120,7 +120,7 @@ test('pages show each order once, newest first, while others are placed', async 
   expect((await customer.get('/v1/orders?status=lost')).status).toBe(400);
 });
 
-// promise: too-large-413-another
+// promise: http-errors
 test('a request that is too large, of another media type, for an unknown path or of another method is refused', async () => {
   const { token: own } = await customerWith(shop(), 0);
   const orders = (headers: Record<string, string>, body: unknown) =>
@@ -133,7 +133,7 @@ test('a request that is too large, of another media type, for an unknown path or
   expect([deleted.status, deleted.headers.get('allow')]).toEqual([405, 'GET, POST']);
 });
 
-// promise: input-answered-5xx
+// promise: no-5xx
 test('no content of a body, a path or a header leads to 5xx or writes anything', async () => {
   const { token: own } = await customerWith(shop(), 0);
   const before = await written();
@@ -216,7 +216,7 @@ test('an address in a request is never called', async () => {
   expect(calls).toBe(0);
 });
 
-// promise: asks-too-often-gets
+// promise: rate-limit
 test('guesses of a password are limited, and the response says for how long', async () => {
   const body = { email: `${uuidv7()}@example.com`, password: 'a guess' };
   const attempts: number[] = [];

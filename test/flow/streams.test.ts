@@ -54,7 +54,7 @@ inProcessesOnly('a stream cut by a kill of the storefront resumes where it was',
   shop().kill('storefront');
   await stream.ended.catch(() => undefined);
   const second = await customer.order('pen');
-  await customer.told(second.id);
+  await customer.notified(second.id);
   const next = await until('the storefront is back', () => watch(customer, stream.lastEventId()));
   await untilSent(next, second.id);
   expect(ofOrder(next, first.id)).toEqual([]);

@@ -55,9 +55,9 @@ export interface Customer extends Identity {
   /** Cancels an order, with retries until there is a final response; throws if it is not accepted. */
   cancel(orderId: string): Promise<Order>;
   /** The order once it is settled and, if it is being canceled, the cancel has ended. */
-  decided(orderId: string): Promise<Order>;
+  settled(orderId: string): Promise<Order>;
   /** The notifications of the order, once there is one and all are sent or failed. */
-  told(orderId: string): Promise<Notification[]>;
+  notified(orderId: string): Promise<Notification[]>;
 }
 
 /** Registers a customer through the API, logs in and waits until the account is open. */
@@ -183,22 +183,22 @@ function customerOf(shop: Shop, identity: Identity): Customer {
       const headers = { 'idempotency-key': key };
       const reply = await callUntilResponse<Order>(shop, 'POST', '/v1/orders', { token, body, headers });
       if (reply.status !== 202) throw new Error(`order: ${reply.status} ${JSON.stringify(reply.body)}`);
-      shop.story.accepted.add(reply.body.id);
+      shop.history.accepted.add(reply.body.id);
       return reply.body;
     },
     cancel: async (orderId) => {
       const reply = await callUntilResponse<Order>(shop, 'POST', `/v1/orders/${orderId}/cancel`, { token });
       if (reply.status !== 202) throw new Error(`cancel: ${reply.status} ${JSON.stringify(reply.body)}`);
-      shop.story.canceled.add(reply.body.id);
+      shop.history.canceled.add(reply.body.id);
       return reply.body;
     },
-    decided: (orderId) =>
+    settled: (orderId) =>
       until(`order ${orderId} is settled`, async () => {
         const { status, body } = await get<Order>(`/v1/orders/${orderId}`);
         // any other status, such as 503 during an outage of the database, says nothing about the order
         return status === 200 && body.status !== 'pending' && body.settledAt !== null && body;
       }),
-    told: (orderId) =>
+    notified: (orderId) =>
       until(`the customer is notified of order ${orderId}`, async () => {
         const { status: httpStatus, body } = await get<Page<Notification>>(`/v1/notifications?orderId=${orderId}`);
         if (httpStatus !== 200) return false;

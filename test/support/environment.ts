@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { expect } from '@jest/globals';
 import { roleOf, roleOfAll, roleUrl } from '#database/roles.ts';
 
@@ -6,7 +8,9 @@ import { roleOf, roleOfAll, roleUrl } from '#database/roles.ts';
 // role that it has in operation: a function under its own.
 const server = new URL(process.env['TEST_POSTGRES_URL'] ?? 'postgres://nowhere');
 server.pathname = `/test_${randomBytes(6).toString('hex')}`;
-const functionName = /\/functions\/([\w-]+)\//.exec(expect.getState().testPath ?? '')?.[1];
+const functions = fileURLToPath(new URL('../../functions/', import.meta.url));
+const { testPath = '' } = expect.getState();
+const functionName = testPath.startsWith(functions) ? testPath.slice(functions.length).split(path.sep)[0] : undefined;
 const rolesKey = process.env['TEST_ROLES_KEY'] ?? '';
 
 Object.assign(process.env, {

@@ -14,7 +14,7 @@ import { until } from './until.ts';
  */
 export async function useEverything(shop: Shop): Promise<string[]> {
   const forged = eventOf(userRegistered, userRegistered.sample);
-  shop.story.broken.add(forged.id);
+  shop.history.broken.add(forged.id);
   const forgery = until(
     'the broker accepts a forged event',
     async () => (await post(shop, { ...forged, signature: 'none' })) === 202,
@@ -23,11 +23,11 @@ export async function useEverything(shop: Shop): Promise<string[]> {
   const customer = await register(shop);
   await customer.deposit(1_000);
   const paid = await customer.order('pen');
-  expect(await customer.decided(paid.id)).toMatchObject({ status: 'paid' });
+  expect(await customer.settled(paid.id)).toMatchObject({ status: 'paid' });
   const canceled = await customer.order('pen');
-  await customer.decided(canceled.id);
+  await customer.settled(canceled.id);
   await customer.cancel(canceled.id);
-  expect(await customer.decided(canceled.id)).toMatchObject({ status: 'refunded' });
+  expect(await customer.settled(canceled.id)).toMatchObject({ status: 'refunded' });
   await Promise.all([forgery, pinged]);
   return [paid.id, canceled.id];
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Mail } from './mailbox.ts';
 import type { Shop } from './shop.ts';
-import { looked } from './sizes.ts';
+import { recordCheck } from './sizes.ts';
 import { timeoutMs, until } from './until.ts';
 
 export interface Violation {
@@ -33,10 +33,10 @@ const lastSeen = new WeakMap<Shop, unknown>();
 
 /** Every current violation. */
 export async function violations(shop: Shop): Promise<Violation[]> {
-  const { story, sql } = shop;
+  const { history, sql } = shop;
   // the mails before the rows: a mail that arrives in between must not count as one too many
   const mails = await shop.mails();
-  const { accepted, canceled, broken } = story;
+  const { accepted, canceled, broken } = history;
   const given = {
     accepted: [...accepted],
     canceled: [...canceled],
@@ -48,7 +48,7 @@ export async function violations(shop: Shop): Promise<Violation[]> {
     `select coalesce(jsonb_agg(to_jsonb(o)), '[]') as orders from ordering.orders o`,
   );
   lastSeen.set(shop, seen?.orders);
-  return [...found, ...mailViolations(await sentMails(shop), mails, story.kills)];
+  return [...found, ...mailViolations(await sentMails(shop), mails, history.kills)];
 }
 
 /**
@@ -67,10 +67,10 @@ export async function expectSound(shop: Shop, withinMs = timeoutMs): Promise<voi
       withinMs,
     );
   } catch (cause) {
-    looked(found);
+    recordCheck(found);
     throw new Error(`The shop is not at rest after ${withinMs} ms:\n${describe(found, shop)}`, { cause });
   }
-  looked(found);
+  recordCheck(found);
   if (found.length > 0) throw new Error(`Invariants are violated:\n${describe(found, shop)}`);
 }
 

@@ -1,7 +1,7 @@
 import { newKey } from './api.ts';
 import type { Customer } from './customers.ts';
 import type { Shop } from './shop.ts';
-import { looked } from './sizes.ts';
+import { recordCheck } from './sizes.ts';
 import { timeoutMs, until } from './until.ts';
 
 /** Orders that are being placed. */
@@ -54,7 +54,7 @@ export async function settledAndNotified(
     let open: { subject: string }[] = [];
     const check = async () => (open = await shop.sql<{ subject: string }>(sql, [orderIds])).length === 0;
     await until(what, check, withinMs).catch((error: Error) => {
-      looked(open.map(({ subject }) => ({ name: violated, subject })));
+      recordCheck(open.map(({ subject }) => ({ name: violated, subject })));
       throw error;
     });
   };

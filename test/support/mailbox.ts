@@ -30,9 +30,9 @@ export interface Mailbox {
   readonly port: number;
   readonly mails: readonly Mail[];
   /** How often each mail was accepted without a reply to its sender, by the id of the notification. */
-  readonly untold: ReadonlyMap<string, number>;
+  readonly unconfirmed: ReadonlyMap<string, number>;
   /** Called at each step; returns how it fails. */
-  trouble?: ((step: MailStep) => MailFailures | undefined) | undefined;
+  failure?: ((step: MailStep) => MailFailures | undefined) | undefined;
   open(): Promise<void>;
   /** Cuts all connections and accepts no new ones. */
   close(): Promise<void>;
@@ -43,14 +43,14 @@ export const refusedPrefix = 'refused-';
 
 export async function openMailbox(port: number): Promise<Mailbox> {
   const mails: Mail[] = [];
-  const untold = new Map<string, number>();
+  const unconfirmed = new Map<string, number>();
   let server: SMTPServer | undefined;
   const mailbox: Mailbox = {
     port,
     mails,
-    untold,
+    unconfirmed,
     open: async () => {
-      server = listener(mailbox, (mail) => mails.push(mail), untold);
+      server = listener(mailbox, (mail) => mails.push(mail), unconfirmed);
       server.listen(port, '127.0.0.1');
       await once(server.server, 'listening');
     },
@@ -64,10 +64,10 @@ export async function openMailbox(port: number): Promise<Mailbox> {
   return mailbox;
 }
 
-function listener(mailbox: Mailbox, accept: (mail: Mail) => void, untold: Map<string, number>): SMTPServer {
+function listener(mailbox: Mailbox, accept: (mail: Mail) => void, unconfirmed: Map<string, number>): SMTPServer {
   /** Throws if the step is refused; resolves with false if it gets no reply. */
   const pass = async (step: MailStep, session: SMTPServerSession): Promise<boolean> => {
-    const { afterMs = 0, code, isCut = false } = mailbox.trouble?.(step) ?? {};
+    const { afterMs = 0, code, isCut = false } = mailbox.failure?.(step) ?? {};
     if (afterMs > 0) await pause(afterMs);
     if (code !== undefined) throw Object.assign(new Error('Failed by the test'), { responseCode: code });
     if (isCut) cut(server, session);
@@ -76,7 +76,7 @@ function listener(mailbox: Mailbox, accept: (mail: Mail) => void, untold: Map<st
   const receive = async (raw: string, session: SMTPServerSession): Promise<boolean> => {
     const mail = readMail(raw, session.envelope.rcptTo[0]?.address ?? '');
     const isConfirmed = await pass('mail', session);
-    if (!isConfirmed) untold.set(mail.notificationId, (untold.get(mail.notificationId) ?? 0) + 1);
+    if (!isConfirmed) unconfirmed.set(mail.notificationId, (unconfirmed.get(mail.notificationId) ?? 0) + 1);
     accept(mail);
     return isConfirmed;
   };

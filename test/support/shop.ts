@@ -64,7 +64,7 @@ export interface Shop {
   readonly databaseUrl: string;
   readonly secrets: ShopSecrets;
   readonly pid: number;
-  readonly story: OrderHistory;
+  readonly history: OrderHistory;
   /** The mail server in the test; throws if the mails go to the catcher. */
   readonly mailbox: Mailbox;
   /** All mails received so far. */
@@ -117,7 +117,7 @@ export async function startShop({
   const mailbox = mailCatcher ? undefined : await openMailbox(smtpPort);
   const mailUrl = mailCatcher ? `http://127.0.0.1:${mailPort}` : undefined;
   const url = `http://127.0.0.1:${port}`;
-  const story: OrderHistory = { accepted: new Set(), canceled: new Set(), broken: new Set(), kills: 0 };
+  const history: OrderHistory = { accepted: new Set(), canceled: new Set(), broken: new Set(), kills: 0 };
 
   let output = '';
   let child: ChildProcess | undefined;
@@ -194,7 +194,7 @@ export async function startShop({
   }
 
   async function killAll(): Promise<void> {
-    story.kills += 1;
+    history.kills += 1;
     if (!child || ended(child)) return;
     // stopped, so that it restarts nothing while the processes are listed
     child.kill('SIGSTOP');
@@ -218,7 +218,7 @@ export async function startShop({
     mailUrl,
     dataDir,
     secrets,
-    story,
+    history,
     get databaseUrl() {
       return databaseUrl();
     },
@@ -237,13 +237,13 @@ export async function startShop({
     pidOf,
     kill: (name) => {
       const victim = victimOf(name);
-      if (['postgres', 'send-notification', 'mail-catcher'].includes(name)) story.kills += 1;
+      if (['postgres', 'send-notification', 'mail-catcher'].includes(name)) history.kills += 1;
       killNow(victim);
     },
     terminate: (name) => void process.kill(victimOf(name), 'SIGTERM'),
     killAll,
     killParent: async () => {
-      story.kills += 1;
+      history.kills += 1;
       const children = descendants(pid()).map((one) => one.pid);
       killNow(pid());
       await gone([pid()]);

@@ -37,30 +37,30 @@ export interface Result extends Omit<Proof, 'fault'> {
   /** Absent if a violation was found before the test recorded what it did. */
   fault?: string;
   /** How often the invariants were checked at rest since the last line. */
-  looks: number;
+  checks: number;
   findings: Findings;
 }
 
 const sound: Findings = { lost: 0, double: 0, stuck: 0, other: 0 };
-let looks = 0;
+let checks = 0;
 const known = new Set<string>();
 
 /**
  * Must be called for every check of the invariants, with or without violations: the table shows zero only for what was
  * checked. A violation that is found again is not counted again.
  */
-export function looked(found: { name: string; subject: string }[], times = 1): void {
-  looks += times;
+export function recordCheck(found: { name: string; subject: string }[], times = 1): void {
+  checks += times;
   const unknown = found.filter(({ name, subject }) => !known.has(`${name} ${subject}`));
   if (unknown.length === 0) return;
   for (const { name, subject } of unknown) known.add(`${name} ${subject}`);
-  write({ count: 0, orders: 0, looks: 0, findings: tally(unknown) });
+  write({ count: 0, orders: 0, checks: 0, findings: tally(unknown) });
 }
 
-/** Records what was done without a violation; violations are recorded by `looked`. */
+/** Records what was done without a violation; violations are recorded by `recordCheck`. */
 export function record(proof: Proof): void {
-  write({ ...proof, looks, findings: sound });
-  looks = 0;
+  write({ ...proof, checks, findings: sound });
+  checks = 0;
 }
 
 function write(result: Result): void {

@@ -48,7 +48,7 @@ test('keeps a shop in one process open, and logs that it reads new keys only at 
   }
 });
 
-// promise: keys-rotated-while-customers
+// promise: key-rotation
 test('rotates keys under load without a failed request, a parked event or an unsettled order', async () => {
   const customers = await Promise.all([1, 2, 3].map(() => register(shop)));
   for (const customer of customers) await customer.deposit(10_000_000);
@@ -84,7 +84,7 @@ test('rotates keys under load without a failed request, a parked event or an uns
   report(`${orders.length} orders and as many log-ins while the keys were rotated`);
 
   const stale = eventOf(userRegistered, { userId: customers[0]?.id ?? '' });
-  shop.story.broken.add(stale.id);
+  shop.history.broken.add(stale.id);
   expect(await post(shop, stale)).toBe(202);
   await until('an event signed with the retired key is parked', async () => (await parked()).length === 1);
 });
@@ -116,7 +116,7 @@ function startLoad(customers: Customer[]) {
       });
       if (!order) continue;
       orders.push(order.id);
-      shop.story.accepted.add(order.id);
+      shop.history.accepted.add(order.id);
       await ask('GET', `/v1/orders/${order.id}`, 200, { token });
     }
   });

@@ -79,7 +79,7 @@ async function underAttack(addressOf: (guess: number) => string) {
   return { responses, slowestMs };
 }
 
-// promise: customers-log-register-time
+// promise: guessed-passwords
 test('customers log in and register within half a second while one address guesses 150 passwords a second', async () => {
   const { responses, slowestMs } = await underAttack(() => '192.0.2.1');
   expect(slowestMs).toBeLessThan(500);
@@ -92,7 +92,7 @@ test('customers log in and register within half a second while one address guess
   }
 });
 
-// promise: customers-log-register-time
+// promise: guessed-passwords
 test('customers log in and register within half a second while 20 addresses guess that have failed before', async () => {
   const addressOf = (guess: number) => `203.0.113.${guess % 20}`;
   const first = Array.from({ length: 20 }, (_, guess) =>

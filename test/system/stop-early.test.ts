@@ -8,7 +8,7 @@ import { expect, test } from '@jest/globals';
 // A container that is stopped during its start: process 1 ignores a signal without a handler, so the pod would run
 // until the end of its grace period (300 s).
 
-// promise: container-asked-end-so
+// promise: container-sigterm
 test('ends a starting function at once on SIGTERM', async () => {
   // a database that accepts connections and never responds
   const database = createServer().listen(0, '127.0.0.1');
@@ -36,7 +36,7 @@ test('passes on the exit code of the program as process 1 of the container', asy
   expect(await once(init('process.exit(7)'), 'exit')).toEqual([7, null]);
 });
 
-// promise: container-asked-end-so
+// promise: container-sigterm
 test('ends a program without a signal handler, and lets one with a handler finish', async () => {
   const without = init('console.log("up"); setInterval(() => {}, 1000)');
   const having = init(

@@ -24,7 +24,7 @@ beforeAll(async () => {
 });
 afterAll(() => shop?.stop());
 
-// promise: process-asked-end-loses
+// promise: sigterm
 test('serves every request when processes get SIGTERM under load', async () => {
   const customers = await customersWith(shop, 10, 10_000_000);
   const load = keepOrdering(customers);
@@ -68,7 +68,7 @@ function keepOrdering(customers: Customer[]) {
       longestMs = Math.max(longestMs, Date.now() - began);
       if (typeof response !== 'string' && response.status === 202) {
         orders.push(response.body.id);
-        shop.story.accepted.add(response.body.id);
+        shop.history.accepted.add(response.body.id);
       } else
         failures.push(typeof response === 'string' ? response : `${response.status} ${JSON.stringify(response.body)}`);
       await wait(10);

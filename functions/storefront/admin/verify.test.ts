@@ -47,7 +47,7 @@ async function paid() {
   return { userId, accountId, orderId };
 }
 
-// promise: administrator-can-verify-every
+// promise: verification
 test('a sound shop is balanced, however many steps it takes', async () => {
   for (let count = 0; count < 7; count += 1) await paid();
   await customer({ balance: null });
@@ -56,7 +56,7 @@ test('a sound shop is balanced, however many steps it takes', async () => {
   expect(await verify({ accounts: 2, orders: 3 })).toEqual(whole);
 });
 
-// promise: administrator-can-verify-every
+// promise: verification
 test('what is in flight is no difference, and is one after a quarter of an hour', async () => {
   const { userId } = await customer({ balance: 10 });
   await rows(
@@ -74,7 +74,7 @@ test('what is in flight is no difference, and is one after a quarter of an hour'
 });
 
 // what the database itself refuses – a negative balance, two refunds, a key used twice – is left to its constraints
-// promise: administrator-can-verify-every
+// promise: verification
 test.each([
   ['I1', `update billing.transfers set currency = 'eur' where kind = 'deposit'`],
   ['I2', 'update billing.accounts set balance = 199'],

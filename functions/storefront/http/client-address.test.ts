@@ -14,7 +14,7 @@ const addressOf = (forwarded: string | undefined, more: Record<string, string> =
 };
 const activated = { 'k-proxy-request': 'activator' };
 
-// promise: two-callers-two-addresses
+// promise: caller-addresses
 test.each(['203.0.113.5', '192.168.49.1', '2001:db8::5'])(
   '%s is who called, with the activator and without',
   (caller) => {
@@ -25,7 +25,7 @@ test.each(['203.0.113.5', '192.168.49.1', '2001:db8::5'])(
   },
 );
 
-// promise: two-callers-two-addresses
+// promise: caller-addresses
 test.each(['203.0.113.5', '192.168.49.1'])('%s names the activator, and has still their own address', (caller) => {
   addressOf('192.0.2.9,10.244.0.1, 10.244.0.10'); // somebody has come by that gateway before
   expect(addressOf(`198.51.100.1, ${caller},10.244.0.1, 10.244.0.10`, activated)).toBe(caller);

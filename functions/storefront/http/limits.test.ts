@@ -60,7 +60,7 @@ async function expectNotified(answer: Response, quota: number): Promise<void> {
 }
 
 describe('who asks too often is told when to come again', () => {
-  // promise: asks-too-often-gets
+  // promise: rate-limit
   test('a customer', async () => {
     const ann = await bearer(uuidv7());
     await expectNotified(await refusedIn(() => ask('/v1/orders', { ...ann })), 3);
@@ -80,7 +80,7 @@ describe('who asks too often is told when to come again', () => {
   });
 });
 
-// promise: asks-too-often-gets, owasp-api2
+// promise: rate-limit, owasp-api2
 test('failed log-ins count for an e-mail from an address: nobody can lock out somebody else', async () => {
   const logIn = async (email: string, address: string) =>
     (await ask('/v1/sessions', from(address), { email, password: 'x' })).status;
@@ -90,7 +90,7 @@ test('failed log-ins count for an e-mail from an address: nobody can lock out so
   expect(await logIn('ann@example.com', '192.0.2.2')).toBe(401);
 });
 
-// promise: customers-log-register-time
+// promise: guessed-passwords
 test('failed log-ins count for an address, whatever the e-mails; another address may go on', async () => {
   const logIn = (index: number, address: string) =>
     ask('/v1/sessions', from(address), { email: `guess-${index}@example.com`, password: 'x' });

@@ -4,7 +4,7 @@ import { createSealer } from './seal.ts';
 const { seal, unseal } = createSealer(Buffer.alloc(32, 1).toString('base64url'));
 const scope = { purpose: 'orders', userId: 'ann' };
 
-// promise: list-costs-same-however
+// promise: list-cost
 test('what was sealed is read by the caller and for the purpose that it was sealed for', () => {
   const sealed = seal('a.b', scope);
   expect(unseal(sealed, scope)).toBe('a.b');

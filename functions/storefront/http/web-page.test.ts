@@ -18,7 +18,7 @@ afterAll(() => shop.stop());
 const folder = fileURLToPath(new URL('../../../web', import.meta.url));
 const files = readdirSync(folder).filter((name) => !name.endsWith('.d.ts'));
 
-// promise: works-offline-loads-little
+// promise: page-offline
 test('the page allows nothing but its own files: no inline script or style, no other host, no form target', async () => {
   const answer = await fetch(url);
   expect(answer.headers.get('content-type')).toContain('text/html');
@@ -51,7 +51,7 @@ test('every file of the page is served under its type, and its browser fetches a
   expect(named.toSorted()).toEqual([...inFolder, '/page/lib/lit-html.js', '/page/topology.js'].toSorted());
 });
 
-// promise: works-offline-loads-little
+// promise: page-offline
 test('the page weighs less than 500 KB, with everything that it loads', async () => {
   const litHtml = await (await fetch(`${url}/page/lib/lit-html.js`)).text();
   const own = files.map((name) => statSync(`${folder}/${name}`).size);

@@ -175,7 +175,7 @@ describe('taken up again by Last-Event-ID', () => {
   });
 
   const ann = { userId: uuidv7() };
-  // promise: stream-taken-up-again
+  // promise: stream-resumption
   test.each([
     ...['x', '1', '00000000.', `${Date.now().toString(36)}.`, `${Date.now().toString(36)}.abc`],
     ...[cursorOf(ann, -25), cursorOf(ann, 1), cursorOf({ userId: uuidv7() }, -1), cursorOf(ann, -1).slice(0, -1)],
@@ -202,7 +202,7 @@ describe('a customer with 300,000 orders', () => {
     );
   }, 60_000);
 
-  // promise: stream-taken-up-again
+  // promise: stream-resumption
   test('who takes up a stream of hours ago is asked to read the lists again, and others do not notice', async () => {
     const bob = await customer();
     const headers = await bearer(bob.userId);
@@ -230,7 +230,7 @@ describe('a customer with 300,000 orders', () => {
     expect(idsOf(first).at(-1)).toBe(`${next}.placed`);
   });
 
-  // promise: stream-taken-up-again
+  // promise: stream-resumption
   test('no query of the stream reads more rows than it may', async () => {
     const read = async () =>
       (
@@ -360,7 +360,7 @@ test('a customer has five streams at most, the shop as many as it is set to, and
   });
 });
 
-// promise: stream-taken-up-again
+// promise: stream-resumption
 test('the customers of one address have a part of all streams', async () => {
   const before = url;
   process.env['STREAM_LIMIT_PER_ADDRESS'] = '3';

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Violation } from '#test/support/invariants.ts';
-import { looked } from '#test/support/sizes.ts';
+import { recordCheck } from '#test/support/sizes.ts';
 import { chanceOf, type Chance } from './chance.ts';
 import { newCustomer, nextRequest } from './customers.ts';
 import { tasksDone, type Processes } from './functions.ts';
@@ -43,7 +43,7 @@ export async function runScenario(seed: number, world: World): Promise<Outcome> 
   world.mails.length = 0;
   try {
     const found = await play(scene, chance, world);
-    looked(found.map((one) => ({ ...one, subject: `seed ${seed} ${one.subject}` })));
+    recordCheck(found.map((one) => ({ ...one, subject: `seed ${seed} ${one.subject}` })));
     const wrong = [...scene.failures, ...found.map(({ name, subject, detail }) => `${name}: ${subject} – ${detail}`)];
     if (wrong.length > 0) throw new Error(wrong.join('\n'));
     return { steps, orders: scene.accepted.size };

@@ -21,7 +21,7 @@ const logIn = async () => {
 pageTest('shows the statistics of the last minute, and checks the ledger', async () => {
   const customer = await customerWith(shop(), 1_000);
   const { id } = await customer.order('pen');
-  await customer.decided(id);
+  await customer.settled(id);
   const page = await logIn();
   await page.getByText(/^[1-9]\d*, [1-9]\d* decided$/).waitFor();
   await page.getByText(/^\d+ ms median/).waitFor();
@@ -29,12 +29,12 @@ pageTest('shows the statistics of the last minute, and checks the ledger', async
   await page.locator('#ledger').getByText('balanced', { exact: true }).waitFor();
 });
 
-// promise: repeats-parked-can-seen
+// promise: page-retries
 pageTest('shows a parked event to the administrator and its customer, and replays it', async () => {
   const customer = await customerWith(shop(), 1_000);
   const orderId = uuidv7();
   const event = eventOf(orderPlaced, { orderId, userId: customer.id });
-  shop().story.broken.add(event.id);
+  shop().history.broken.add(event.id);
   expect(await post(shop(), event)).toBe(202); // the order does not exist yet, so charge-account refuses the event
   const page = await logIn();
   const deadLetter = page.locator(`[data-letter="${event.id}"]`);
@@ -62,7 +62,7 @@ pageTest('replays all parked events at a rate', async () => {
   const customer = await customerWith(shop(), 1_000);
   const orderId = uuidv7();
   const event = eventOf(orderPlaced, { orderId, userId: customer.id });
-  shop().story.broken.add(event.id);
+  shop().history.broken.add(event.id);
   expect(await post(shop(), event)).toBe(202);
   const page = await logIn();
   const deadLetter = page.locator(`[data-letter="${event.id}"]`);
@@ -73,5 +73,5 @@ pageTest('replays all parked events at a rate', async () => {
   await send(page, 'Dead letters', { 'Events a second': '10' }, 'Replay all that are parked');
   await deadLetter.getByText('done', { exact: true }).waitFor();
   await page.getByText(/The last bulk replay took \d+/).waitFor();
-  expect(await customer.decided(orderId)).toMatchObject({ status: 'paid' });
+  expect(await customer.settled(orderId)).toMatchObject({ status: 'paid' });
 });

@@ -13,7 +13,7 @@ const password = 'correct horse battery';
 const paid = ['order.placed', 'charge.succeeded', 'order.paid', 'notification.queued', 'notification.sent'];
 const rejected = ['order.placed', 'charge.declined', 'order.rejected', 'notification.queued', 'notification.sent'];
 
-// promise: story-orders-can-clicked
+// promise: page-scenario
 pageTest('lets a customer register, deposit, buy a desk, be refused a second one, and get the money back', async () => {
   const page = await open();
   const email = `${uuidv7()}@example.com`;
@@ -56,10 +56,10 @@ pageTest('lets a customer register, deposit, buy a desk, be refused a second one
     'select o.id from ordering.orders o join users.users u on u.id = o.user_id where u.email = $1',
     [email],
   ))
-    shop().story.accepted.add(id);
+    shop().history.accepted.add(id);
 });
 
-// promise: story-orders-can-clicked
+// promise: page-scenario
 pageTest('draws an arrow from the producer of an event to its consumer, and shows the event on a click', async () => {
   const { page, id } = await placeOrder();
   const arrow = page.locator('[data-type="shop.charge.succeeded.v1"]').getByRole('button');
@@ -129,7 +129,7 @@ pageTest('opens a timeline again by its address, and to others by a link that co
   await shared.getByText('The link cannot be read').waitFor();
 });
 
-// promise: logging-out-forgets
+// promise: logout
 pageTest('keeps the session on a reload but not in another tab, and deletes it on log-out', async () => {
   const page = await open();
   const email = `${uuidv7()}@example.com`;
@@ -148,7 +148,7 @@ pageTest('keeps the session on a reload but not in another tab, and deletes it o
   await balanceIs(page, '0.00');
 });
 
-// promise: works-offline-loads-little
+// promise: page-offline
 pageTest('paints within a second, and loads nothing from other hosts', async () => {
   const page = await open();
   await page.getByRole('heading', { name: 'Log in' }).waitFor();
@@ -167,7 +167,7 @@ pageTest('paints within a second, and loads nothing from other hosts', async () 
   expect(paintMs).toBeLessThan(10_000);
 });
 
-// promise: whoever-uses-keyboard-screen
+// promise: accessibility
 pageTest.each([
   ['light, on a desktop', { colorScheme: 'light', viewport: { width: 1_280, height: 900 } }],
   ['dark, on a phone', { colorScheme: 'dark', viewport: { width: 360, height: 740 } }],
@@ -181,7 +181,7 @@ pageTest.each([
   expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)).toBeLessThanOrEqual(0);
 });
 
-// promise: whoever-uses-keyboard-screen
+// promise: accessibility
 pageTest('can be used with the keyboard alone', async () => {
   const customer = await customerWith(shop(), 1_000);
   const page = await open({ token: customer.token });

@@ -34,7 +34,7 @@ pageTest('explains a refusal next to its field, and accepts the corrected input'
   await alert.getByText('Say of something how many you want').waitFor();
 });
 
-// promise: deposit-whose-answer-got
+// promise: page-lost-response
 pageTest('makes a deposit once when its response was lost and it is sent again', async () => {
   const { token } = await customerWith(shop(), 100);
   const page = await open({ token });
@@ -57,7 +57,7 @@ pageTest('makes a deposit once when its response was lost and it is sent again',
   expect(lost).toBe(1);
 });
 
-// promise: repeats-parked-can-seen
+// promise: page-retries
 pageTest('shows the retries of an order, and its payment once the account exists', async () => {
   const [customer] = (await newCustomers(shop(), 1)) as [Customer];
   const page = await open({ token: customer.token });
@@ -78,7 +78,7 @@ pageTest('shows the retries of an order, and its payment once the account exists
 pageTest('does not show another customer’s order', async () => {
   const [ann, bob] = [await customerWith(shop(), 1_000), await customerWith(shop(), 1_000)];
   const { id } = await ann.order('pen');
-  await ann.told(id);
+  await ann.notified(id);
   const page = await open({ token: bob.token, place: `/#/orders/${id}` });
   await page.getByRole('alert').getByText('There is no such order').waitFor();
   expect(await drawn(page)).toEqual([]);

@@ -39,7 +39,7 @@ test('start uses another namespace and another domain if they are set', async ()
     expect(line).toContain('--namespace store');
 });
 
-// promise: shop-sh-touches-context
+// promise: shop-sh
 test('start uses no namespace that is not the shop’s, and stop deletes none', async () => {
   script.standIns.cluster.items['namespace/shop'] = {
     kind: 'Namespace',
@@ -89,7 +89,7 @@ test.each([
   expect(readdirSync(path.join(script.folder, 'product'))).toContain('package.json');
 });
 
-// promise: shop-sh-touches-context
+// promise: shop-sh
 test('start completes the secrets of an interrupted start, and never changes existing ones', async () => {
   await script.startOnce(['--existing'], existing);
   const secrets = () =>
@@ -107,7 +107,7 @@ test('start completes the secrets of an interrupted start, and never changes exi
   expect(secrets()).toMatchObject(before);
 });
 
-// promise: administrator-settings-neither-orders
+// promise: administrator
 test('start runs the migration job again only after the administrator has changed', async () => {
   const ran = async (settings: Record<string, string>) => {
     const { calls } = await script.run(['start', '--existing'], { ...existing, ...settings });

@@ -51,7 +51,7 @@ test('start creates the cluster, installs Knative, builds the image in the node,
   ).toHaveLength(1); // the functions' own secrets
 });
 
-// promise: shop-sh-touches-context
+// promise: shop-sh
 test('every command uses the shop’s own context, whatever the current one is', async () => {
   await script.startOnce([]);
   delete script.standIns.cluster.items['ksvc/storefront'];
