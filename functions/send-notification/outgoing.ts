@@ -78,15 +78,7 @@ export function createOutgoing({ database, tasks, mailer }: Parts): Outgoing {
       if (!isAdmitted) tasks.run(gather({ id, userId, digestAt: undefined }), `gathering mail ${id}`);
       else if (waiting.length < maxWaiting) waiting.push(mail);
     }
-    while (active < senders() && waiting.length > 0) {
-      active += 1;
-      tasks.run(
-        sendWaiting().finally(() => {
-          active -= 1;
-        }),
-        'sending mails',
-      );
-    }
+    while (active < senders() && waiting.length > 0) tasks.run(send(), 'sending mails');
   }
 
   async function sendDue(interval = fullScan): Promise<boolean> {
@@ -106,30 +98,39 @@ export function createOutgoing({ database, tasks, mailer }: Parts): Outgoing {
     return isBusy ? 1 : maxSenders;
   }
 
-  async function sendWaiting(): Promise<void> {
-    while (active <= senders()) {
-      const mail = waiting.shift();
-      if (!mail) return;
-      if (performance.now() - mail.takenAt > maxWaitMs) continue;
-      const span = beginSpan('send mail', {
-        kind: 'CLIENT',
-        parent: mail.traceparent,
-        attributes: { 'shop.notification': mail.id, 'shop.template': mail.template },
-      });
-      const result = await content(mail).then(
-        // derived from the row: a mail that is sent again can be recognised
-        (composed) => mailer.send({ messageId: mail.id, to: mail.recipient, ...composed }),
-        (): SendResult => ({ sent: false, permanent: false, error: 'the digest could not be read' }),
-      );
-      endSpan(span, result.sent ? undefined : result.error);
-      const outcome = outcomeOf(mail, result);
-      const settled = mail.digestAt === null ? Promise.resolve() : settleDigest(database, mail, outcome);
-      const marked = settled.then(() => mark(outcome));
-      // a clean stop waits for it; otherwise the mail would be sent again
-      tasks.run(marked, `marking mail ${mail.id}`);
-      // a mail costs as much as an order: a busy process sends the next one after this one is marked
-      if (isBusy) await marked.catch(() => undefined);
+  async function send(): Promise<void> {
+    active += 1;
+    try {
+      while (active <= senders()) {
+        const mail = waiting.shift();
+        if (!mail) return;
+        if (performance.now() - mail.takenAt <= maxWaitMs) await attempt(mail);
+      }
+    } finally {
+      // in the turn of the check: senders that become too many together would otherwise all end
+      active -= 1;
     }
+  }
+
+  async function attempt(mail: QueuedMail): Promise<void> {
+    const span = beginSpan('send mail', {
+      kind: 'CLIENT',
+      parent: mail.traceparent,
+      attributes: { 'shop.notification': mail.id, 'shop.template': mail.template },
+    });
+    const result = await content(mail).then(
+      // derived from the row: a mail that is sent again can be recognised
+      (composed) => mailer.send({ messageId: mail.id, to: mail.recipient, ...composed }),
+      (): SendResult => ({ sent: false, permanent: false, error: 'the digest could not be read' }),
+    );
+    endSpan(span, result.sent ? undefined : result.error);
+    const outcome = outcomeOf(mail, result);
+    const settled = mail.digestAt === null ? Promise.resolve() : settleDigest(database, mail, outcome);
+    const marked = settled.then(() => mark(outcome));
+    // a clean stop waits for it; otherwise the mail would be sent again
+    tasks.run(marked, `marking mail ${mail.id}`);
+    // a mail costs as much as an order: a busy process sends the next one after this one is marked
+    if (isBusy) await marked.catch(() => undefined);
   }
 
   async function content(mail: QueuedMail): Promise<{ subject: string; text: string; html: string }> {

@@ -11,6 +11,7 @@ import { bearer } from '#test/support/calls.ts';
 import { context, useBroker, useFunctions } from '#test/support/context.ts';
 import { row, useDatabase } from '#test/support/database.ts';
 import { databaseUrl } from '#test/support/global-setup.ts';
+import { until } from '#test/support/until.ts';
 import { serveHttp } from '#platform/http/http-server.ts';
 import type { EventFunction, EventHandle } from '#platform/events/on-event.ts';
 import type { RequestFunction, RequestHandle } from '#platform/http/on-request.ts';
@@ -136,11 +137,18 @@ export async function withoutDatabase<Result>(act: () => Promise<Result>): Promi
   await server.connect();
   try {
     await server.query(`alter database ${name} with allow_connections false`);
-    // the connections of the functions have a name; each has ended before its pool is used again
+    // the connections of the functions have a name; all of them end before the functions are called again
     await server.query(
-      `select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = $1 and application_name <> ''`,
+      `select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and application_name <> ''`,
       [name],
     );
+    await until('every connection of the functions has ended', async () => {
+      const { rows } = await server.query(
+        `select pid from pg_stat_activity where datname = $1 and application_name <> ''`,
+        [name],
+      );
+      return rows.length === 0;
+    });
     return await act();
   } finally {
     await server.query(`alter database ${name} with allow_connections true`);
