@@ -28,7 +28,7 @@ export interface EventContract<Data extends EventData = EventData> {
   readonly source: string;
   readonly data: z.ZodType<Data>;
   readonly sample: Data;
-  /** Something that happened, ready to be published. `at` is when; without it, when its chain begins or goes on. */
+  /** Something that happened, ready to be published. `at` is when; without it, when its chain begins or continues. */
   create(data: Data, at?: Date): DomainEvent;
 }
 
