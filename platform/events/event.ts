@@ -18,7 +18,7 @@ export interface ShopEvent extends CloudEventV1<unknown> {
   traceparent?: string;
 }
 
-/** One kind of event: its type, who produces it, and the shape of its data. */
+/** One kind of event: its type, its producer, and the shape of its data. */
 export interface EventContract<Data extends EventData = EventData> {
   readonly type: string;
   /** What has happened, in a sentence. */

@@ -26,7 +26,7 @@ test.each(['203.0.113.5', '192.168.49.1', '2001:db8::5'])(
 );
 
 // promise: two-callers-two-addresses
-test.each(['203.0.113.5', '192.168.49.1'])('finds the caller %s who forges the header of the activator', (caller) => {
+test.each(['203.0.113.5', '192.168.49.1'])('finds the caller %s that forges the header of the activator', (caller) => {
   addressOf('192.0.2.9,10.244.0.1, 10.244.0.10'); // another caller came through that gateway before
   expect(addressOf(`198.51.100.1, ${caller},10.244.0.1, 10.244.0.10`, activated)).toBe(caller);
 });

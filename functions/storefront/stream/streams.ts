@@ -102,7 +102,7 @@ export function createStreams({ database, clock, cursors, limitedAddress, settin
       stopPolling = repeat(50, 'the poll of the event streams', poll);
     }
     const heartbeat = setInterval(() => {
-      // it has ended, and its client does not read the rest
+      // the stream has ended, but its client does not read the rest
       if (response.writableEnded) response.destroy();
       else response.write(':\n\n');
     }, heartbeatMs);
