@@ -8,7 +8,7 @@ export interface Route {
   path: `/${string}`;
   summary: string;
   description?: string;
-  /** Who may call it: without a token, with one of a customer (or the administrator), or the administrator alone. */
+  /** Its callers: without a token, with one of a customer (or the administrator), or the administrator alone. */
   access: 'public' | 'customer' | 'admin';
   /** The function that carries it out; otherwise the storefront does. */
   function?: string;

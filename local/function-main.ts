@@ -24,7 +24,7 @@ if (http) {
 process.send?.({ ready: true });
 await releaseStartMemory();
 
-/** Asks the supervisor to hand over no more connections; resolves when the last one has come. */
+/** Asks the supervisor to hand over no more connections; resolves when the last one has arrived. */
 async function lastConnection(): Promise<void> {
   if (!process.connected) return;
   const last = new Promise<void>((resolve) => process.on('message', (message) => message === 'last' && resolve()));

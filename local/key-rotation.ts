@@ -6,8 +6,8 @@ export type Step = (typeof steps)[number];
 
 /**
  * One step in the rotation of the keys of events and tokens: `accept` adds new ones that nothing is signed with yet,
- * `sign` signs with them, `retire` takes the old ones away. The step that was made last can be made again, because it may
- * not have reached every function: the keys stay as they are. Throws one sentence if it is the turn of another step.
+ * `sign` signs with them, `retire` removes the old ones. The last step can be repeated, because it may not have reached every
+ * function; its keys stay the same. Throws one sentence if another step comes next.
  */
 export function rotated(keys: Keys, step: Step): Keys {
   if (isMade(keys, step)) return keys;
@@ -32,7 +32,7 @@ function changed(keys: Keys, step: Step): Keys {
 /** Whether a step was the last one that was made; it may not have reached every function. */
 export const isMade = (keys: Keys, step: Step): boolean => lastStep(keys) === step;
 
-/** What is said when a step is made again. */
+/** The message when a step is repeated. */
 export const madeBefore = (step: Step) => `The step "${step}" was made before; its keys are applied again.`;
 
 /** Which step comes next. */
@@ -41,7 +41,7 @@ export function nextStep(keys: Keys): Step {
   return last === 'accept' ? 'sign' : last === 'sign' ? 'retire' : 'accept';
 }
 
-/** As it was written down; an older version did not, but a rotation that is not finished can be seen from the keys. */
+/** As it was recorded; older versions did not record it, but the keys show an unfinished rotation. */
 function lastStep({ EVENT_KEYS, NEXT_TOKEN_PRIVATE_KEY, ROTATION_STEP }: Keys): Step | undefined {
   if (ROTATION_STEP) return ROTATION_STEP as Step;
   if (NEXT_TOKEN_PRIVATE_KEY) return 'accept';

@@ -9,7 +9,7 @@ const help = `The shop on this machine: database, broker, mail catcher and every
 
   npm start                  every function in one process
   npm start -- --processes   every function as a process of its own under the function runtime, as on a cluster
-  npm start -- --processes --replicas 2   so many processes of each function but the storefront, 1 to 4
+  npm start -- --processes --replicas 2   2 processes of each function but the storefront; 1 to 4
   npm start -- --fresh       begin with empty data
   npm start -- --help        this text
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 
-/** Checks that nothing listens on these ports yet; `ports` goes by the name of the setting. */
+/** Checks that nothing listens on these ports yet; `ports` has them by the name of the setting. */
 export async function checkPorts(ports: Record<string, number>): Promise<void> {
   for (const [setting, port] of Object.entries(ports)) {
     const server = createServer().listen(port, '127.0.0.1');
@@ -23,9 +23,9 @@ function portConflict(setting: string, port: number, error: unknown): string {
   return `Port ${port} (${setting}) cannot be used: ${(error as Error).message}.`;
 }
 
-/** An error as the sentence that a person at the terminal needs. */
+/** An error as one sentence for the terminal. */
 export function describe(error: unknown): string {
   const { code, message } = error as { code?: string; message?: string };
-  if (code === 'ECONNREFUSED') return `The database does not answer: ${message || 'connection refused'}.`;
+  if (code === 'ECONNREFUSED') return `The database does not respond: ${message || 'connection refused'}.`;
   return message ?? String(error);
 }

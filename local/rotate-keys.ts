@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { isMade, madeBefore, rotated, steps, type Step } from '#local/key-rotation.ts';
 import { runningShop } from '#local/lock.ts';
-import { keepSecrets, localSecrets } from '#local/secrets.ts';
+import { storeSecrets, localSecrets } from '#local/secrets.ts';
 
 const dataDir = path.resolve(process.env['DATA_DIR'] ?? '.data');
 const step = process.argv[2] as Step;
@@ -13,14 +13,14 @@ try {
   const secrets = localSecrets(dataDir);
   const { NEXT_TOKEN_PRIVATE_KEY: _, ...others } = secrets;
   if (isMade(secrets, step)) process.stdout.write(`${madeBefore(step)}\n`);
-  keepSecrets(dataDir, { ...others, ...rotated(secrets, step) });
+  storeSecrets(dataDir, { ...others, ...rotated(secrets, step) });
   process.stdout.write(`${whatNow()}\n`);
 } catch (error) {
   process.stderr.write(`${(error as Error).message}\n`);
   process.exitCode = 1;
 }
 
-/** Has a running shop take the keys; what is left to do for the person who rotates them. */
+/** Makes a running shop load the keys; returns what the operator has to do next. */
 function whatNow(): string {
   const shop = runningShop(dataDir);
   if (!shop) return 'Done; the next start has these keys.';

@@ -15,29 +15,29 @@ export interface Keys {
 
 /** The keys of a local shop, and the passwords. */
 export interface Secrets extends Keys {
-  /** With it the storefront signs cursors. */
+  /** Signs the storefront's cursors. */
   CURSOR_KEY: string;
-  /** From it the passwords of the functions' database roles are derived. */
+  /** The passwords of the functions' database roles are derived from it. */
   DATABASE_ROLES_KEY: string;
   adminPassword: string;
 }
 
 const fileIn = (dataDir: string) => path.join(dataDir, 'secrets.json');
 
-/** Makes the secrets at the first start, later those that a newer version needs, and keeps them in the data folder. */
+/** Makes the secrets at the first start, later those that a newer version needs, and stores them in the data folder. */
 export function localSecrets(dataDir: string): Secrets {
-  const kept = existsSync(fileIn(dataDir)) ? readSecrets(dataDir) : {};
-  const secrets = { ...newSecrets(), ...kept };
-  if (Object.keys(secrets).length > Object.keys(kept).length) keepSecrets(dataDir, secrets);
+  const stored = existsSync(fileIn(dataDir)) ? readSecrets(dataDir) : {};
+  const secrets = { ...newSecrets(), ...stored };
+  if (Object.keys(secrets).length > Object.keys(stored).length) storeSecrets(dataDir, secrets);
   return secrets;
 }
 
 const readSecrets = (dataDir: string) => JSON.parse(readFileSync(fileIn(dataDir), 'utf8')) as Partial<Secrets>;
 
-/** Writes the secrets down, readable by their owner alone. */
-export function keepSecrets(dataDir: string, secrets: Secrets): void {
+/** Writes the secrets to their file, readable by its owner alone. */
+export function storeSecrets(dataDir: string, secrets: Secrets): void {
   mkdirSync(dataDir, { recursive: true });
-  // under its name only when it is complete: half a file would be the loss of every key
+  // renamed once it is complete: half a file would lose every key
   writeFileSync(`${fileIn(dataDir)}.new`, JSON.stringify(secrets, null, 2), { mode: 0o600, flush: true });
   renameSync(`${fileIn(dataDir)}.new`, fileIn(dataDir));
 }

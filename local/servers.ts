@@ -6,7 +6,7 @@ import type { Postgres } from '#local/postgres.ts';
 /** Ends something that was started. */
 export type Stop = () => Promise<void>;
 
-/** The database: the one from the settings, or one of our own. Gives its URL. */
+/** Returns the URL of the database from the settings, or starts one. */
 export async function startDatabase({ databaseUrl, dataDir }: Options, stops: Stop[]): Promise<string> {
   if (databaseUrl) {
     await refuseSharedSessions(databaseUrl);
@@ -20,10 +20,10 @@ export async function startDatabase({ databaseUrl, dataDir }: Options, stops: St
   return postgres.url;
 }
 
-/** Where mails go: the mail server from the settings, or our own catcher. */
+/** Where mails go: the mail server from the settings, or the mail catcher. */
 export const smtpUrlOf = ({ smtpUrl, smtpPort }: Options): string => smtpUrl ?? `smtp://127.0.0.1:${smtpPort}`;
 
-/** Starts the mail catcher, unless the settings have a mail server. Gives the address of its page. */
+/** Starts the mail catcher, unless the settings have a mail server; returns the address of its page. */
 export async function startMail(
   { smtpUrl, smtpPort, mailPort, dataDir }: Options,
   stops: Stop[],

@@ -119,7 +119,7 @@ async function openShop(options: Options, { adminPassword, rolesKey }: Given, st
 }
 
 function removeData(dataDir: string): void {
-  // a setting that points to somewhere else must not cost somebody their files
+  // a wrong setting must not delete other files
   if (existsSync(dataDir) && readdirSync(dataDir).length > 0 && !existsSync(path.join(dataDir, 'secrets.json'))) {
     throw new Error(`${dataDir} (DATA_DIR) holds no data of a shop, so --fresh does not remove it.`);
   }

@@ -3,12 +3,12 @@ import { z } from 'zod';
 import { runningShop } from '#local/lock.ts';
 import { settings } from '#platform/runtime/settings.ts';
 
-/** A shop that a program of this folder talks to. */
+/** A shop that a program of this folder calls. */
 export interface Target {
   baseUrl: string;
   /** Sent as `Host`, where `baseUrl` is the address of an ingress. */
   host?: string | undefined;
-  /** The mail catcher's. Without it, the requests that look into it are left out. */
+  /** The mail catcher's. Without it, the requests that read mails are skipped. */
   mailUrl?: string | undefined;
   adminEmail: string;
   adminPassword: string;

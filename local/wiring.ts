@@ -17,7 +17,7 @@ export interface Wiring {
 export interface Running {
   /** Does what PingSource does on a cluster, every minute. */
   sweep(): Promise<void>;
-  /** Replaces the functions, a few at a time; each finishes what is in flight, and the next one has today's environment. */
+  /** Replaces the functions, a few at a time; each finishes what is in flight, and its replacement has the current environment. */
   replaceFunctions(): Promise<void>;
   /** Finishes what is in flight and ends. */
   stop(): Promise<void>;

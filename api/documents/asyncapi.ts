@@ -5,7 +5,7 @@ import { jsonSchema, version } from './json-schema.ts';
 
 type Json = Record<string, unknown>;
 
-/** The events as AsyncAPI 3: the contracts, with who sends and who receives them. */
+/** The events as AsyncAPI 3: the contracts, with their senders and receivers. */
 export async function asyncApi(): Promise<Json> {
   const { hops } = await readTopology();
   const events = hops.map((hop) => ({ ...hop, name: hop.event.replaceAll(/[._ ]/g, '-') }));

@@ -117,7 +117,7 @@ function operationPart(title: string, operation: Operation): Html {
       ]),
     )}
     ${table(
-      'Answers',
+      'Responses',
       Object.entries(responses).map(([status, { description: what, content = {} }]) => [
         status,
         html`${marked(what)} ${Object.values(content).map(({ schema }) => html`${schema.$ref && typeOf(schema)}`)}`,

@@ -22,7 +22,7 @@ function recorded(
   return { batches, call };
 }
 
-test('calls of one turn are served together, and those that come meanwhile by the next', async () => {
+test('serves the calls of one turn together, and those that arrive meanwhile with the next batch', async () => {
   const { batches, call } = recorded();
   const first = ['a', 'b'].map(call);
   await nextTurn();
@@ -34,13 +34,13 @@ test('calls of one turn are served together, and those that come meanwhile by th
   ]);
 });
 
-test('two items with one key never share a batch and keep their order; no batch is too large', async () => {
+test('never puts two items with the same key into one batch, keeps their order and bounds the size of a batch', async () => {
   const { batches, call } = recorded();
   await Promise.all(['a1', 'a2', 'b', 'a3', 'c', 'd'].map(call));
   expect(batches).toEqual([['a1', 'b', 'c'], ['a2', 'd'], ['a3']]);
 });
 
-test('one bad item fails alone', async () => {
+test('fails one bad item alone', async () => {
   const { call } = recorded(async (items) => {
     if (items.includes('bad')) throw sqlError('23514');
     return items;
@@ -49,14 +49,14 @@ test('one bad item fails alone', async () => {
   expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
 });
 
-test('an item that is answered with an error fails alone', async () => {
+test('fails an item alone whose result is an error', async () => {
   const { call } = recorded(async (items) => items.map((item) => (item === 'b' ? new Error('no') : item)));
   const outcomes = await Promise.allSettled(['a', 'b'].map(call));
   expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
 });
 
 // promise: database-outage
-test.each(['40001', '40P01'])('a batch that lost to another one (%s) is tried again', async (code) => {
+test.each(['40001', '40P01'])('retries a batch that lost to another one (%s)', async (code) => {
   let left = 2;
   const { call, batches } = recorded(async (items) => {
     if (left-- > 0) throw sqlError(code);
@@ -66,7 +66,7 @@ test.each(['40001', '40P01'])('a batch that lost to another one (%s) is tried ag
   expect(batches).toHaveLength(3);
 });
 
-test('trouble fails every call of the batch once, and the next batch goes on', async () => {
+test('fails every call of a batch once when the connection is lost, and serves the next batch', async () => {
   let broken = true;
   const { call, batches } = recorded(async (items) => {
     if (broken) throw new Error('Connection terminated unexpectedly');
@@ -79,7 +79,7 @@ test('trouble fails every call of the batch once, and the next batch goes on', a
   expect(await call('a')).toBe('a');
 });
 
-test('a batch that loses again and again fails at last', async () => {
+test('fails a batch after it has lost five times', async () => {
   const { call, batches } = recorded(async () => {
     throw sqlError('40001');
   });
@@ -93,7 +93,7 @@ interface Row {
 }
 const rowsOf = (by: string, ids: string[]): Row[] => ids.map((id) => ({ id, by }));
 
-/** Decides these items; of those that others have decided nothing comes, and they are read. */
+/** Decides these items; those that others have decided yield no row, and are read again. */
 async function decided(items: string[], byOthers: string[] = []) {
   const reads: string[][] = [];
   const mine = items.filter((item) => !byOthers.includes(item));
@@ -111,7 +111,7 @@ async function decided(items: string[], byOthers: string[] = []) {
   return { rows: [...rows], reads };
 }
 
-test('what was decided now is not read again', async () => {
+test('does not read again what it decided itself', async () => {
   expect(await decided(['a', 'b'])).toEqual({
     rows: [
       ['key a', { id: 'a', by: 'me' }],
@@ -121,7 +121,7 @@ test('what was decided now is not read again', async () => {
   });
 });
 
-test('what others have decided is read, and nothing else', async () => {
+test('reads what others have decided, and nothing else', async () => {
   expect(await decided(['a', 'b', 'c'], ['b', 'c'])).toEqual({
     rows: [
       ['key a', { id: 'a', by: 'me' }],

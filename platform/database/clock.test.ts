@@ -7,7 +7,7 @@ import { customer } from '#test/support/fixtures.ts';
 import { beginChain } from '#platform/events/event.ts';
 import { context, signToken } from '#test/support/context.ts';
 
-// What several processes compare uses the database's clock: that of any process may be an hour off.
+// Times that several processes compare come from the database's clock: the clock of a process may be an hour off.
 
 useDatabase();
 
@@ -28,7 +28,7 @@ function shift(ms: number): void {
 
 const hourMs = 3_600_000;
 
-describe.each([-hourMs, hourMs])('a clock that is %s ms off', (ms) => {
+describe.each([-hourMs, hourMs])('a process whose clock is %s ms off', (ms) => {
   // promise: clock-skew
   test('signs tokens that are valid for a quarter of an hour', async () => {
     await context.connect();

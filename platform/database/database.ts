@@ -161,7 +161,7 @@ export function databaseProblem(error: unknown): unknown {
     return new Problem('malformed_request', 'A text holds a character that cannot be stored (NUL).', { cause: error });
   }
   if (!isFailure(error)) return error;
-  return new Problem('unavailable', 'The database is not available at the moment.', {
+  return new Problem('unavailable', 'The database is temporarily unavailable.', {
     retryAfterSeconds: 1,
     cause: error,
   });

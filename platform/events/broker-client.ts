@@ -69,6 +69,6 @@ function identity(file: string): () => { authorization?: string } {
 
 const lostConnections = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE']);
 
-/** Whether a broker did not respond because it ended or is being replaced: it is back in a moment. */
+/** Whether a broker did not respond because it ended or is being replaced, and will be back shortly. */
 export const isBrokerAway = (error: unknown): boolean =>
   lostConnections.has((error as NodeJS.ErrnoException).code ?? '');

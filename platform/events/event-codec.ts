@@ -1,11 +1,11 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { CloudEventV1 } from 'cloudevents';
 
-// CloudEvents over HTTP, read and written as they are: the SDK adds a time and a content type that an event does not have,
-// and decodes no header. Nothing of an event from outside is lost or changed on its way.
+// Reads and writes CloudEvents over HTTP without changing them. The SDK adds a time and a content type that an event does
+// not have, and does not decode headers.
 
 /**
- * The bytes of an event's data as they arrived. They travel with the event object in a process, and are written again in
+ * The bytes of an event's data as they arrived. They travel with the event object inside a process, and are written in
  * place of its data: a dead letter is stored and replayed byte for byte.
  */
 export const rawBody = Symbol('raw body');
@@ -15,7 +15,7 @@ export type RawEvent = CloudEventV1<unknown> & { [rawBody]?: Buffer };
 interface Leniency {
   /** Versions of CloudEvents that are read. */
   versions: readonly string[];
-  /** Whether content that says it is JSON and is not goes on as bytes: to refuse it is then the subscriber's business. */
+  /** Whether data that is declared as JSON but is not JSON is passed on as bytes, for the subscriber to refuse. */
   keepsBadJson?: boolean;
 }
 
@@ -29,7 +29,7 @@ const json = /^[^;]*[/+]json\s*(;|$)/i;
 export function decodeEvent(headers: IncomingHttpHeaders, body: Buffer, leniency: Leniency): RawEvent {
   const contentType = headers['content-type'];
   if (structured.test(contentType ?? '')) return decodeStructured(body, leniency);
-  if (/^application\/cloudevents\b/i.test(contentType ?? '')) throw new TypeError('batch mode is not taken');
+  if (/^application\/cloudevents\b/i.test(contentType ?? '')) throw new TypeError('batch mode is not accepted');
   const attributes = binaryAttributes(headers);
   assertValid(attributes, leniency.versions);
   if (contentType) attributes['datacontenttype'] = contentType;
@@ -50,7 +50,7 @@ export function binaryAttributes(headers: IncomingHttpHeaders): Record<string, u
 
 function decodeStructured(body: Buffer, { versions }: Leniency): RawEvent {
   const given: unknown = JSON.parse(body.toString());
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) throw new TypeError('it is no object');
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) throw new TypeError('it is not an object');
   const { data, data_base64: base64, ...rest } = given as Record<string, unknown>;
   // an attribute that is null is absent (JSON format 1.0.2, section 2.2)
   const attributes = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== null));
@@ -150,7 +150,7 @@ function decodeValue(value: string): string {
   try {
     return decodeURIComponent(bare);
   } catch {
-    return bare; // what is no encoding stays as it is
+    return bare; // not percent-encoded
   }
 }
 

@@ -6,8 +6,8 @@ const hidden = 'shop-ce-';
 const hiddenType = 'shop-content-type';
 
 /**
- * Hides a CloudEvent from the function runtime, which would parse it twice and answer 500 – that Knative retries –
- * to one that it cannot read. The room's adapter reads it from the hidden headers and answers 400.
+ * Hides a CloudEvent from the function runtime, which would parse it twice and return 500 – which Knative retries –
+ * for one that it cannot read. The function reads it from the hidden headers and returns 400.
  * Returns what is wrong with the request, if something is.
  */
 export function hideEvent(request: IncomingMessage): string | undefined {
@@ -19,7 +19,7 @@ export function hideEvent(request: IncomingMessage): string | undefined {
     if (name.startsWith(hidden) || name === hiddenType) return `The header ${name} is not for callers.`;
     if (!name.startsWith('ce-')) continue;
     // node joins repeated headers into one value
-    if (seen.has(name)) return `The header ${name} is given twice.`;
+    if (seen.has(name)) return `The header ${name} is repeated.`;
     seen.add(name);
     headers[hidden + name.slice(3)] = headers[name];
     delete headers[name];
@@ -46,7 +46,7 @@ export function readEvent(headers: IncomingHttpHeaders, body: unknown): RawEvent
   }
 }
 
-/** The same for a dead letter sink, which has to take what nobody could read: its data as the bytes that they are. */
+/** The same for a dead letter sink, which has to accept unreadable events: it takes their data as plain bytes. */
 export function readAnyEvent(headers: IncomingHttpHeaders, body: unknown): RawEvent {
   try {
     return readEvent(headers, body);

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { beginChain, continueChain, defineEvent } from '#platform/events/event.ts';
 
 const tipGiven = defineEvent('shop.tip.given.v1', {
-  summary: 'A guest gave a tip.',
+  summary: 'A guest left a tip.',
   producer: 'tip-waiter',
   subject: ({ tipId }) => tipId,
   data: z.object({ tipId: z.uuid(), userId: z.uuid() }),
@@ -40,7 +40,7 @@ test('continues a chain with its id and trace, and names the cause', () => {
   expect(third).toMatchObject({ correlationid: first.id, causationid: second.id, traceparent });
 });
 
-test('gives an event without a time of its own the time at which its chain begins or goes on', () => {
+test('dates an event without a time of its own by when its chain begins or continues', () => {
   const now = Date.parse('2026-01-02T03:04:05.700Z');
   expect(beginChain(tipGiven.create(data), { now }).time).toBe('2026-01-02T03:04:05.700Z');
   expect(continueChain(tipGiven.create(data), beginChain(tipGiven.create(data)), now).time).toBe(

@@ -18,7 +18,7 @@ export interface ShopEvent extends CloudEventV1<unknown> {
   traceparent?: string;
 }
 
-/** One kind of event: its type, who produces it, and the shape of its data. */
+/** One kind of event: its type, its producer, and the shape of its data. */
 export interface EventContract<Data extends EventData = EventData> {
   readonly type: string;
   /** What has happened, in a sentence. */
@@ -28,7 +28,7 @@ export interface EventContract<Data extends EventData = EventData> {
   readonly source: string;
   readonly data: z.ZodType<Data>;
   readonly sample: Data;
-  /** Something that happened, ready to be published. `at` is when; without it, when its chain begins or goes on. */
+  /** Something that happened, ready to be published. `at` is when; without it, when its chain begins or continues. */
   create(data: Data, at?: Date): DomainEvent;
 }
 

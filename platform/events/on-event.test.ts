@@ -15,7 +15,7 @@ const userId = uuidv7();
 const old = { userId, amount: 100 };
 const next = { userId, money: { minor: 100, currency: 'usd' } };
 const definition = {
-  summary: 'A guest gave a tip.',
+  summary: 'A guest left a tip.',
   producer: 'tip-waiter',
   subject: (data: { userId: string }) => data.userId,
 };
@@ -145,7 +145,7 @@ test('returns 400 with the problem of a step that refuses', async () => {
   expect(JSON.parse(String(response.body))).toMatchObject({ code: 'bad_event', detail: 'There is no such guest.' });
 });
 
-test('names the types that it consumes; others are ignored, and are no label', async () => {
+test('ignores a type that it does not consume, and does not use it as a label', async () => {
   const handle = onEvents(() => [when(v1, async () => undefined)]);
   expect(started(handle).consumes).toEqual([v1.type]);
   expect(await tipTaker(handle).deliver(eventOf(v2, next))).toEqual({ status: 204 });
@@ -154,7 +154,7 @@ test('names the types that it consumes; others are ignored, and are no label', a
   expect(await counted('done', v1.type)).toBe(1);
 });
 
-test('accepts unsigned events and any type as a function of any event', async () => {
+test('accepts unsigned events of any type as a function of any event', async () => {
   const handled: string[] = [];
   const handle = onAnyEvent(
     () =>

@@ -58,9 +58,9 @@ describe('keys', () => {
   });
 
   test('of the same name are different keys', () => {
-    const ours = withKeys(`test:${keyOf(1)}`);
-    const theirs = withKeys(`test:${keyOf(2)}`);
-    expect(ours.isVerified(theirs.sign(event))).toBe(false);
+    const one = withKeys(`test:${keyOf(1)}`);
+    const other = withKeys(`test:${keyOf(2)}`);
+    expect(one.isVerified(other.sign(event))).toBe(false);
   });
 
   test.each([

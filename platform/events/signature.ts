@@ -63,7 +63,7 @@ export function createSigner(): Signer {
       try {
         return isSignedBy(event['signature'], (secret) => digest(event, secret));
       } catch (error) {
-        // data that is nested too deeply to be written was never signed here
+        // data that is nested too deeply to be serialized was never signed by the shop
         if (error instanceof RangeError) return false;
         throw error;
       }

@@ -12,7 +12,7 @@ function piecesOfWork() {
   return { ends, begun, work };
 }
 
-test('so many run at once, so many wait in turn, and the rest is turned away', async () => {
+test('runs up to N at once, lets up to M wait in turn, and refuses the rest', async () => {
   const { ends, begun, work } = piecesOfWork();
   const inTurn = bounded(2, { all: { atOnce: 2, maxWaiting: 1 } });
   const [a, b, c] = ['a', 'b', 'c'].map((name) => inTurn('all', work(name)));
@@ -30,13 +30,13 @@ test('so many run at once, so many wait in turn, and the rest is turned away', a
   expect(await Promise.all([b, c])).toEqual(['b', 'c']);
 });
 
-test('work that fails makes room as well', async () => {
+test('frees the slot of work that fails', async () => {
   const inTurn = bounded(1, { all: { atOnce: 1, maxWaiting: 0 } });
   await expect(inTurn('all', () => Promise.reject(new Error('no')))).rejects.toThrow('no');
   expect(await inTurn('all', async () => 'yes')).toBe('yes');
 });
 
-test('a lane takes its own slots only, and a free slot goes to the lanes in turn', async () => {
+test('limits a lane to its own slots, and hands a free slot to the lanes in turn', async () => {
   const { ends, begun, work } = piecesOfWork();
   const inTurn = bounded(2, { first: { atOnce: 2, maxWaiting: 9 }, second: { atOnce: 1, maxWaiting: 1 } });
   const second = [inTurn('second', work('s1')), inTurn('second', work('s2'))];

@@ -30,7 +30,7 @@ function originOf(name: string): string {
 }
 
 /**
- * Calls functions over HTTP. A function that is being replaced or started refuses connections for a moment, so a call
+ * Calls functions over HTTP. A function that is being replaced or started briefly refuses connections, so a call
  * without a response is repeated for 10 seconds.
  */
 export function createFunctionClient(): CallFunction {
@@ -41,7 +41,7 @@ export function createFunctionClient(): CallFunction {
     origins.set(name, origin);
     const text = asText(body);
     const giveUpAt = performance.now() + 10_000;
-    // never so long that a caller waits for much longer than the function is away
+    // short enough that a caller waits hardly longer than the function is away
     for (let pauseMs = 20; ; pauseMs = Math.min(pauseMs * 2, 250)) {
       try {
         const response = await connections.request({
@@ -59,7 +59,7 @@ export function createFunctionClient(): CallFunction {
         throw new Error(`${name} responded with ${response.statusCode} without JSON`);
       } catch (error) {
         if (performance.now() + pauseMs > giveUpAt) {
-          const detail = 'This part of the shop does not respond at the moment. Please send the same request again.';
+          const detail = 'This part of the shop does not respond right now. Please send the same request again.';
           throw new Problem('unavailable', detail, { retryAfterSeconds: 1, cause: error });
         }
         await wait(pauseMs);
@@ -72,7 +72,7 @@ function asText(body: unknown): string {
   try {
     return JSON.stringify(body);
   } catch (error) {
-    // what could be parsed can be too deep to be written
+    // what could be parsed can be too deep to be serialized
     throw new Problem('malformed_request', 'The body is nested too deeply.', { cause: error });
   }
 }

@@ -1,18 +1,17 @@
 import { once } from 'node:events';
-import { connect, type AddressInfo, type Server, type Socket } from 'node:net';
+import { connect, type AddressInfo, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { serveHttp, type HttpServer } from '#platform/http/http-server.ts';
 
-const open: { server?: HttpServer; door?: Server; sockets: Socket[] } = { sockets: [] };
+const open: { server?: HttpServer; sockets: Socket[] } = { sockets: [] };
 afterEach(async () => {
   for (const socket of open.sockets.splice(0)) socket.destroy();
-  open.door?.close();
   await open.server?.stop();
 });
 
-/** Serves an echo of what it has read; gives how to speak to it byte by byte. */
+/** Serves an app that responds with the size of what it read; `call` opens a connection to send bytes on. */
 async function serve(options = {}): Promise<{ server: HttpServer; call: () => Socket }> {
   const app: Parameters<typeof serveHttp>[0] = (request, response) =>
     void text(request).then(
@@ -32,39 +31,39 @@ async function serve(options = {}): Promise<{ server: HttpServer; call: () => So
   };
 }
 
-/** Sends a byte again and again until it is answered, or the other side ends the connection; gives the answer. */
+/** Sends a byte again and again until the server responds or ends the connection; returns the response. */
 async function trickle(socket: Socket, byte: string): Promise<string> {
-  let answer = '';
-  socket.on('data', (chunk) => (answer += chunk.toString()));
+  let response = '';
+  socket.on('data', (chunk) => (response += chunk.toString()));
   const ended = new Promise((resolve) => socket.once('close', resolve));
-  while (answer === '' && !socket.destroyed && socket.writable) {
+  while (response === '' && !socket.destroyed && socket.writable) {
     socket.write(byte);
     await wait(20);
   }
   await ended;
-  return answer;
+  return response;
 }
 
-describe('who speaks slowly does not hold a connection for good', () => {
+describe('a slow client', () => {
   const short = { headersTimeout: 200, requestTimeout: 400, connectionsCheckingInterval: 50 };
 
-  test('headers that never end are given up with 408', async () => {
+  test('gets 408 for headers that never end', async () => {
     const { call } = await serve(short);
     const socket = call();
     socket.write('GET / HTTP/1.1\r\nhost: x\r\nx-slow: ');
-    // what is still being sent when the connection ends may take the answer with it
+    // bytes still being sent when the connection ends may discard the response
     expect(await trickle(socket, 'a')).toMatch(/^(HTTP\/1\.1 408 |$)/);
   });
 
   // promise: owasp-api4
-  test('a body that never ends is given up with 408', async () => {
+  test('gets 408 for a body that never ends', async () => {
     const { call } = await serve(short);
     const socket = call();
     socket.write('POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n');
     expect(await trickle(socket, 'a')).toMatch(/^(HTTP\/1\.1 408 |$)/);
   });
 
-  test('a hundred of them keep nobody else out', async () => {
+  test('does not block others, even a hundred times over', async () => {
     const { call } = await serve();
     for (let count = 0; count < 100; count += 1) call().write('GET / HTTP/1.1\r\nhost: x\r\n');
     const socket = call();
@@ -72,7 +71,7 @@ describe('who speaks slowly does not hold a connection for good', () => {
     expect(await text(socket)).toMatch(/^HTTP\/1\.1 200 /);
   });
 
-  test('10 s for the headers and 30 s for a request are the defaults, looked at every second', async () => {
+  test('has 10 s for the headers and 30 s for a request by default', async () => {
     const { server } = await serve();
     const { headersTimeout, requestTimeout } = server.server;
     expect({ headersTimeout, requestTimeout }).toEqual({ headersTimeout: 10_000, requestTimeout: 30_000 });
@@ -80,14 +79,14 @@ describe('who speaks slowly does not hold a connection for good', () => {
 });
 
 // promise: owasp-api4
-test('headers above 16 KiB are refused with 431', async () => {
+test('returns 431 for headers above 16 KiB', async () => {
   const { call } = await serve();
   const socket = call();
   socket.write(`GET / HTTP/1.1\r\nhost: x\r\nx-large: ${'a'.repeat(17_000)}\r\n\r\n`);
   expect(await text(socket)).toMatch(/^HTTP\/1\.1 431 /);
 });
 
-test('what is no HTTP is refused with 400', async () => {
+test('returns 400 for what is not HTTP', async () => {
   const { call } = await serve();
   const socket = call();
   socket.write('EHLO example.com\r\n\r\n');
@@ -95,7 +94,7 @@ test('what is no HTTP is refused with 400', async () => {
 });
 
 // promise: sigterm
-test('a client that sends its next request while the server stops is answered, and told to open no more here', async () => {
+test('serves the next request of an open connection while it stops, and then closes the connection', async () => {
   const { server, call } = await serve();
   const socket = call();
   const request = 'GET / HTTP/1.1\r\nhost: x\r\n\r\n';

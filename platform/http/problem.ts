@@ -1,12 +1,12 @@
 /**
- * Every problem that the API can answer with: its HTTP status and its title (RFC 9457, section 3.1).
+ * Every problem that the API can return: its HTTP status and its title (RFC 9457, section 3.1).
  * The caller sees the code and the detail; the cause goes to the log only.
  */
 export const problems = {
   malformed_request: [400, 'The request cannot be read'],
   bad_event: [400, 'The event cannot be handled'],
   unverified_event: [400, 'The event was not published by this shop'],
-  bad_cursor: [400, 'The cursor is not one of ours'],
+  bad_cursor: [400, 'The cursor is not valid'],
   idempotency_key_required: [400, 'An Idempotency-Key header is required'],
   unauthenticated: [401, 'A valid bearer token is required'],
   invalid_credentials: [401, 'E-mail or password is wrong'],
@@ -27,8 +27,8 @@ export const problems = {
   deposit_limit: [422, 'The account cannot take so much money'],
   idempotency_key_reused: [422, 'This Idempotency-Key was used with another body'],
   too_many_requests: [429, 'Too many requests'],
-  internal: [500, 'Something went wrong on our side'],
-  unavailable: [503, 'The service is not available at the moment'],
+  internal: [500, 'Something went wrong in the shop'],
+  unavailable: [503, 'The service is temporarily unavailable'],
 } as const satisfies Record<string, readonly [number, string]>;
 
 export type ProblemCode = keyof typeof problems;
@@ -45,7 +45,7 @@ interface Extra {
   cause?: unknown;
 }
 
-/** A refusal that the caller is told about. */
+/** A refusal that is reported to the caller. */
 export class Problem extends Error {
   readonly code: ProblemCode;
   readonly status: number;

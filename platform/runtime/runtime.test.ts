@@ -14,7 +14,7 @@ import { customer } from '#test/support/fixtures.ts';
 import { until } from '#test/support/until.ts';
 import { writeEvent } from '#platform/events/event-http.ts';
 
-// The real runtime serves real rooms, each in a process of its own, as on a cluster.
+// The real runtime serves real functions, each in its own process, as on a cluster.
 useDatabase();
 
 interface Served {
@@ -47,8 +47,8 @@ afterAll(() => {
 });
 
 async function post(to: Served, body: string, headers: Record<string, string>, path = '') {
-  const answer = await fetch(to.url + path, { method: 'POST', headers, body });
-  return { status: answer.status, headers: answer.headers, body: await answer.text() };
+  const response = await fetch(to.url + path, { method: 'POST', headers, body });
+  return { status: response.status, headers: response.headers, body: await response.text() };
 }
 
 async function registered(): Promise<{ headers: Record<string, string>; body: string; userId: string }> {
@@ -61,7 +61,7 @@ async function registered(): Promise<{ headers: Record<string, string>; body: st
 const wakes = ({ child }: Served) =>
   Number(/^voluntary_ctxt_switches:\s+(\d+)$/m.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1]);
 
-test('a function that nobody calls sleeps', async () => {
+test('sleeps while it is not called', async () => {
   // the start's own work has to be over
   await wait(1_000);
   const before = wakes(commands);
@@ -71,14 +71,14 @@ test('a function that nobody calls sleeps', async () => {
 });
 
 describe('an event function', () => {
-  test('answers an event with an event, in binary mode', async () => {
+  test('replies to an event with an event in binary mode', async () => {
     const { headers, body, userId } = await registered();
-    const answer = await post(events, body, headers);
-    expect({ status: answer.status, type: answer.headers.get('ce-type') }).toEqual({
+    const response = await post(events, body, headers);
+    expect({ status: response.status, type: response.headers.get('ce-type') }).toEqual({
       status: 200,
       type: 'shop.account.opened.v1',
     });
-    expect(JSON.parse(answer.body)).toMatchObject({ userId });
+    expect(JSON.parse(response.body)).toMatchObject({ userId });
   });
 
   test('reads structured mode too', async () => {
@@ -97,31 +97,31 @@ describe('an event function', () => {
       'in batch mode',
       (headers: Record<string, string>) => void (headers['content-type'] = 'application/cloudevents-batch+json'),
     ],
-  ])('answers 400, not 500, to an event %s', async (_what, spoil) => {
+  ])('returns 400, not 500, for an event %s', async (_what, spoil) => {
     const { headers, body } = await registered();
     spoil(headers);
     expect((await post(events, body, headers)).status).toBe(400);
   });
 
-  test('answers 400 to data that is not JSON, to a plain request, and to an unreadable structured event', async () => {
+  test('returns 400 for data that is not JSON, for a plain request, and for an unreadable structured event', async () => {
     const { headers } = await registered();
     expect((await post(events, '{"userId":', headers)).status).toBe(400);
     expect((await post(events, '{}', { 'content-type': 'application/json' })).status).toBe(400);
     expect((await post(events, '{', { 'content-type': 'application/cloudevents+json' })).status).toBe(400);
     const { userId } = await customer({ balance: null });
     const event = { ...eventOf(userRegistered, { userId }), time: 'noon' };
-    const answer = await post(events, JSON.stringify(event), { 'content-type': 'application/cloudevents+json' });
-    expect(answer.status).toBe(400);
-    expect(answer.body).toContain('time must be one of RFC 3339');
+    const response = await post(events, JSON.stringify(event), { 'content-type': 'application/cloudevents+json' });
+    expect(response.status).toBe(400);
+    expect(response.body).toContain('time must be one of RFC 3339');
   });
 
-  test('takes no event from the query', async () => {
+  test('accepts no event in the query', async () => {
     const { headers, body } = await registered();
     expect((await post(events, body, headers, '?cloudevent=x')).status).toBe(400);
     expect((await post(commands, '{}', { 'content-type': 'application/json' }, '?body=x')).status).toBe(400);
   });
 
-  test('refuses an attribute that is given twice', async () => {
+  test('refuses a repeated attribute', async () => {
     const { headers, body } = await registered();
     const lines = [...Object.entries(headers), ['ce-id', 'other'], ['content-length', String(body.length)]];
     const socket = connect(events.port, '127.0.0.1');
@@ -130,7 +130,7 @@ describe('an event function', () => {
     expect(await text(socket)).toMatch(/^HTTP\/1\.1 400 /);
   });
 
-  test('the dead letter sink takes what nobody could read', async () => {
+  test('accepts an unreadable event as the dead letter sink', async () => {
     const { headers } = await registered();
     expect((await post(sink, 'no \0 JSON', { ...headers, 'ce-knativeerrorcode': '400' })).status).toBe(204);
     expect(await rows('select verified from events.dead_letters where event_id = $1', [headers['ce-id']])).toEqual([
@@ -139,29 +139,29 @@ describe('an event function', () => {
   });
 });
 
-test('an answer allows no other origin', async () => {
-  const answer = await post(commands, '{}', { 'content-type': 'application/json', origin: 'http://evil.example' });
-  expect(answer.status).toBe(422);
-  expect(answer.headers.get('access-control-allow-origin')).toBeNull();
+test('allows no other origin in a response', async () => {
+  const response = await post(commands, '{}', { 'content-type': 'application/json', origin: 'http://evil.example' });
+  expect(response.status).toBe(422);
+  expect(response.headers.get('access-control-allow-origin')).toBeNull();
 });
 
 // promise: owasp-api8
-test('an error shows nothing of its cause', async () => {
+test('hides the cause of an error', async () => {
   await rows('alter table users.users rename to users_away');
   const body = JSON.stringify({ email: 'a@example.com', password: 'x' });
-  const answer = await post(commands, body, { 'content-type': 'application/json' });
+  const response = await post(commands, body, { 'content-type': 'application/json' });
   await rows('alter table users.users_away rename to users');
-  expect(answer.status).toBe(500);
-  expect(answer.body).not.toMatch(/users|relation|42P01/);
+  expect(response.status).toBe(500);
+  expect(response.body).not.toMatch(/users|relation|42P01/);
 });
 
-test('health is answered while the function is busy', async () => {
+test('responds to health checks', async () => {
   for (const path of ['health/liveness', 'health/readiness']) {
     expect((await fetch(events.url + path)).status).toBe(200);
   }
 });
 
-test('a local shop’s function is reached over the loopback only', async () => {
+test('is reached over the loopback only in a local shop', async () => {
   const other = Object.values(networkInterfaces())
     .flatMap((all) => all ?? [])
     .find(({ internal, family }) => !internal && family === 'IPv4');
@@ -169,10 +169,10 @@ test('a local shop’s function is reached over the loopback only', async () => 
   await expect(fetch(`http://${other.address}:${events.port}/health/liveness`)).rejects.toThrow('fetch failed');
 });
 
-test('SIGTERM lets what is in flight finish, and the process ends with 0', async () => {
+test('finishes what is in flight on SIGTERM, and exits with 0', async () => {
   const { child, url, port } = await serve('log-in');
   const body = JSON.stringify({ email: 'a@example.com', password: 'x' });
-  const answers = Promise.all(
+  const responses = Promise.all(
     [1, 2, 3].map(
       async () => (await fetch(url, { method: 'POST', body, headers: { 'content-type': 'application/json' } })).status,
     ),
@@ -183,11 +183,11 @@ test('SIGTERM lets what is in flight finish, and the process ends with 0', async
   socket.destroy();
   await fetch(`${url}health/liveness`);
   child.kill('SIGTERM');
-  const [[code], statuses] = await Promise.all([once(child, 'exit'), answers]);
+  const [[code], statuses] = await Promise.all([once(child, 'exit'), responses]);
   expect({ code, statuses }).toEqual({ code: 0, statuses: [401, 401, 401] });
 });
 
-test('what nobody caught ends the process with 1', async () => {
+test('exits with 1 after an uncaught error', async () => {
   const child = spawn(
     process.execPath,
     [

@@ -3,7 +3,7 @@ import { releaseStartMemory } from '#platform/runtime/start-memory.ts';
 
 const heapMb = () => process.memoryUsage().heapUsed / 1_048_576;
 
-test('gives back what nothing needs any more', async () => {
+test('frees memory that is no longer needed', async () => {
   let needed: object[] | undefined = Array.from({ length: 1_000_000 }, (_, index) => ({ index }));
   const before = heapMb();
   expect(needed).toHaveLength(1_000_000);

@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import pg from 'pg';
 import { withoutData } from './log.ts';
 
-test('an error of the database is told by its codes, not by the row that it quotes', () => {
+test('logs a database error by its codes, without the row that it quotes', () => {
   const error = Object.assign(new pg.DatabaseError('violates check constraint "users_check"', 1, 'error'), {
     code: '23514',
     constraint: 'users_check',
@@ -14,21 +14,21 @@ test('an error of the database is told by its codes, not by the row that it quot
   expect(JSON.stringify(withoutData(error))).not.toMatch(/ann|argon/i);
 });
 
-test('an error about a value or a text is told without it, and so is its cause', () => {
+test('logs an error about a value without the value, and its cause likewise', () => {
   const unreadable = Object.assign(new Error('invalid input syntax for type uuid: "ann@example.com"'), {
     code: '22P02',
   });
-  const told = JSON.stringify([
+  const logged = JSON.stringify([
     withoutData(unreadable),
     withoutData(new Error('outer', { cause: unreadable })),
     withoutData(Object.assign(new SyntaxError('Unexpected token in "ann@example.com"'), { body: 'ann@example.com' })),
   ]);
-  expect(told).toContain('22P02');
-  expect(told).toContain('outer');
-  expect(told).not.toContain('ann@');
+  expect(logged).toContain('22P02');
+  expect(logged).toContain('outer');
+  expect(logged).not.toContain('ann@');
 });
 
-test('where an error happened stays', () => {
+test('logs where an error happened', () => {
   expect(withoutData(new TypeError('x is undefined'))).toMatchObject({
     type: 'TypeError',
     message: 'x is undefined',

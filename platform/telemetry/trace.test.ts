@@ -4,25 +4,25 @@ import { trace } from '@opentelemetry/api';
 import { InMemorySpanExporter, SimpleSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace';
 import { beginSpan, endSpan, traceparentOf } from './trace.ts';
 
-const ours = `00-${'a'.repeat(32)}-${'1'.repeat(16)}-01`;
-const brokers = `00-${'b'.repeat(32)}-${'2'.repeat(16)}-01`;
+const shopTrace = `00-${'a'.repeat(32)}-${'1'.repeat(16)}-01`;
+const brokerTrace = `00-${'b'.repeat(32)}-${'2'.repeat(16)}-01`;
 const begin = (parent?: unknown, hop?: unknown) => beginSpan('work', { kind: 'CONSUMER', parent, hop });
 
 describe('without an exporter', () => {
-  test('the caller’s trace context is handed on as it is', () => {
-    expect(traceparentOf(begin(ours))).toBe(ours);
-    expect(traceparentOf(begin(undefined, brokers))).toBe(brokers);
+  test('passes on the caller’s trace context unchanged', () => {
+    expect(traceparentOf(begin(shopTrace))).toBe(shopTrace);
+    expect(traceparentOf(begin(undefined, brokerTrace))).toBe(brokerTrace);
   });
 
   // promise: http-headers
   test.each([
-    [`01${ours.slice(2)}`, ours],
-    [`cc${ours.slice(2)}-what-the-future-will-be-like`, ours],
-    [`01${ours.slice(2)}-`, ours],
+    [`01${shopTrace.slice(2)}`, shopTrace],
+    [`cc${shopTrace.slice(2)}-what-the-future-will-be-like`, shopTrace],
+    [`01${shopTrace.slice(2)}-`, shopTrace],
     // flags beyond sampled and random are not defined in the version that is passed on
-    [`01${ours.slice(2, -2)}ff`, `${ours.slice(0, -2)}03`],
-    [`${ours.slice(0, -2)}04`, `${ours.slice(0, -2)}00`],
-  ])('a trace goes on in this version from %s', (text, passedOn) => {
+    [`01${shopTrace.slice(2, -2)}ff`, `${shopTrace.slice(0, -2)}03`],
+    [`${shopTrace.slice(0, -2)}04`, `${shopTrace.slice(0, -2)}00`],
+  ])('continues a trace in this version from %s', (text, passedOn) => {
     expect(traceparentOf(begin(text))).toBe(passedOn);
   });
 
@@ -31,19 +31,19 @@ describe('without an exporter', () => {
     '',
     '00-1',
     `00-${'0'.repeat(32)}-${'1'.repeat(16)}-01`,
-    `${ours}-x`,
-    `${ours}-`,
-    ours.toUpperCase(),
+    `${shopTrace}-x`,
+    `${shopTrace}-`,
+    shopTrace.toUpperCase(),
     `00-${'a'.repeat(32)}-${'0'.repeat(16)}-01`,
-    ours.replace('00-', 'ff-'),
-    ours.replace('00-', '0-'),
-    `01${ours.slice(2)}x`,
+    shopTrace.replace('00-', 'ff-'),
+    shopTrace.replace('00-', '0-'),
+    `01${shopTrace.slice(2)}x`,
     `01-${'0'.repeat(32)}-${'1'.repeat(16)}-01-x`,
-    `${ours}, ${brokers}`,
+    `${shopTrace}, ${brokerTrace}`,
     'x'.repeat(9_000),
     7,
-    [ours],
-  ])('nothing is handed on of what is no trace context: %s', (text) => {
+    [shopTrace],
+  ])('passes on nothing of an invalid trace context: %s', (text) => {
     expect(traceparentOf(begin(text))).toBeUndefined();
   });
 });
@@ -65,25 +65,25 @@ describe('with an exporter', () => {
     return { traceparent: traceparentOf(span), ...found, parent: found.parentSpanContext };
   };
 
-  test('a span is below its cause, and what follows is below it', () => {
-    const { parent, traceparent, status } = ended(ours);
+  test('makes a span the child of its cause, and the parent of what follows', () => {
+    const { parent, traceparent, status } = ended(shopTrace);
     expect(parent).toMatchObject({ traceId: 'a'.repeat(32), spanId: '1'.repeat(16) });
     expect(traceparent).toMatch(/^00-a{32}-(?!1{16})[0-9a-f]{16}-01$/);
     expect(status).toMatchObject({ message: 'unavailable' });
   });
 
-  test('where the broker began a trace of its own the order’s trace goes on, linked to it', () => {
-    const { parent, links } = ended(ours, brokers);
+  test('continues the order’s trace where the broker began its own, and links to that one', () => {
+    const { parent, links } = ended(shopTrace, brokerTrace);
     expect(parent).toMatchObject({ traceId: 'a'.repeat(32) });
     expect(links).toMatchObject([{ context: { traceId: 'b'.repeat(32), spanId: '2'.repeat(16) } }]);
   });
 
-  test('where it goes on with the order’s there is no link', () => {
-    expect(ended(ours, ours.replaceAll('1', '3')).links).toEqual([]);
+  test('adds no link where the broker continues the order’s trace', () => {
+    expect(ended(shopTrace, shopTrace.replaceAll('1', '3')).links).toEqual([]);
   });
 
-  test('an unsampled trace stays unsampled', () => {
-    expect(traceparentOf(begin(ours.replace(/01$/, '00')))).toMatch(/^00-a{32}-[0-9a-f]{16}-00$/);
+  test('leaves an unsampled trace unsampled', () => {
+    expect(traceparentOf(begin(shopTrace.replace(/01$/, '00')))).toMatch(/^00-a{32}-[0-9a-f]{16}-00$/);
   });
 });
 

@@ -8,16 +8,16 @@ test.each([
   [-1_250, 'usd', '-12.50 USD'],
   [-5, 'usd', '-0.05 USD'],
   [2 ** 53 - 1, 'usd', '90071992547409.91 USD'],
-])('%d %s is for people %s', (amount, code, text) => {
+])('formats %d %s as %s', (amount, code, text) => {
   expect(formatMoney(amount, code)).toBe(text);
 });
 
-test('an amount is a whole number from 0 to 2^53 - 1', () => {
+test('accepts whole amounts from 0 to 2^53 - 1 only', () => {
   for (const amount of [0, 1, 2 ** 53 - 1]) expect(money.safeParse(amount).success).toBe(true);
   for (const amount of [-1, 0.5, 2 ** 53, '1', NaN, null]) expect(money.safeParse(amount).success).toBe(false);
 });
 
-test('a currency is an ISO 4217 code in lower case', () => {
+test('accepts a currency as an ISO 4217 code in lower case only', () => {
   expect(currency.safeParse('usd').success).toBe(true);
   for (const code of ['USD', 'us', 'usdx', ' usd', 'us1', '']) {
     expect(currency.safeParse(code).error?.issues[0]?.message).toBe(

@@ -6,7 +6,7 @@ export const money = z.int().nonnegative();
 /** An ISO 4217 code in lower case. */
 export const currency = z.string().regex(/^[a-z]{3}$/, 'must be an ISO 4217 code in lower case, such as usd');
 
-/** For people: `80000, 'usd'` → `800.00 USD`. Minor units of two digits, as all currencies of this shop have. */
+/** For display: `80000, 'usd'` → `800.00 USD`. Minor units of two digits, as all currencies of this shop have. */
 export function formatMoney(amount: number, code: string): string {
   const minor = String(Math.abs(amount)).padStart(3, '0');
   const sign = amount < 0 ? '-' : '';

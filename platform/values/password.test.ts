@@ -5,7 +5,7 @@ import { createPasswords } from '#platform/values/password.ts';
 const passwords = createPasswords();
 
 // promise: owasp-api2
-test('a hash is argon2id with 19 MiB, 2 passes and 1 lane in PHC form, with a salt of its own', async () => {
+test('hashes with argon2id, 19 MiB, 2 passes and 1 lane, in PHC form and with a salt per hash', async () => {
   const [one, other] = await Promise.all([passwords.hash('correct horse'), passwords.hash('correct horse')]);
   expect(one).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$[\w+/]{22,}\$[\w+/]{43}$/);
   expect(other).not.toBe(one);
@@ -14,7 +14,7 @@ test('a hash is argon2id with 19 MiB, 2 passes and 1 lane in PHC form, with a sa
 });
 
 // promise: owasp-api4
-test('however many log in at once, three hashes are computed at a time', async () => {
+test('computes three hashes at a time, however many are requested', async () => {
   const known = await passwords.hash('x');
   const { result, atOnce, begun } = await countingHashes(() =>
     Promise.all(Array.from({ length: 8 }, () => passwords.matches('y', known))),

@@ -15,9 +15,9 @@ test.each([
   'علی‌رضا',
   'नरेन्द्र',
   'Jan Jansen 2',
-  '3rd Floor, FunctionModule 7',
+  '3rd Floor, Suite 7',
   'X',
-])('%s is a name', (name) => {
+])('accepts the name %s', (name) => {
   expect(personName.parse(name)).toBe(name);
 });
 
@@ -45,25 +45,25 @@ test.each([
   '',
   '  ',
   'x'.repeat(201),
-])('%j is no name', (name) => {
+])('refuses the name %j', (name) => {
   expect(personName.safeParse(name).success).toBe(false);
 });
 
-test('what a name may not hold is said in a sentence', () => {
-  const said = (name: string) => personName.safeParse(name).error?.issues.map(({ message }) => message);
-  expect(said('Visit evil.com now')).toEqual(['must not contain a web address; after a dot comes a space']);
-  expect(said('<b>')).toEqual([
+test('says what a name must not contain', () => {
+  const messagesOf = (name: string) => personName.safeParse(name).error?.issues.map(({ message }) => message);
+  expect(messagesOf('Visit evil.com now')).toEqual(['must not contain a web address; after a dot comes a space']);
+  expect(messagesOf('<b>')).toEqual([
     "must begin with a letter or digit, and have only letters, digits, spaces and ' ’ - . ,",
   ]);
 });
 
-test('names and passwords are the same value however they are composed', () => {
+test('reads a name or password as the same value in composed and decomposed form', () => {
   expect(personName.parse('  José '.normalize('NFD'))).toBe('José'.normalize('NFC'));
   expect(password.parse('Grüße-aus-Köln'.normalize('NFD'))).toBe('Grüße-aus-Köln'.normalize('NFC'));
   expect(typedPassword.parse('ü'.normalize('NFD'))).toBe('ü'.normalize('NFC'));
 });
 
-test('the length of a password is that of its composed form', () => {
+test('measures a password in its composed form', () => {
   expect(password.safeParse('üüüüüüü'.normalize('NFD')).success).toBe(false);
   expect(password.safeParse('üüüüüüüü'.normalize('NFD')).success).toBe(true);
 });

@@ -17,16 +17,16 @@ beforeAll(async () => {
 });
 afterAll(() => shop.stop());
 
-// what replay-events is called with, and what it answers
+// what replay-events is called with, and its response
 const called: unknown[] = [];
-let answer = { statusCode: 202, headers: {}, body: {} as unknown };
+let response = { statusCode: 202, headers: {}, body: {} as unknown };
 beforeEach(async () => {
   called.length = 0;
-  answer = { statusCode: 202, headers: {}, body: {} };
+  response = { statusCode: 202, headers: {}, body: {} };
   useFunctions(async (name, { body }) => {
     expect(name).toBe('replay-events');
     called.push(body);
-    return answer;
+    return response;
   });
   await rows('truncate events.dead_letters, events.outbox');
 });
@@ -48,15 +48,15 @@ interface Options {
 const caller = uuidv7();
 
 async function ask(path: string, { method = 'GET', body, role = 'admin' }: Options = {}) {
-  const response = await fetch(url + path, {
+  const received = await fetch(url + path, {
     method,
     headers: { ...(await bearer(caller, role)), ...(body !== undefined && { 'content-type': 'application/json' }) },
     ...(body !== undefined && { body: JSON.stringify(body) }),
   });
-  return { status: response.status, headers: response.headers, body: (await response.json()) as Body };
+  return { status: received.status, headers: received.headers, body: (await received.json()) as Body };
 }
 
-interface Kept {
+interface Stored {
   verified?: boolean;
   type?: string;
   parkedAt?: string;
@@ -68,7 +68,7 @@ interface Kept {
 
 const at = (second: number) => `2026-01-01T10:00:${String(second).padStart(2, '0')}Z`;
 
-async function letter({ verified = true, type = 'x', parkedAt = at(1), replayedAt, bulkAt, attempts }: Kept = {}) {
+async function park({ verified = true, type = 'x', parkedAt = at(1), replayedAt, bulkAt, attempts }: Stored = {}) {
   const id = uuidv7();
   await rows(
     `insert into events.dead_letters (id, verified, source, event_id, type, correlation_id, reason, detail, event,
@@ -85,7 +85,7 @@ async function letter({ verified = true, type = 'x', parkedAt = at(1), replayedA
   return id;
 }
 
-describe('the status of a letter is seen from its chain', () => {
+describe('derives the status of a dead letter from its chain', () => {
   test.each([
     ['parked', 'not replayed', {}],
     ['parked', 'not replayed, its chain open for another reason', { attempts: 1 }],
@@ -93,11 +93,11 @@ describe('the status of a letter is seen from its chain', () => {
     ['replaying', 'its chain is open again after it came back', { parkedAt: at(3), replayedAt: at(2), attempts: 1 }],
     ['parked', 'it came back', { parkedAt: at(3), replayedAt: at(2) }],
     ['done', 'its chain is closed and it did not come back', { replayedAt: at(2) }],
-    ['done', 'a stranger’s that did not come back', { verified: false, replayedAt: at(2) }],
-    ['done', 'a stranger’s that names a chain of ours', { verified: false, replayedAt: at(2), attempts: 1 }],
-    ['parked', 'a stranger’s that came back', { verified: false, parkedAt: at(3), replayedAt: at(2) }],
-  ] as [string, string, Kept][])('%s: %s', async (status, _why, kept) => {
-    const id = await letter(kept);
+    ['done', 'unverified, did not come back', { verified: false, replayedAt: at(2) }],
+    ['done', 'unverified, names an open chain of the shop', { verified: false, replayedAt: at(2), attempts: 1 }],
+    ['parked', 'unverified, came back', { verified: false, parkedAt: at(3), replayedAt: at(2) }],
+  ] as [string, string, Stored][])('%s: %s', async (status, _why, stored) => {
+    const id = await park(stored);
     expect((await ask(`/${id}`)).body).toMatchObject({ id, status, event: { id: `${id}.placed` } });
     expect((await ask(`?status=${status}`)).body.data).toMatchObject([{ id, status }]);
     const others = ['parked', 'replaying', 'done'].filter((other) => other !== status);
@@ -105,10 +105,10 @@ describe('the status of a letter is seen from its chain', () => {
   });
 });
 
-test('letters are listed with cause, age and times, newest first, page by page', async () => {
+test('lists dead letters with cause, age and times, newest first, page by page', async () => {
   const ids: string[] = [];
-  // two of one moment, too
-  for (const second of [5, 3, 3, 9, 1]) ids.push(await letter({ parkedAt: at(second) }));
+  // two of them at the same time
+  for (const second of [5, 3, 3, 9, 1]) ids.push(await park({ parkedAt: at(second) }));
   const [five, three, other, nine, one] = ids as [string, string, string, string, string];
   const seen: string[] = [];
   for (let cursor: string | null = ''; cursor !== null;) {
@@ -126,9 +126,19 @@ test('letters are listed with cause, age and times, newest first, page by page',
   });
 });
 
-test('letters are listed by type', async () => {
-  const id = await letter({ type: 'shop.order.placed.v1' });
-  await letter({ type: 'y' });
+test('lists a dead letter of an untrusted sender with what, why and how often', async () => {
+  await rows(
+    `insert into events.dead_letters (id, verified, source, event_id, type, reason, detail, event)
+     values ($1, false, '/x', 'x', 'x', 'unverified', 'why', '{}')`,
+    [uuidv7()],
+  );
+  const { body } = await ask('');
+  expect(body.data).toMatchObject([{ status: 'parked', verified: false, detail: 'why', times: 1, replayedAt: null }]);
+});
+
+test('lists dead letters of a type', async () => {
+  const id = await park({ type: 'shop.order.placed.v1' });
+  await park({ type: 'y' });
   expect((await ask('?type=shop.order.placed.v1')).body.data).toMatchObject([{ id }]);
   expect((await ask('?type=shop.order.placed.v1&status=done')).body.data).toEqual([]);
 });
@@ -144,14 +154,14 @@ test.each([
   ['DELETE', `/${uuidv7()}/replay`, 405, 'method_not_allowed'],
   ['DELETE', '', 405, 'method_not_allowed'],
   ['PUT', '/replay', 405, 'method_not_allowed'],
-])('%s %s is %i, and nothing is replayed', async (method, path, status, code) => {
+])('refuses %s %s with %i, and replays nothing', async (method, path, status, code) => {
   expect(await ask(path, { method })).toMatchObject({ status, body: { code } });
   expect(called).toEqual([]);
 });
 
-describe('replays', () => {
-  test('one is handed on, and the letter answered as it is then', async () => {
-    const id = await letter({ replayedAt: at(2), attempts: 1 });
+describe('a replay', () => {
+  test('of one dead letter is forwarded, and returns the dead letter as it is then', async () => {
+    const id = await park({ replayedAt: at(2), attempts: 1 });
     const { status, headers, body } = await ask(`/${id}/replay`, { method: 'POST' });
     expect({ status, location: headers.get('location') }).toEqual({
       status: 202,
@@ -161,9 +171,9 @@ describe('replays', () => {
     expect(called).toEqual([{ action: 'replay', id }]);
   });
 
-  test('a refusal is passed on', async () => {
-    answer = { statusCode: 422, headers: {}, body: { code: 'not_replayable' } };
-    for (const path of [`/${await letter()}/replay`, '/replay']) {
+  test('returns the refusal of its function', async () => {
+    response = { statusCode: 422, headers: {}, body: { code: 'not_replayable' } };
+    for (const path of [`/${await park()}/replay`, '/replay']) {
       expect(await ask(path, { method: 'POST', body: {} })).toMatchObject({
         status: 422,
         body: { code: 'not_replayable' },
@@ -171,30 +181,30 @@ describe('replays', () => {
     }
   });
 
-  test('all are handed on with type and rate, and stopped', async () => {
+  test('of many is forwarded with type and rate, and can be stopped', async () => {
     const nothing = { startedAt: null, endsAt: null, total: 0, waiting: 0, replaying: 0, done: 0, parked: 0 };
     const body = { type: 'x', rate: 5, action: 'stop' };
     expect(await ask('/replay', { method: 'POST', body })).toMatchObject({ status: 202, body: nothing });
-    answer.statusCode = 200;
+    response.statusCode = 200;
     expect(await ask('/replay', { method: 'DELETE' })).toMatchObject({ status: 200, body: nothing });
     expect(called).toEqual([{ type: 'x', rate: 5, action: 'replay-all' }, { action: 'stop' }]);
   });
 
-  test.each([[[]], ['all'], [null], [7]])('what is no object replays nothing: %j', async (body) => {
-    const answered = await ask('/replay', { method: 'POST', body });
-    expect(answered).toMatchObject({ status: 422, body: { code: 'invalid_body' } });
+  test.each([[[]], ['all'], [null], [7]])('is refused when its body is not an object: %j', async (body) => {
+    const refused = await ask('/replay', { method: 'POST', body });
+    expect(refused).toMatchObject({ status: 422, body: { code: 'invalid_body' } });
     expect(called).toEqual([]);
   });
 
-  test('the newest tells its progress by what became of its letters', async () => {
+  test('reports the progress of the newest bulk replay by the status of its dead letters', async () => {
     const bulkAt = at(10);
-    await letter({ replayedAt: at(5), bulkAt: at(5) }); // of an earlier one
-    await letter({ replayedAt: at(20) }); // of its own
-    await letter();
-    for (const attempts of [0, 0, 0]) await letter({ bulkAt, replayedAt: bulkAt, attempts });
-    await letter({ bulkAt, replayedAt: bulkAt, attempts: 2 });
-    await letter({ bulkAt, replayedAt: bulkAt });
-    await letter({ bulkAt, replayedAt: bulkAt, parkedAt: at(11) });
+    await park({ replayedAt: at(5), bulkAt: at(5) }); // of an earlier one
+    await park({ replayedAt: at(20) }); // of its own
+    await park();
+    for (const attempts of [0, 0, 0]) await park({ bulkAt, replayedAt: bulkAt, attempts });
+    await park({ bulkAt, replayedAt: bulkAt, attempts: 2 });
+    await park({ bulkAt, replayedAt: bulkAt });
+    await park({ bulkAt, replayedAt: bulkAt, parkedAt: at(11) });
     expect((await ask('/replay')).body).toEqual({
       startedAt: '2026-01-01T10:00:10.000Z',
       endsAt: expect.any(String),
@@ -207,8 +217,8 @@ describe('replays', () => {
   });
 });
 
-test('none of it is for customers', async () => {
-  const id = await letter();
+test('is refused to customers on every route', async () => {
+  const id = await park();
   for (const [method, path] of [
     ['GET', ''],
     ['GET', `/${id}`],

@@ -6,7 +6,7 @@ import { findStats } from './stats.ts';
 
 useDatabase();
 
-test('the figures tell how many orders came in the last minute, and how long their decisions took', async () => {
+test('reports how many orders came in the last minute, and how long their decisions took', async () => {
   const nothing = { seconds: 60, orders: 0, decided: 0, medianMs: null, p99Ms: null };
   expect(await findStats(context.database, Date.now())).toMatchObject(nothing);
   const { userId } = await customer({ balance: 10 });

@@ -48,7 +48,7 @@ async function paid() {
 }
 
 // promise: verification
-test('a sound shop is balanced, however many steps it takes', async () => {
+test('reports a sound shop as balanced, however many pages it reads', async () => {
   for (let count = 0; count < 7; count += 1) await paid();
   await customer({ balance: null });
   const whole = { balanced: true, accounts: 7, transfers: 14, orders: 7, differences: [] };
@@ -57,7 +57,7 @@ test('a sound shop is balanced, however many steps it takes', async () => {
 });
 
 // promise: verification
-test('what is in flight is no difference, and is one after a quarter of an hour', async () => {
+test('reports what is in flight as a difference only after a quarter of an hour', async () => {
   const { userId } = await customer({ balance: 10 });
   await rows(
     `insert into billing.deposits (id, account_id, user_id, idempotency_key, request_hash, amount, currency, balance_after)
@@ -73,7 +73,7 @@ test('what is in flight is no difference, and is one after a quarter of an hour'
   });
 });
 
-// what the database itself refuses – a negative balance, two refunds, a key used twice – is left to its constraints
+// the database itself refuses a negative balance, two refunds and a key used twice
 // promise: verification
 test.each([
   ['I1', `update billing.transfers set currency = 'eur' where kind = 'deposit'`],
@@ -88,7 +88,7 @@ test.each([
   ['I8', 'update ordering.order_lines set quantity = quantity + 1'],
   ['I11', `update ordering.orders set paid_at = created_at - interval '1 second'`],
   ['I12', 'delete from billing.deposits'],
-])('%s is broken by: %s', async (name, broken) => {
+])('reports a violation of %s after: %s', async (name, broken) => {
   await paid();
   await rows(broken);
   const { balanced, differences } = await verify();
@@ -96,7 +96,7 @@ test.each([
   expect(differences.map(({ invariant }) => invariant.split(' ')[0])).toContain(name);
 });
 
-test('of very many differences a hundred are shown', async () => {
+test('reports up to a hundred differences', async () => {
   await rows(
     `insert into ordering.orders (id, user_id, idempotency_key, request_hash, total, currency)
      select gen_random_uuid(), gen_random_uuid(), 'k', '', 1, 'usd' from generate_series(1, 500)`,

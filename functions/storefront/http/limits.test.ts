@@ -7,7 +7,7 @@ import { useDatabase } from '#test/support/database.ts';
 import { serveHttp, type HttpServer } from '#platform/http/http-server.ts';
 import { context, useFunctions } from '#test/support/context.ts';
 
-// The limits as an operator may set them; the defaults are read from the answers in storefront.test.ts.
+// The limits as an operator may set them; storefront.test.ts tests the defaults.
 
 useDatabase();
 
@@ -36,52 +36,52 @@ const ask = (path: string, headers: Record<string, string> = {}, body?: unknown)
   });
 
 let forged = 0;
-/** Calls from an address, and writes another one before it each time, as a caller may. */
+/** The headers of a call from an address, with another forged one before it each time. */
 const from = (address: string) => ({
   'x-forwarded-for': `198.51.100.${forged++ % 250}, ${address}, 10.0.0.1, 10.0.0.2`,
   forwarded: `for=198.51.100.${forged % 250}`,
 });
 
-/** Asks twenty times at once, again if that took so long that a new second began in between, until one is refused. */
+/** Sends twenty requests at once until one is refused; repeats them, because a new second may begin in between. */
 async function refusedIn(burst: () => Promise<Response>): Promise<Response> {
   for (let time = 1; time <= 10; time += 1) {
-    const answers = await Promise.all(Array.from({ length: 20 }, burst));
-    const refused = answers.find(({ status }) => status === 429);
+    const responses = await Promise.all(Array.from({ length: 20 }, burst));
+    const refused = responses.find(({ status }) => status === 429);
     if (refused) return refused;
   }
-  throw new Error('nobody was refused');
+  throw new Error('no request was refused');
 }
 
-async function expectNotified(answer: Response, quota: number): Promise<void> {
-  expect(answer.headers.get('retry-after')).toBe('1');
-  expect(answer.headers.get('ratelimit-policy')).toContain(`q=${quota}; w=1`);
-  expect(answer.headers.get('content-type')).toBe('application/problem+json');
-  expect(await answer.json()).toMatchObject({ status: 429, code: 'too_many_requests' });
+async function expectTooMany(response: Response, quota: number): Promise<void> {
+  expect(response.headers.get('retry-after')).toBe('1');
+  expect(response.headers.get('ratelimit-policy')).toContain(`q=${quota}; w=1`);
+  expect(response.headers.get('content-type')).toBe('application/problem+json');
+  expect(await response.json()).toMatchObject({ status: 429, code: 'too_many_requests' });
 }
 
-describe('who asks too often is told when to come again', () => {
+describe('returns 429 with Retry-After to', () => {
   // promise: rate-limit
-  test('a customer', async () => {
+  test('a customer with too many requests', async () => {
     const ann = await bearer(uuidv7());
-    await expectNotified(await refusedIn(() => ask('/v1/orders', { ...ann })), 3);
+    await expectTooMany(await refusedIn(() => ask('/v1/orders', { ...ann })), 3);
   });
 
   // promise: owasp-api4
-  test('an address that tries tokens', async () => {
-    await expectNotified(await refusedIn(() => ask('/v1/orders', { authorization: 'Bearer a.b.c' })), 3);
+  test('an address that tries too many tokens', async () => {
+    await expectTooMany(await refusedIn(() => ask('/v1/orders', { authorization: 'Bearer a.b.c' })), 3);
   });
 
   // promise: owasp-api6
-  test('an address that registers', async () => {
-    // two of each address: few enough requests, too many registrations
+  test('an address that registers too often', async () => {
+    // two from each address: few enough requests, too many registrations
     let next = 0;
     const register = () => ask('/v1/users', from(`10.0.0.${1 + (next++ % 10)}`), {});
-    await expectNotified(await refusedIn(register), 1);
+    await expectTooMany(await refusedIn(register), 1);
   });
 });
 
 // promise: rate-limit, owasp-api2
-test('failed log-ins count for an e-mail from an address: nobody can lock out somebody else', async () => {
+test('counts failed log-ins by e-mail and address together, so that one address cannot lock out another', async () => {
   const logIn = async (email: string, address: string) =>
     (await ask('/v1/sessions', from(address), { email, password: 'x' })).status;
   const mallory = '192.0.2.1';
@@ -91,19 +91,19 @@ test('failed log-ins count for an e-mail from an address: nobody can lock out so
 });
 
 // promise: guessed-passwords
-test('failed log-ins count for an address, whatever the e-mails; another address may go on', async () => {
+test('counts failed log-ins of an address for any e-mail, and not those of other addresses', async () => {
   const logIn = (index: number, address: string) =>
     ask('/v1/sessions', from(address), { email: `guess-${index}@example.com`, password: 'x' });
-  const answers = [];
-  for (let index = 0; index < 4; index += 1) answers.push(await logIn(index, '192.0.2.3'));
-  expect(answers.map(({ status }) => status)).toEqual([401, 401, 401, 429]);
-  const retryAfter = Number(answers[3]?.headers.get('retry-after'));
+  const responses = [];
+  for (let index = 0; index < 4; index += 1) responses.push(await logIn(index, '192.0.2.3'));
+  expect(responses.map(({ status }) => status)).toEqual([401, 401, 401, 429]);
+  const retryAfter = Number(responses[3]?.headers.get('retry-after'));
   expect(retryAfter).toBeGreaterThan(0);
   expect(retryAfter).toBeLessThanOrEqual(60);
   expect((await logIn(4, '192.0.2.4')).status).toBe(401);
 });
 
-test('an e-mail is the same for the limit however it is written', async () => {
+test('counts all spellings of an e-mail as one', async () => {
   const logIn = async (email: string) =>
     (await ask('/v1/sessions', from('192.0.2.5'), { email, password: 'x' })).status;
   expect(await logIn('ann@münchen.de')).toBe(401);
@@ -111,7 +111,7 @@ test('an e-mail is the same for the limit however it is written', async () => {
   expect(await logIn('Ann@MÜNCHEN.DE'.normalize('NFD'))).toBe(429);
 });
 
-test('log-ins that succeed, or that the shop could not answer, do not count as failed', async () => {
+test('does not count log-ins that succeed, or that fail with 503', async () => {
   const bob = { email: 'bob@example.com', password: 'x' };
   const logIn = async (address: string) => (await ask('/v1/sessions', from(address), bob)).status;
   for (statusOfLogIn of [201, 503]) {

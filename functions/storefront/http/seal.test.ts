@@ -5,7 +5,7 @@ const { seal, unseal } = createSealer(Buffer.alloc(32, 1).toString('base64url'))
 const scope = { purpose: 'orders', userId: 'ann' };
 
 // promise: list-cost
-test('what was sealed is read by the caller and for the purpose that it was sealed for', () => {
+test('unseals a text only for the caller and the purpose that it was sealed for', () => {
   const sealed = seal('a.b', scope);
   expect(unseal(sealed, scope)).toBe('a.b');
   expect(unseal(sealed, { ...scope, userId: 'bob' })).toBeUndefined();
@@ -13,6 +13,6 @@ test('what was sealed is read by the caller and for the purpose that it was seal
 });
 
 test.each(['', '.', 'a.b', 'a.b.', seal('a.b', scope).slice(0, -1), seal('a.b', scope).replace('a', 'b')])(
-  'what was not sealed, or was altered, is nothing: %s',
+  'unseals nothing that was altered or not sealed: %s',
   (text) => expect(unseal(text, scope)).toBeUndefined(),
 );

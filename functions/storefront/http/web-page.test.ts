@@ -19,10 +19,10 @@ const folder = fileURLToPath(new URL('../../../web', import.meta.url));
 const files = readdirSync(folder).filter((name) => !name.endsWith('.d.ts'));
 
 // promise: page-offline
-test('the page allows nothing but its own files: no inline script or style, no other host, no form target', async () => {
-  const answer = await fetch(url);
-  expect(answer.headers.get('content-type')).toContain('text/html');
-  const policy = answer.headers.get('content-security-policy') ?? '';
+test('allows the page its own files only: no inline script or style, no other host, no form target', async () => {
+  const response = await fetch(url);
+  expect(response.headers.get('content-type')).toContain('text/html');
+  const policy = response.headers.get('content-security-policy') ?? '';
   expect(policy.split(';')).toEqual(
     expect.arrayContaining([
       "default-src 'none'",
@@ -34,25 +34,25 @@ test('the page allows nothing but its own files: no inline script or style, no o
     ]),
   );
   expect(policy).not.toMatch(/unsafe|https:|\*/);
-  const html = await answer.text();
+  const html = await response.text();
   expect(html).not.toMatch(/<style|style=|\son\w+=|<script(?![^>]*src=)|https?:/);
 });
 
-test('every file of the page is served under its type, and its browser fetches all modules at once', async () => {
+test('serves every file of the page under its type, and names all modules for preloading', async () => {
   const html = await (await fetch(url)).text();
   const named = [...html.matchAll(/(?:href|src)="(\/page\/[^"]+)"/g)].map(([, path]) => path ?? '');
   const types: Record<string, string> = { js: 'javascript', css: 'text/css', svg: 'image/svg+xml' };
   for (const path of named) {
-    const answer = await fetch(url + path);
-    expect(answer.status).toBe(200);
-    expect(answer.headers.get('content-type')).toContain(types[path.split('.').at(-1) ?? '']);
+    const response = await fetch(url + path);
+    expect(response.status).toBe(200);
+    expect(response.headers.get('content-type')).toContain(types[path.split('.').at(-1) ?? '']);
   }
   const inFolder = files.filter((name) => name !== 'index.html').map((name) => `/page/${name}`);
   expect(named.toSorted()).toEqual([...inFolder, '/page/lib/lit-html.js', '/page/topology.js'].toSorted());
 });
 
 // promise: page-offline
-test('the page weighs less than 500 KB, with everything that it loads', async () => {
+test('serves a page of less than 500 KB with everything that it loads', async () => {
   const litHtml = await (await fetch(`${url}/page/lib/lit-html.js`)).text();
   const own = files.map((name) => statSync(`${folder}/${name}`).size);
   const bytes = own.reduce((sum, size) => sum + size, litHtml.length);
@@ -60,7 +60,7 @@ test('the page weighs less than 500 KB, with everything that it loads', async ()
   expect(bytes).toBeLessThan(500_000);
 });
 
-test('nothing else is served beside it', async () => {
+test('serves no other file', async () => {
   const missing = ['/page', '/page/', '/page/none.js', '/page/..%2findex.ts', '/page/lib/', '/index.html'];
   const statuses = await Promise.all(missing.map(async (path) => (await fetch(url + path)).status));
   expect(statuses).toEqual(missing.map(() => 404));
@@ -68,7 +68,7 @@ test('nothing else is served beside it', async () => {
   expect([posted.status, posted.headers.get('allow')]).toEqual([405, 'GET']);
 });
 
-test('the page draws each event to the functions that its Triggers deliver it to', async () => {
+test('serves the page the functions that each event is delivered to by its Triggers', async () => {
   const text = await (await fetch(`${url}/page/topology.js`)).text();
   const { consumers } = (await import(`data:text/javascript,${encodeURIComponent(text)}`)) as { consumers: object };
   const { hops } = await readTopology();

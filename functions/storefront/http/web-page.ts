@@ -33,7 +33,7 @@ export const pageHandlers: RouteHandlers<PageRoutes> = {
     policy(request, response, () => response.sendFile('index.html', { root: folder })),
 };
 
-/** The files of the page, which are the browser's own modules: nothing is built. `topology.js` has who consumes which event. */
+/** The files of the page: the browser runs these modules as they are. `topology.js` lists the consumers of each event. */
 export const pageFiles = (): Router =>
   Router()
     .use('/page/topology.js', async (_request, response) => {

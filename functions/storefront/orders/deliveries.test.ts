@@ -7,15 +7,15 @@ import { findDeliveries } from './deliveries.ts';
 
 useDatabase();
 
-interface Letter {
+interface DeadLetter {
   eventId: string;
   verified?: boolean;
   replayed?: boolean;
   cameBack?: boolean;
 }
 
-/** A parked event of ours: parked, replayed and back a second after each other. */
-const park = ({ eventId, verified = true, replayed = false, cameBack = false }: Letter) =>
+/** Stores a dead letter that was parked, replayed and parked again, a second apart. */
+const park = ({ eventId, verified = true, replayed = false, cameBack = false }: DeadLetter) =>
   rows(
     `insert into events.dead_letters
             (id, verified, source, event_id, type, correlation_id, reason, detail, event, first_parked_at, last_parked_at,
@@ -28,7 +28,7 @@ const park = ({ eventId, verified = true, replayed = false, cameBack = false }: 
 
 const newOrder = async () => order((await customer({ balance: 0 })).userId, 1);
 
-test('a chain that was published again is told with its next repeat, and not before', async () => {
+test('lists a chain with its next repeat once it was published again', async () => {
   const orderId = await newOrder();
   expect(await findDeliveries(context.database, orderId)).toEqual([]);
   await rows(
@@ -49,20 +49,20 @@ test('a chain that was published again is told with its next repeat, and not bef
   ]);
 });
 
-test('what was parked, replayed and came back is told in this order, without what the function said', async () => {
+test('lists what was parked, replayed and parked again in this order, without the detail of the refusal', async () => {
   const orderId = await newOrder();
   await park({ eventId: `${orderId}.succeeded`, replayed: true, cameBack: true });
-  const told = await findDeliveries(context.database, orderId);
-  expect(told.map(({ type, function: by, at }) => [type, by, at.getUTCSeconds()])).toEqual([
+  const found = await findDeliveries(context.database, orderId);
+  expect(found.map(({ type, function: by, at }) => [type, by, at.getUTCSeconds()])).toEqual([
     ['event.parked', 'park-event', 0],
     ['event.replayed', 'replay-events', 1],
     ['event.parked', 'park-event', 2],
   ]);
-  expect(told[0]?.detail).toEqual({ event: 'shop.charge.succeeded.v1', reason: 'refused', times: 1 });
-  expect(JSON.stringify(told)).not.toContain('secret');
+  expect(found[0]?.detail).toEqual({ event: 'shop.charge.succeeded.v1', reason: 'refused', times: 1 });
+  expect(JSON.stringify(found)).not.toContain('secret');
 });
 
-test("neither a stranger's event nor another order's is told", async () => {
+test('lists neither an event of an untrusted sender nor one of another order', async () => {
   const orderId = await newOrder();
   await park({ eventId: `${orderId}.succeeded`, verified: false });
   await park({ eventId: `${uuidv7()}.succeeded` });

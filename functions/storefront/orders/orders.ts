@@ -64,7 +64,7 @@ export const orderHandlers = (database: Database): RouteHandlers<typeof orderRou
 
   getOrder: async ({ caller, id, notFound }) => (await database.maybeOne(order, [caller.id, id])) ?? notFound(),
 
-  // takes no body: its path says it all
+  // no body: the path names the order
   cancelOrder: ({ id, forward }) => forward({ orderId: id }),
 
   getTimeline: async ({ caller, id, notFound }) => {

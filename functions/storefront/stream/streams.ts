@@ -20,11 +20,11 @@ const maxRows = { resume: 1_000, poll: 5_000 };
 interface Stream {
   userId: string;
   response: Response;
-  /** Everything before was sent, or was before the stream began. */
+  /** What happened before was sent, or preceded the stream. */
   since: Date;
-  /** What was sent of what happened since then, by its key: when it happened. */
+  /** When the entries since then that were sent happened, by their keys. */
   sent: Map<string, Date>;
-  /** When the client was last asked to read its lists again. */
+  /** When the client last got a `reset`. */
   resetAt?: Date;
 }
 
@@ -102,7 +102,7 @@ export function createStreams({ database, clock, cursors, limitedAddress, settin
       stopPolling = repeat(50, 'the poll of the event streams', poll);
     }
     const heartbeat = setInterval(() => {
-      // it has ended, and its client does not read the rest
+      // the stream has ended, but its client does not read the rest
       if (response.writableEnded) response.destroy();
       else response.write(':\n\n');
     }, heartbeatMs);
@@ -121,7 +121,7 @@ export function createStreams({ database, clock, cursors, limitedAddress, settin
   async function poll(): Promise<void> {
     const now = await databaseTime(database);
     const userIds = [...new Set([...streams].map(({ userId }) => userId))];
-    // since the last poll that succeeded, also when the database was away for longer
+    // since the last successful poll, however long the database was away
     const since = new Date(polledAt.getTime() - windowMs);
     const { of, cut } = await findEntries(database, { userIds, since, maxRows: maxRows.poll });
     polledAt = now;
@@ -132,7 +132,7 @@ export function createStreams({ database, clock, cursors, limitedAddress, settin
   }
 
   /**
-   * More happened than is read at once: sends `reset`, once per window, and goes on from now. The client reads its lists
+   * More happened than is read at once: sends `reset`, once per window, and continues from now. The client reads its lists
    * again, as after the 410 of a watch in Kubernetes.
    */
   function reset(stream: Stream, now: Date): void {
