@@ -2,8 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
-import { connect } from 'node:net';
+import { request, type IncomingMessage } from 'node:http';
+import { connect, createServer, type AddressInfo } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { text } from 'node:stream/consumers';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -170,18 +170,22 @@ test('is reached over the loopback only in a local shop', async () => {
 });
 
 test('finishes what is in flight on SIGTERM, and exits with 0', async () => {
-  const { child, url, port } = await serve('log-in');
+  const { child, port } = await serve('log-in');
   const body = JSON.stringify({ email: 'a@example.com', password: 'x' });
-  const responses = Promise.all(
-    [1, 2, 3].map(
-      async () => (await fetch(url, { method: 'POST', body, headers: { 'content-type': 'application/json' } })).status,
-    ),
+  const headers = { 'content-type': 'application/json' };
+  const requests = [1, 2, 3].map(() =>
+    request({ port, method: 'POST', headers, host: '127.0.0.1', agent: false }).end(body),
   );
-  // once the requests are there, their password hashes take a while
-  const socket = connect(port, '127.0.0.1');
-  await once(socket, 'connect');
-  socket.destroy();
-  await fetch(`${url}health/liveness`);
+  const responses = Promise.all(
+    requests.map(async (sent) => {
+      const [response] = (await once(sent, 'response')) as [IncomingMessage];
+      response.resume();
+      return response.statusCode;
+    }),
+  );
+  // a later connection is served: those requests have been read, and their password hashes take a while
+  await Promise.all(requests.map((sent) => once(sent, 'finish')));
+  await once(request({ port, host: '127.0.0.1', path: '/health/liveness', agent: false }).end(), 'response');
   child.kill('SIGTERM');
   const [[code], statuses] = await Promise.all([once(child, 'exit'), responses]);
   expect({ code, statuses }).toEqual({ code: 0, statuses: [401, 401, 401] });
