@@ -10,7 +10,7 @@ import { programSettings } from '#platform/runtime/settings.ts';
 const help = `Runs the Postman collection (postman/) with Newman against the shop on this machine, or another one.
 
   npm run newman                                      the whole collection
-  npm run newman -- --folder "What the shop refuses"  one folder of it
+  npm run newman -- --folder "What the shop refuses"  only this folder
   npm run newman -- --iterations 5                    five times, each with new customers
   npm run newman -- --help                            this text
 
@@ -34,13 +34,14 @@ export interface CollectionRun {
   report?: string | undefined;
   /** Whether Newman prints its progress and summary to standard output. */
   progress?: boolean | undefined;
-  /** Called with every response, when the run is over. */
-  onAnswer?: ((answer: Answer) => void) | undefined;
+  /** Called at the end of the run with each exchange that got a response. */
+  onExchange?: ((exchange: Exchange) => void) | undefined;
   /** Called with each line of the result: the failures and the totals. */
   say?: ((line: string) => void) | undefined;
 }
 
-export interface Answer {
+/** A request and its response. */
+export interface Exchange {
   method: string;
   url: string;
   status: number;
@@ -62,7 +63,7 @@ export interface CollectionResult {
 /** A request of the collection; one that polls for something is sent several times. */
 export interface RequestResult {
   name: string;
-  /** Status of each response; `null` for an attempt without one. */
+  /** Status of the response to each attempt; `null` without a response. */
   statuses: (number | null)[];
   /** The executions that got no response, by Newman's reference. */
   cut: string[];
@@ -70,12 +71,12 @@ export interface RequestResult {
 
 /** Runs the collection. Throws one sentence if it cannot be run; failed assertions are in the result. */
 export async function runCollection(run: CollectionRun): Promise<CollectionResult> {
-  const { target, report, onAnswer, say = () => undefined } = run;
+  const { target, report, onExchange, say = () => undefined } = run;
   const hide = hider(target.adminPassword);
   const summary = await runNewman(run);
   const { stats, executions, failures } = summary.run;
   const requests = resultsOf(executions);
-  // the collection retries a request without a response: it has failed only if it never got one
+  // the collection retries a request without a response: the request fails only if it never gets one
   const repeated = new Set(requests.flatMap(({ statuses, cut }) => (statuses.at(-1) === null ? [] : cut)));
   const counted = failures.filter(({ cursor }) => !('ref' in cursor && repeated.has(cursor.ref)));
   const assertions = executions.filter(({ cursor }) => !repeated.has(cursor.ref)).flatMap((one) => one.assertions);
@@ -90,7 +91,7 @@ export async function runCollection(run: CollectionRun): Promise<CollectionResul
     requests,
   };
   for (const line of describe(result)) say(line);
-  if (onAnswer) executions.flatMap(answerOf).forEach(onAnswer);
+  if (onExchange) executions.flatMap(exchangeOf).forEach(onExchange);
   if (report?.endsWith('.xml')) writeFileSync(report, hide(readFileSync(report, 'utf8')));
   else if (report) writeReport(report, hide(JSON.stringify({ baseUrl: target.baseUrl, ...result }, null, 2)));
   return result;
@@ -139,7 +140,7 @@ function resultsOf(executions: NewmanRunExecution[]): RequestResult[] {
   }));
 }
 
-function answerOf({ request, response }: NewmanRunExecution): Answer[] {
+function exchangeOf({ request, response }: NewmanRunExecution): Exchange[] {
   if (!(response as Response | undefined)) return [];
   const headers = new Headers(response.headers.map(({ key, value }): [string, string] => [key, value]));
   const { method } = request;
@@ -151,7 +152,7 @@ function* describe({ passed, failed, failures, skipped, requests }: CollectionRe
     yield `\n${index + 1}. ${where}\n   ${message.replaceAll('\n', '\n   ')}`;
   }
   const cut = requests.reduce((sum, request) => sum + request.cut.length, 0);
-  if (cut > 0) yield `\n${cut} times a request got no response.`;
+  if (cut > 0) yield `\n${cut} attempts got no response.`;
   if (skipped > 0) yield `\n${skipped} requests to the mail catcher were skipped: MAIL_URL is not set.`;
   yield `\n${passed} passed, ${failed} failed`;
 }

@@ -1,16 +1,16 @@
 import { execFile } from 'node:child_process';
 import { expect, test } from '@jest/globals';
-import { runCollection, type Answer } from '#local/newman.ts';
+import { runCollection, type Exchange } from '#local/newman.ts';
 import { expectDocumented, operationOf } from '#test/contracts/contract.ts';
 import { useShop } from '#test/support/use-shop.ts';
 
 // The scenario of the Postman collection. The invariants are not checked: it parks events of its own.
 
 const shop = useShop({ mailCatcher: true, checked: false });
-const responses: Answer[] = [];
+const exchanges: Exchange[] = [];
 const run = () =>
   runCollection({
-    onAnswer: (response) => responses.push(response),
+    onExchange: (exchange) => exchanges.push(exchange),
     target: {
       baseUrl: shop().url,
       mailUrl: shop().mailUrl,
@@ -19,7 +19,7 @@ const run = () =>
     },
   });
 
-test('the scenario passes, also in two runs at once', async () => {
+test('the scenario passes in two concurrent runs', async () => {
   for (const { failures, skipped, passed, requests } of await Promise.all([run(), run()])) {
     expect(failures).toEqual([]);
     // the runner repeats a request whose connection was cut: only a killed process may cause that
@@ -30,7 +30,7 @@ test('the scenario passes, also in two runs at once', async () => {
 });
 
 // promise: verification
-test('npm run verify finds no difference afterwards, and names one that is made', async () => {
+test('npm run verify finds no difference afterwards, and reports one that is introduced', async () => {
   const verify = (env: Record<string, string>) =>
     new Promise<{ code: unknown; output: string }>((resolve) => {
       const options = { env: { ...process.env, NODE_OPTIONS: '', ...env } };
@@ -48,8 +48,8 @@ test('npm run verify finds no difference afterwards, and names one that is made'
   expect((await verify({ DATA_DIR: '/nowhere' })).code).toBe(2);
 });
 
-test('every response is one that the API documents', () => {
-  const documented = responses.flatMap(({ method, url, ...response }) => {
+test('every response matches the API documentation', () => {
+  const documented = exchanges.flatMap(({ method, url, ...response }) => {
     // not the mail catcher's, nor those of unknown paths
     const operation = url.startsWith(shop().url) ? operationOf(method, new URL(url)) : undefined;
     return operation ? [{ operation, response }] : [];
