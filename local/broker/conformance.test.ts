@@ -9,7 +9,8 @@ import { readManifests } from '#events/topology/manifests.ts';
 const subscribers = await serveSubscribers('127.0.0.1');
 afterAll(subscribers.close);
 
-const urlOf = (name: string) => `http://127.0.0.1:${name === 'nobody' ? 1 : subscribers.port}/${name}`;
+// port 1 refuses connections
+const urlOf = (name: string) => `http://127.0.0.1:${name === 'unreachable' ? 1 : subscribers.port}/${name}`;
 
 /** Runs every case of a scenario at once, each with its own event. */
 async function run(scenario: Scenario, index: number) {
@@ -37,7 +38,7 @@ async function run(scenario: Scenario, index: number) {
 }
 
 const results: Awaited<ReturnType<typeof run>>[] = [];
-// one after the other, because waits are measured
+// sequentially, because waits are measured
 for (const [index, scenario] of scenarios.entries()) results.push(await run(scenario, index));
 
 describe.each(results)('the local broker behaves like Knative: $name', ({ ran }) => {

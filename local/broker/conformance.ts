@@ -69,8 +69,8 @@ export interface Case extends Expected {
   replies?: Record<string, Reply | Reply[]>;
   /** A deliberate difference of the local broker: its behavior, and the reason. */
   local?: Expected & { because: string };
-  /** Crashes the dispatcher of a real cluster, with all deliveries in flight there. */
-  endsDispatcher?: boolean;
+  /** Crashes the dispatcher of a real cluster, and loses all deliveries in flight there. */
+  crashesDispatcher?: boolean;
 }
 
 /** A Broker with its Triggers, by subscriber. */
@@ -462,7 +462,7 @@ const retries: Scenario = {
       // the buffer for its base64 is too short: the dispatcher panics before the sink receives anything
       status: 500,
       deliveries: { first: 1 },
-      endsDispatcher: true,
+      crashesDispatcher: true,
       local: {
         because: 'it does not crash: it reports the function and omits the body from the dead letter',
         status: 202,
@@ -495,13 +495,13 @@ const bare: Scenario = {
 
 const unreachable: Scenario = {
   name: 'a subscriber that does not listen',
-  triggers: { nobody: { delivery: { retry: 1, deadLetterSink: 'sink' } } },
+  triggers: { unreachable: { delivery: { retry: 1, deadLetterSink: 'sink' } } },
   cases: [
     {
       name: 'no connection',
       post: binary(),
       status: 202,
-      deliveries: { sink: [dead('{nobody}', '500', dispatchError)] },
+      deliveries: { sink: [dead('{unreachable}', '500', dispatchError)] },
     },
   ],
 };

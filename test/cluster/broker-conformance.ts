@@ -7,13 +7,13 @@ import { differencesOf, manifestsOf, serveSubscribers, type Place } from '#local
 import { scenarios as allScenarios, type Case } from '#local/broker/conformance.ts';
 import { programSettings, wholeNumber } from '#platform/runtime/settings.ts';
 
-// Whether the default broker of a cluster with Knative does what local/broker/conformance.ts says, case by case:
+// Checks that the default broker of a Knative cluster behaves as local/broker/conformance.ts defines, case by case:
 //
 //   BROKER_URL=http://<address of broker-ingress> node test/cluster/broker-conformance.ts
 //
 // kubectl must reach the cluster, where it creates and deletes a namespace. The subscribers run here: SUBSCRIBER_HOST
-// must be an address of this machine that pods can reach. --only <text> chooses scenarios by their names.
-// --end-dispatcher also runs the cases that end the dispatcher, and with it every delivery in flight on the cluster.
+// must be an address of this machine that pods can reach. --only <text> selects scenarios whose names contain it.
+// --crash-dispatcher also runs the cases that crash the dispatcher, and lose every delivery in flight on the cluster.
 
 const CASES_AT_ONCE = 4;
 
@@ -29,13 +29,13 @@ const {
   CONFORMANCE_NAMESPACE: z.string().default('broker-conformance'),
 });
 const { values: options } = parseArgs({
-  options: { 'end-dispatcher': { type: 'boolean', default: false }, only: { type: 'string', default: '' } },
+  options: { 'crash-dispatcher': { type: 'boolean', default: false }, only: { type: 'string', default: '' } },
 });
 const scenarios = allScenarios.filter(({ name }) => name.includes(options.only));
 
 const subscribers = await serveSubscribers('0.0.0.0', SUBSCRIBER_PORT);
 // port 1 refuses connections
-const addressOf = (name: string) => `http://${SUBSCRIBER_HOST}:${name === 'nobody' ? 1 : subscribers.port}/${name}`;
+const addressOf = (name: string) => `http://${SUBSCRIBER_HOST}:${name === 'unreachable' ? 1 : subscribers.port}/${name}`;
 const brokerOf = (index: number) => `broker${index}`;
 
 let different = 0;
@@ -49,22 +49,22 @@ try {
   await delay(2_000);
   for (const [index, { name, cases }] of scenarios.entries()) {
     process.stdout.write(`\n${name}\n`);
-    const harmless = cases.filter(({ endsDispatcher }) => !endsDispatcher);
+    const harmless = cases.filter(({ crashesDispatcher }) => !crashesDispatcher);
     for (let first = 0; first < harmless.length; first += CASES_AT_ONCE) {
       await Promise.all(harmless.slice(first, first + CASES_AT_ONCE).map((one) => run(one, index, cases)));
     }
   }
-  if (options['end-dispatcher']) {
-    process.stdout.write('\ncases that end the dispatcher\n');
+  if (options['crash-dispatcher']) {
+    process.stdout.write('\ncases that crash the dispatcher\n');
     for (const [index, { cases }] of scenarios.entries()) {
-      for (const one of cases.filter(({ endsDispatcher }) => endsDispatcher)) await run(one, index, cases);
+      for (const one of cases.filter(({ crashesDispatcher }) => crashesDispatcher)) await run(one, index, cases);
     }
   }
 } finally {
   kubectl(['delete', 'namespace', namespace, '--wait=false']);
   subscribers.close();
 }
-process.stdout.write(different === 0 ? '\nall as described\n' : `\n${different} different\n`);
+process.stdout.write(different === 0 ? '\nall cases match\n' : `\n${different} cases differ\n`);
 process.exit(different === 0 ? 0 : 1);
 
 async function run(one: Case, index: number, cases: Case[]): Promise<void> {
@@ -82,6 +82,6 @@ function kubectl(args: string[], input = ''): void {
 function ownAddress(): string {
   const addresses = Object.values(networkInterfaces()).flatMap((found) => found ?? []);
   const own = addresses.find(({ family, internal }) => family === 'IPv4' && !internal);
-  if (!own) throw new Error('this machine has no address but the loopback: set SUBSCRIBER_HOST');
+  if (!own) throw new Error('this machine has only a loopback address: set SUBSCRIBER_HOST');
   return own.address;
 }
