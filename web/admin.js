@@ -10,7 +10,7 @@ import { dayAndTime, shortType } from './words.js';
 
 const everyMs = 2_000;
 
-/** Keeps what the administrator sees up to date. */
+/** Keeps the administrator's view up to date. */
 export function pollShop() {
   setInterval(() => {
     if (state.user && isAdmin()) void readShop();
@@ -37,7 +37,7 @@ export async function readShop() {
   changed();
 }
 
-/** What the administrator sees: statistics, the check of the ledger, and the dead letters. */
+/** The administrator's view: statistics, the check of the ledger, and the dead letters. */
 export const admin = () =>
   html`<div class="admin">
     <section aria-labelledby="stats-title">
@@ -98,14 +98,14 @@ function bulkReplay() {
   const { bulk } = state;
   const running = bulk !== null && bulk.waiting > 0;
   return html`<form method="post" class="line" @submit=${onSubmit('replay-all', replayAll)}>
-      ${field('replay-all', 'rate', 'Events a second', { inputmode: 'numeric' })}
-      ${submit('replay-all', 'Replay all that are parked')} ${running ? button('stop', 'Stop', stopReplay) : nothing}
+      ${field('replay-all', 'rate', 'Events per second', { inputmode: 'numeric' })}
+      ${submit('replay-all', 'Replay all parked events')} ${running ? button('stop', 'Stop', stopReplay) : nothing}
       ${refusal('replay-all')} ${refusal('stop')}
     </form>
     ${
       bulk && bulk.total > 0
         ? html`<p id="bulk">
-            The last bulk replay took ${bulk.total}: ${bulk.waiting} waiting, ${bulk.replaying} in flight, ${bulk.done}
+            Last bulk replay, ${bulk.total} events: ${bulk.waiting} waiting, ${bulk.replaying} in flight, ${bulk.done}
             done, ${bulk.parked} parked again.
           </p>`
         : nothing
@@ -125,7 +125,7 @@ async function stopReplay() {
 
 function deadLetterList() {
   if (state.deadLetters.length === 0)
-    return html`<p id="no-dead-letters">There are none: everything was delivered.</p>`;
+    return html`<p id="no-dead-letters">There are no dead letters: every event was delivered.</p>`;
   return html`<ul class="dead-letters">
     ${state.deadLetters.map(deadLetterRow)}
   </ul>`;
@@ -136,7 +136,7 @@ function deadLetterRow(deadLetter) {
   const { id, status, verified, reason, detail, type, eventId, source, times, firstParkedAt, event } = deadLetter;
   const open = state.open.has(id);
   const replay = `replay-${id}`;
-  return html`<li data-letter=${eventId}>
+  return html`<li data-dead-letter=${eventId}>
     <button type="button" class="title" aria-expanded=${open ? 'true' : 'false'} @click=${() => show(id)}>
       <b>${shortType(type)}</b> <span class="status ${status}">${status}</span>
     </button>

@@ -67,7 +67,7 @@ export async function request(method, path, headers, body = null, signal = Abort
     return await fetch(`/v1${path}`, { method, headers: { ...headers, ...authorization }, body, signal });
   } catch (error) {
     if (signal.aborted && signal.reason?.name !== 'TimeoutError') throw error;
-    throw new Refused('No answer came from the shop. Please try again: nothing is done twice.');
+    throw new Refused('The shop did not respond. Please try again: nothing is done twice.');
   }
 }
 

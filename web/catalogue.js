@@ -52,7 +52,7 @@ function sum(event) {
 async function order(fields, form) {
   const items = itemsOf(fields);
   if (items.length === 0)
-    throw new Refused('Say of something how many you want.', { code: 'invalid_body', status: 422 });
+    throw new Refused('Enter a quantity for at least one product.', { code: 'invalid_body', status: 422 });
   const { id } = await sendOnce('/orders', { items });
   form.reset();
   total = 0;

@@ -19,7 +19,7 @@ const good = new Set([
   'shop.order.refunded.v1',
 ]);
 
-/** From where to where an entry leads, and how it is drawn. @param {TimelineEntry} entry @returns {Arrow} */
+/** The arrow of an entry: its ends, its tone and its text. @param {TimelineEntry} entry @returns {Arrow} */
 export function arrowOf({ type, function: by, detail }) {
   const event = typeof detail['event'] === 'string' ? detail['event'] : '';
   const of = shortType(event);
@@ -49,7 +49,7 @@ export function arrowOf({ type, function: by, detail }) {
   }
 }
 
-/** The functions that take part, from left to right. @param {Arrow[]} arrows */
+/** The functions in the chain, from left to right. @param {Arrow[]} arrows */
 export function lanesOf(arrows) {
   const used = new Set([...always, ...arrows.flatMap(({ from, to }) => [from, to])]);
   return [...order.filter((name) => used.has(name)), ...[...used].filter((name) => !order.includes(name))];

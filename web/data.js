@@ -13,7 +13,7 @@ const reading = new Set();
 const wantedAgain = new Set();
 
 /**
- * Reads parts of the page again; of each part, one read is in flight at most, and one waits. If a read fails, the page
+ * Reads parts of the page again. Each part has at most one read in flight and one waiting. If a read fails, the page
  * shows the error and the old data until the next read.
  *
  * @param {...Part} parts
@@ -46,7 +46,7 @@ async function read(part) {
 }
 
 /**
- * The first pages of a list, until there are as many rows as are wanted.
+ * Reads the first pages of a list, until there are as many rows as wanted.
  *
  * @param {'entries' | 'orders' | 'mails' | 'deadLetters'} list
  * @param {string} path
@@ -108,7 +108,7 @@ async function readTimeline() {
   if (view !== 'order') return;
   try {
     const { data } = await api('GET', `/orders/${encodeURIComponent(id)}/timeline`);
-    // entries of deliveries, such as when a repeat is due, are only in the newest response
+    // only the newest response has the entries of deliveries, such as the time of the next repeat
     const known = (state.timelines.get(id) ?? []).filter(({ type }) => !type.startsWith('event.'));
     state.timelines.set(id, merged(known, data));
     state.refused.delete('timeline');

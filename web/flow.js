@@ -30,7 +30,7 @@ export function flow() {
   </section>`;
 }
 
-/** A timeline from a link, as it was when the link was made. */
+/** A timeline from a link, as it was when the link was created. */
 export function sharedFlow() {
   const { shared } = state;
   return html`<section class="flow" aria-labelledby="flow-title">
@@ -39,13 +39,13 @@ export function sharedFlow() {
       shared
         ? html`<p class="note">This timeline comes from the link, not from the shop.</p>
             ${diagram(shared.entries)}`
-        : html`<p class="refusal" role="alert">The link cannot be read: a part of it is missing.</p>`
+        : html`<p class="refusal" role="alert">The link cannot be read: part of it is missing.</p>`
     }
     <p><a href="#/">To the shop</a></p>
   </section>`;
 }
 
-/** The links that were made, by order. @type {Map<string, string>} */
+/** The newest link, by the id of its order. @type {Map<string, string>} */
 const links = new Map();
 
 /** @param {string} id */
@@ -64,7 +64,7 @@ async function share(id) {
 const sharedLink = (id) =>
   links.has(id)
     ? html`<p class="share">
-        <label for="share">Whoever has this link sees the events until now: ids and amounts, no names</label>
+        <label for="share">This link shows the events so far: ids and amounts, no names</label>
         <input id="share" readonly .value=${links.get(id) ?? ''} @focus=${selectAll} />
       </p>`
     : nothing;

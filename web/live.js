@@ -7,7 +7,7 @@ import { isAdmin } from './session.js';
 let current;
 let lastEventId = '';
 
-/** Follows the events of the user until `stopFollowing`; a stream that was cut off is resumed where it ended. */
+/** Follows the events of the user until `stopFollowing`; an interrupted stream is resumed where it stopped. */
 export async function follow() {
   stopFollowing();
   const mine = new AbortController();
@@ -18,7 +18,7 @@ export async function follow() {
     state.live = false;
     changed();
     await pause(pauseMs);
-    // without the stream the page stays up to date, too, only later
+    // without the stream the page still updates, only later
     await refresh('account', 'orders', 'mails', 'timeline');
   }
 }
@@ -32,7 +32,7 @@ export function stopFollowing() {
 /** How long to wait after a stream was refused. @param {unknown} error */
 function afterRefusal(error) {
   const status = error instanceof Refused ? error.status : 0;
-  // a cursor of another shop, or one older than a day, cannot be resumed from
+  // a cursor of another shop, or one older than a day, cannot be resumed
   if (status === 400) lastEventId = '';
   return status === 429 ? 5_000 : 1_000;
 }
@@ -42,14 +42,14 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** @param {AbortSignal} signal */
 async function listen(signal) {
-  // EventSource cannot send the token in a header, and a URL is no place for one
+  // EventSource cannot send the token in a header, and a token does not belong in a URL
   const response = await request('GET', '/events', lastEventId ? { 'last-event-id': lastEventId } : {}, null, signal);
   if (!response.ok || !response.body) throw new Refused('There is no stream.', { status: response.status });
   state.live = true;
   changed();
   for await (const { id, event, data } of messages(response.body)) {
     if (signal.aborted) return;
-    // the stream has left events out
+    // the stream has skipped events
     if (event === 'reset') void refresh('account', 'orders', 'mails', 'timeline');
     else if (data) addEntry(JSON.parse(data));
     if (id) lastEventId = id;
@@ -57,7 +57,7 @@ async function listen(signal) {
 }
 
 /**
- * The messages of a stream of Server-Sent Events (HTML, section 9.2.6), with the line ends that the shop sends.
+ * The messages of a stream of Server-Sent Events (HTML, section 9.2.6), with the line endings that the shop sends.
  *
  * @param {ReadableStream<Uint8Array<ArrayBuffer>>} body
  */
@@ -79,8 +79,8 @@ async function* messages(body) {
 const timeoutMs = 2_000;
 
 /**
- * Polls for what the stream does not carry: that a chain is repeated, or was dead-lettered. It does so while the
- * selected order is in flight and has no new entry; and while the account is not open yet.
+ * Polls for what the stream does not carry: repeats and dead letters of a chain. Polls only while the selected order is
+ * in flight without new entries, or while the account is not open yet.
  */
 export function pollWhileQuiet() {
   setInterval(() => {

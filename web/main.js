@@ -44,7 +44,7 @@ function content() {
   </div>`;
 }
 
-/** Shows what belongs to the user who has logged in, and keeps it up to date. */
+/** Shows the data of the logged-in user, and keeps it up to date. */
 async function enter() {
   notice = '';
   try {
@@ -89,7 +89,7 @@ async function readPlace() {
 
 page.replaceChildren();
 onChange(() => void render(view(), page));
-onSessionEnd(() => logOut('Your session has ended. Please log in again: you will come back to where you were.'));
+onSessionEnd(() => logOut('Your session has ended. Please log in again to continue where you were.'));
 addEventListener('hashchange', () => void readPlace());
 pollWhileQuiet();
 pollShop();

@@ -1,4 +1,4 @@
-// In sessionStorage: the token survives a reload, but not the tab, and no other tab or later visitor can read it. A
+// In sessionStorage: the token survives a reload, but not the tab, and no other tab or later user of the browser can read it. A
 // cookie would be sent automatically, even with requests that another site makes the browser send.
 const tokenKey = 'token';
 

@@ -61,7 +61,7 @@ export const state = {
   refused: /** @type {Map<string, Refused>} */ (new Map()),
 };
 
-/** Forgets everything about the user who was logged in. */
+/** Removes everything about the user who was logged in. */
 export function forget() {
   Object.assign(state, loggedOut());
   state.open.clear();
@@ -93,7 +93,7 @@ export function toggle(key) {
   changed();
 }
 
-/** Has a screen reader say something. @param {string} text */
+/** Announces a text to screen readers. @param {string} text */
 export function announce(text) {
   const element = document.getElementById('announcement');
   if (element) element.textContent = text;

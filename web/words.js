@@ -4,7 +4,7 @@ export function money(amount, currency) {
   return `${amount < 0 ? '−' : ''}${minor.slice(0, -2)}.${minor.slice(-2)} ${currency.toUpperCase()}`;
 }
 
-/** Minor units of an amount as typed, such as `1000` or `12.50`; NaN if it is none. @param {string} typed */
+/** Minor units of an amount as typed, such as `1000` or `12.50`; NaN if it is not an amount. @param {string} typed */
 export function minorUnits(typed) {
   const [, whole = '', part = ''] = /^\s*(\d{1,13})(?:[.,](\d{1,2}))?\s*$/.exec(typed) ?? [];
   return whole === '' ? Number.NaN : Number(whole + part.padEnd(2, '0'));
@@ -27,7 +27,7 @@ export const shortType = (type) => type.replace(/^shop\./, '').replace(/\.v1$/, 
 
 /** Why an order was rejected. @type {Record<string, string>} */
 const reasons = {
-  insufficient_funds: 'not enough money on the account',
+  insufficient_funds: 'not enough money in the account',
   currency_mismatch: 'the account has a different currency',
   account_not_found: 'there is no account',
   order_canceled: 'it was canceled',

@@ -37,7 +37,7 @@ pageTest('shows a parked event to the administrator and its customer, and replay
   shop().history.broken.add(event.id);
   expect(await post(shop(), event)).toBe(202); // the order does not exist yet, so charge-account refuses the event
   const page = await logIn();
-  const deadLetter = page.locator(`[data-letter="${event.id}"]`);
+  const deadLetter = page.locator(`[data-dead-letter="${event.id}"]`);
   await deadLetter.getByText('parked', { exact: true }).waitFor();
   await deadLetter.getByRole('button', { name: /^order\.placed/ }).click();
   await deadLetter.getByText(`"subject": "${orderId}"`).waitFor();
@@ -65,13 +65,13 @@ pageTest('replays all parked events at a rate', async () => {
   shop().history.broken.add(event.id);
   expect(await post(shop(), event)).toBe(202);
   const page = await logIn();
-  const deadLetter = page.locator(`[data-letter="${event.id}"]`);
+  const deadLetter = page.locator(`[data-dead-letter="${event.id}"]`);
   await deadLetter.getByText('parked', { exact: true }).waitFor();
   await orderWithoutEvent(shop(), customer, 100, orderId);
-  await send(page, 'Dead letters', { 'Events a second': 'many' }, 'Replay all that are parked');
+  await send(page, 'Dead letters', { 'Events per second': 'many' }, 'Replay all parked events');
   await page.locator('#replay-all-rate[aria-invalid="true"]').waitFor();
-  await send(page, 'Dead letters', { 'Events a second': '10' }, 'Replay all that are parked');
+  await send(page, 'Dead letters', { 'Events per second': '10' }, 'Replay all parked events');
   await deadLetter.getByText('done', { exact: true }).waitFor();
-  await page.getByText(/The last bulk replay took \d+/).waitFor();
+  await page.getByText(/Last bulk replay, \d+ events/).waitFor();
   expect(await customer.settled(orderId)).toMatchObject({ status: 'paid' });
 });

@@ -32,7 +32,7 @@ pageTest('lets a customer register, deposit, buy a desk, be refused a second one
   await drawnIs(page, 'shop.order.rejected.v1');
   await drawnIs(page, 'notification.sent');
   expect(await drawn(page)).toEqual(rejected);
-  await page.getByText('not enough money on the account').first().waitFor();
+  await page.getByText('not enough money in the account').first().waitFor();
   await balanceIs(page, '200.00');
   expect(await page.locator('.arrow.bad .what').allTextContents()).toEqual(['charge.declined', 'order.rejected']);
 
@@ -112,14 +112,14 @@ pageTest('shows an event soon after its commit', async () => {
   expect(median).toBeLessThan(5_000);
 });
 
-pageTest('opens a timeline again by its address, and to others by a link that contains it', async () => {
+pageTest('reopens a timeline at its address, and shares it through a link that contains it', async () => {
   const { page, id, token } = await placeOrder();
   const again = await open({ token, place: `/#/orders/${id}` });
   await drawnIs(again, 'notification.sent');
   expect(await drawn(again)).toEqual(paid);
 
   await page.getByRole('button', { name: 'Link with this timeline' }).click();
-  const link = new URL(await page.getByLabel('Whoever has this link').inputValue());
+  const link = new URL(await page.getByLabel('This link shows').inputValue());
   const shared = await open({ place: `/${link.hash}` });
   await drawnIs(shared, 'notification.sent');
   expect(await drawn(shared)).toEqual(paid);

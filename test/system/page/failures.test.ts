@@ -31,7 +31,7 @@ pageTest('explains a refusal next to its field, and accepts the corrected input'
   await send(page, 'Account', { 'Deposit (USD)': '12,5' }, 'Deposit');
   await balanceIs(page, '12.50');
   await send(page, 'Catalogue', {}, 'Order');
-  await alert.getByText('Say of something how many you want').waitFor();
+  await alert.getByText('Enter a quantity for at least one product').waitFor();
 });
 
 // promise: page-lost-response
@@ -50,7 +50,7 @@ pageTest('makes a deposit once when its response was lost and it is sent again',
     await route.abort();
   });
   await send(page, 'Account', { 'Deposit (USD)': '5' }, 'Deposit');
-  await page.getByRole('alert').getByText('No answer came from the shop').waitFor();
+  await page.getByRole('alert').getByText('The shop did not respond').waitFor();
   await send(page, 'Account', {}, 'Deposit');
   await page.getByRole('alert').waitFor({ state: 'detached' });
   await balanceIs(page, '6.00');
@@ -91,7 +91,7 @@ pageTest('resumes an interrupted event stream without missing an event', async (
   await balanceIs(page, '10.00');
   await page.context().setOffline(true);
   await send(page, 'Catalogue', { Pen: '1' }, 'Order');
-  await page.getByRole('alert').getByText('No answer came from the shop').first().waitFor();
+  await page.getByRole('alert').getByText('The shop did not respond').first().waitFor();
   await page.context().setOffline(false);
   await send(page, 'Catalogue', {}, 'Order');
   await drawnIs(page, 'notification.sent');
