@@ -35,7 +35,8 @@ const scenarios = allScenarios.filter(({ name }) => name.includes(options.only))
 
 const subscribers = await serveSubscribers('0.0.0.0', SUBSCRIBER_PORT);
 // port 1 refuses connections
-const addressOf = (name: string) => `http://${SUBSCRIBER_HOST}:${name === 'unreachable' ? 1 : subscribers.port}/${name}`;
+const addressOf = (name: string) =>
+  `http://${SUBSCRIBER_HOST}:${name === 'unreachable' ? 1 : subscribers.port}/${name}`;
 const brokerOf = (index: number) => `broker${index}`;
 
 let different = 0;
