@@ -3,7 +3,7 @@
 //   accept | sign | retire   reads the keys (`kubectl get -o json`), prints the secret `key-rotation`
 //   write                    reads that secret, prints the secrets and the ConfigMap of the functions
 import { text } from 'node:stream/consumers';
-import { isMade, madeBefore, rotated, type Step } from '#local/key-rotation.ts';
+import { isLastStep, repeatNotice, rotated, type Step } from '#local/key-rotation.ts';
 import type { Keys } from '#local/secrets.ts';
 
 interface Item {
@@ -27,7 +27,7 @@ try {
 
 function rotation(step: Step): Item {
   const keys = installed();
-  if (isMade(keys, step)) process.stderr.write(`${madeBefore(step)}\n`);
+  if (isLastStep(keys, step)) process.stderr.write(`${repeatNotice(step)}\n`);
   return secret('key-rotation', { keys: JSON.stringify(rotated(keys, step)) });
 }
 

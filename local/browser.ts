@@ -13,10 +13,10 @@ const usualPaths = [
   'C:\\Program Files (x86)\\Microsoft\\Edge\\Application\\msedge.exe',
 ];
 
-/** The message where no browser is found. */
-export const noBrowser = 'There is no Chromium or Chrome on this machine; CHROMIUM can name one in another place.';
+/** The message if no browser is found. */
+export const noBrowser = 'No Chromium or Chrome was found on this machine; set CHROMIUM to the path of one.';
 
-/** The path of a Chromium: `CHROMIUM`, or the first that exists among the usual paths. */
+/** The path of a Chromium: `CHROMIUM`, or the first of the usual paths that exists. */
 export function findBrowser(): string | undefined {
   const named = process.env['CHROMIUM'];
   return named ? named : usualPaths.find((file) => existsSync(file));

@@ -5,10 +5,10 @@ import { heapFlags } from '#platform/runtime/heap.ts';
 
 interface ChildOptions {
   name: string;
-  /** The file that it runs, with the arguments. */
+  /** The file to run, with its arguments. */
   command: string[];
   env: Record<string, string>;
-  /** Called each time that it is replaced. */
+  /** Called each time it has exited unexpectedly and is restarted. */
   onRestart?: (name: string) => void;
 }
 
@@ -17,9 +17,9 @@ export interface Child {
   pid(): number | undefined;
   /** Hands a connection over, now or as soon as the child is ready. */
   handOver(socket: Socket): void;
-  /** Ends it cleanly and starts it again, with the current environment; resolves when it is ready. */
+  /** Stops it cleanly and starts it again with the current environment; resolves when it is ready. */
   replace(): Promise<void>;
-  /** Ends it cleanly: it finishes what is in flight. */
+  /** Stops it cleanly: it finishes what is in flight. */
   stop(): Promise<void>;
 }
 
@@ -27,29 +27,29 @@ const startTimeoutMs = 30_000;
 const heapLimits = Object.entries(heapFlags).map(([name, value]) => `--${name}=${value}`);
 
 /**
- * Runs a Node process and replaces it at once whenever it ends by itself – a little later each time if it ends
- * during its start. Resolves when it is ready; rejects if its first start fails.
+ * Runs a Node process and restarts it immediately whenever it exits unexpectedly, with a growing delay if it exits during
+ * its start. Resolves when it is ready; rejects if its first start fails.
  */
 export async function keepAlive({ name, command, env, onRestart }: ChildOptions): Promise<Child> {
   let current: ChildProcess;
   let stopping = false;
   let ready = false;
   let failures = 0;
-  // called when a replacement on purpose is done
+  // called when a requested replacement is ready
   let replaced: (() => void) | undefined;
-  // connections that wait until it is ready, and those that were sent and that it has not taken over yet
+  // connections that wait until it is ready, and connections that were sent but are not taken over yet
   const waiting: Socket[] = [];
   const sent: Socket[] = [];
 
   const send = (socket: Socket) => {
     sent.push(socket);
-    // otherwise Node would release it too early: if the child died before it took the connection, it would stay open
+    // without keepOpen Node releases it too early: if the child dies before it takes the connection over, it stays open
     current.send('connection', socket, { keepOpen: true });
   };
 
   const start = (): Promise<void> =>
     new Promise((resolve, reject) => {
-      // a process group of its own: Ctrl-C reaches the shop alone, which then stops its children in order
+      // a separate process group: Ctrl-C signals only the shop, which then stops its children in order
       current = spawn(process.execPath, [...heapLimits, ...command], {
         env: { ...process.env, ...env },
         stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
@@ -62,7 +62,7 @@ export async function keepAlive({ name, command, env, onRestart }: ChildOptions)
       child.on('message', (message: { ready?: true; taken?: true; leaving?: true }) => {
         if (message.taken) sent.shift()?.destroy();
         if (message.leaving) {
-          // it got SIGTERM: from now on connections wait for the next one
+          // it got SIGTERM: from now on connections wait for the next process
           leaving = true;
           ready = false;
           child.send('last', () => undefined);
@@ -81,7 +81,7 @@ export async function keepAlive({ name, command, env, onRestart }: ChildOptions)
         if (!ready && !replaced && !leaving) failures += 1;
         ready = false;
         for (const socket of sent.splice(0)) socket.destroy();
-        reject(new Error(`${name} ended during its start (${signal ?? code})`));
+        reject(new Error(`${name} exited during its start (${signal ?? code})`));
         if (stopping) return;
         if (!replaced) onRestart?.(name);
         setTimeout(() => void (stopping || start().catch(() => undefined)), Math.min(failures * 200, 5_000));
@@ -100,7 +100,7 @@ export async function keepAlive({ name, command, env, onRestart }: ChildOptions)
       const done = new Promise<void>((resolve) => {
         replaced = resolve;
       });
-      ready = false; // from now on connections wait for the next one
+      ready = false; // from now on connections wait for the next process
       while (sent.length > 0) await wait(10);
       await end(current);
       await done;
@@ -113,7 +113,7 @@ export async function keepAlive({ name, command, env, onRestart }: ChildOptions)
   };
 }
 
-/** Lets a process finish what is in flight, for 30 seconds. */
+/** Stops a process, which has 30 seconds to finish what is in flight. */
 async function end(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const ended = new Promise((resolve) => child.once('exit', resolve));

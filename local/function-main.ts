@@ -1,5 +1,5 @@
-// Serves one function (K_SERVICE) as a child of the local shop: as start.ts does on Knative, with what the supervisor needs
-// (child.ts). It reports when it is ready, ends with its parent, and takes over connections of the public port.
+// Serves one function (K_SERVICE) as a child of the local shop: like start.ts on Knative, plus what the supervisor
+// (child.ts) needs. It reports when it is ready, exits with its parent, and takes over connections of the public port.
 import { Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { takeConnections, type TakenConnections } from '#local/taken-connections.ts';

@@ -18,26 +18,26 @@ describe('a rotation', () => {
   const signing = rotated(accepting, 'sign');
   const after = rotated(signing, 'retire');
 
-  test('first accepts new keys without signing with them', () => {
+  test('first accepts new keys, and signs nothing with them yet', () => {
     expect(accepting.EVENT_KEYS.split(',')).toEqual([EVENT_KEYS, expect.stringMatching(/^\w+:[\w-]{43}$/)]);
     expect(accepting.TOKEN_PRIVATE_KEY).toBe(TOKEN_PRIVATE_KEY);
     expect(kidsOf(accepting)).toEqual([signingKid(before), signingKid(signing)]);
   });
 
-  test('then signs with them and still accepts the old ones', () => {
+  test('then signs with the new keys and still accepts the old ones', () => {
     expect(signing.EVENT_KEYS.split(',').toReversed().join()).toBe(accepting.EVENT_KEYS);
     expect(signingKid(signing)).not.toBe(signingKid(before));
     expect(signing.TOKEN_PUBLIC_KEYS).toBe(accepting.TOKEN_PUBLIC_KEYS);
     expect(signing).not.toHaveProperty('NEXT_TOKEN_PRIVATE_KEY');
   });
 
-  test('finally accepts the new ones alone, and can begin again', () => {
+  test('finally accepts only the new keys, and can start again', () => {
     expect(after.EVENT_KEYS).toBe(signing.EVENT_KEYS.split(',')[0]);
     expect(kidsOf(after)).toEqual([signingKid(signing)]);
     expect(nextStep(after)).toBe('accept');
   });
 
-  test('refuses any other order of its steps', () => {
+  test('allows the steps only in this order', () => {
     for (const [keys, turn, made] of [
       [before, 'accept', undefined],
       [accepting, 'sign', 'accept'],
@@ -57,7 +57,7 @@ describe('a rotation', () => {
     expect(rotated(after, 'retire')).toEqual(after);
   });
 
-  test('continues after a version that did not record the step', () => {
+  test('continues the rotation of an older version, which did not record the step', () => {
     const { ROTATION_STEP: _accept, ...accepted } = accepting;
     const { ROTATION_STEP: _sign, ...signed } = signing;
     expect([accepted, signed].map(nextStep)).toEqual(['sign', 'retire']);
@@ -65,7 +65,7 @@ describe('a rotation', () => {
   });
 });
 
-// stores each object in a file next to it; fails halfway through FAIL_AT
+// stores each object in a file next to it, and fails halfway through the command FAIL_AT
 const kubectl = `#!/usr/bin/env bash
 cd "$(dirname "$0")"
 case "$* " in
@@ -117,7 +117,7 @@ describe('on a cluster', () => {
       env: { ...process.env, NODE_OPTIONS: '' },
     });
 
-  test('reads the installed keys and prints those that replace them', () => {
+  test('a step reads the installed keys and prints their replacements', () => {
     const rotation = JSON.parse(run('knative/rotate-keys.ts', installed, 'accept').stdout) as object;
     expect(rotation).toMatchObject({ kind: 'Secret', metadata: { name: 'key-rotation', namespace: 'shop' } });
     const { items } = JSON.parse(run('knative/rotate-keys.ts', rotation, 'write').stdout) as {
@@ -135,7 +135,7 @@ describe('on a cluster', () => {
 
   // promise: signed-refusals
   test.each(['apply', 'replace', 'patch'])(
-    'finishes a step that stopped at "kubectl %s" when it is repeated',
+    'a step that was interrupted at "kubectl %s" is completed when it is repeated',
     (verb) => {
       const cluster = mkdtempSync(path.join(tmpdir(), 'cluster-'));
       for (const each of installed.items) writeFileSync(path.join(cluster, each.metadata.name), JSON.stringify(each));
@@ -145,7 +145,7 @@ describe('on a cluster', () => {
           encoding: 'utf8',
           env: { ...process.env, NODE_OPTIONS: '', FAIL_AT: failAt, PATH: `${cluster}:${process.env['PATH']}` },
         });
-      const stored = (name: string) => {
+      const storedKeys = (name: string) => {
         const { data } = JSON.parse(readFileSync(path.join(cluster, name), 'utf8')) as { data: Record<string, string> };
         return decode(data['keys']);
       };
@@ -153,15 +153,15 @@ describe('on a cluster', () => {
       const again = accept('none');
       expect(again).toMatchObject({ status: 0, stdout: expect.stringContaining('Every function has the keys') });
       expect(again.stderr.includes('was made before')).toBe(verb !== 'apply');
-      const { EVENT_KEYS: wanted } = JSON.parse(stored('key-rotation')) as Keys;
+      const { EVENT_KEYS: wanted } = JSON.parse(storedKeys('key-rotation')) as Keys;
       expect(wanted.split(',')).toEqual([EVENT_KEYS, expect.any(String)]);
-      expect(stored('event-keys')).toBe(wanted);
+      expect(storedKeys('event-keys')).toBe(wanted);
       expect(readFileSync(path.join(cluster, 'patched'), 'utf8')).toBe('service/one\nservice/two\n');
       rmSync(cluster, { recursive: true });
     },
   );
 
-  test('refuses a step out of order in one sentence', () => {
+  test('a step out of order is refused in one sentence', () => {
     const { status, stdout, stderr } = run('knative/rotate-keys.ts', installed, 'retire');
     expect({ status, stdout, stderr }).toEqual({
       status: 1,
@@ -170,7 +170,7 @@ describe('on a cluster', () => {
     });
   });
 
-  test('makes a database secret for each function, the same one each time', () => {
+  test('each function gets its own database secret, the same one every time', () => {
     const url = 'postgres://shop:owner-password@postgres.shop:5432/shop?sslmode=require';
     const key = 'k'.repeat(43);
     const database = {

@@ -1,18 +1,18 @@
 import { newSecrets, type Keys } from '#local/secrets.ts';
 
-/** The steps of a rotation, in their order; each has to reach every function before the next one begins. */
+/** The steps of a rotation in order; each has to reach every function before the next one begins. */
 export const steps = ['accept', 'sign', 'retire'] as const;
 export type Step = (typeof steps)[number];
 
 /**
- * One step in the rotation of the keys of events and tokens: `accept` adds new ones that nothing is signed with yet,
- * `sign` signs with them, `retire` removes the old ones. The last step can be repeated, because it may not have reached every
- * function; its keys stay the same. Throws one sentence if another step comes next.
+ * One step in the rotation of the keys of events and tokens: `accept` adds new keys that nothing is signed with yet,
+ * `sign` signs with them, `retire` removes the old ones. The last step can be repeated, because it may not have reached
+ * every function: the keys do not change. Throws one sentence if another step is due.
  */
 export function rotated(keys: Keys, step: Step): Keys {
-  if (isMade(keys, step)) return keys;
-  const turn = nextStep(keys);
-  if (turn !== step) throw new Error(`The next step is "${turn}", not "${step}".`);
+  if (isLastStep(keys, step)) return keys;
+  const next = nextStep(keys);
+  if (next !== step) throw new Error(`The next step is "${next}", not "${step}".`);
   return { ...changed(keys, step), ROTATION_STEP: step };
 }
 
@@ -29,11 +29,11 @@ function changed(keys: Keys, step: Step): Keys {
   }
 }
 
-/** Whether a step was the last one that was made; it may not have reached every function. */
-export const isMade = (keys: Keys, step: Step): boolean => lastStep(keys) === step;
+/** Whether a step was the last one; it may not have reached every function. */
+export const isLastStep = (keys: Keys, step: Step): boolean => lastStep(keys) === step;
 
 /** The message when a step is repeated. */
-export const madeBefore = (step: Step) => `The step "${step}" was made before; its keys are applied again.`;
+export const repeatNotice = (step: Step) => `The step "${step}" was made before; its keys are applied again.`;
 
 /** Which step comes next. */
 export function nextStep(keys: Keys): Step {
@@ -41,7 +41,7 @@ export function nextStep(keys: Keys): Step {
   return last === 'accept' ? 'sign' : last === 'sign' ? 'retire' : 'accept';
 }
 
-/** As it was recorded; older versions did not record it, but the keys show an unfinished rotation. */
+/** The recorded step; older versions recorded none, but an unfinished rotation shows in the keys. */
 function lastStep({ EVENT_KEYS, NEXT_TOKEN_PRIVATE_KEY, ROTATION_STEP }: Keys): Step | undefined {
   if (ROTATION_STEP) return ROTATION_STEP as Step;
   if (NEXT_TOKEN_PRIVATE_KEY) return 'accept';

@@ -20,7 +20,7 @@ const storedWhileRunning = 10_000;
 const inFlight = 100;
 
 try {
-  // imported here, since it takes most of a second during which signals would end the process
+  // imported only here: the import takes most of a second, during which a signal would end the process
   const { MailDev } = await import('maildev');
   const ip = '127.0.0.1';
   mkdirSync(mailDirectory, { recursive: true });
@@ -39,7 +39,7 @@ try {
 }
 
 /**
- * Removes mails that a killed catcher has partly written: their sender got no confirmation and sends them again. A mail
+ * Removes mails that a killed catcher wrote only in part: their sender got no confirmation and sends them again. A mail
  * is complete when its last part is closed (RFC 2046, section 5.1.1), or without parts, when it has a body.
  */
 function removePartialMails(folder: string): void {

@@ -52,7 +52,7 @@ test('runs at a lower priority than the shop, and survives a stray signal', asyn
   expect(await mailsTo('late@example.org')).toHaveLength(1);
 });
 
-test('reports that it was killed, and has its mails after a restart', async () => {
+test('reports that it was killed, and still has its mails after a restart', async () => {
   process.kill(catcher.pid, 'SIGKILL');
   expect(await exited).toBe(`The mail catcher (process ${catcher.pid}) exited with SIGKILL`);
   catcher = await startMailCatcher({ ...anyPorts, dataDir });

@@ -31,14 +31,14 @@ interface Failure {
   message: string;
 }
 
-/** The one message of its process. */
+/** The only message that its process sends. */
 type StartMessage = { smtpPort: number; webPort: number } | { failure: Failure };
 
-// without limits it grew to 480 MB over 60,000 mails
+// without limits its memory grew to 480 MB over 60,000 mails
 const smallHeap = ['--max-old-space-size=256', '--max-semi-space-size=16', '--heap-growing-percent=100'];
 
 /**
- * Starts maildev 3.0 in a process of its own, on the loopback. Resolves once it accepts mails (about a second). It
+ * Starts maildev 3.0 in its own process, on the loopback. Resolves once it accepts mails (about a second). It
  * exits with this process. Throws one sentence when a port is in use or the folder cannot be written.
  *
  * The parts of its API that tests use (a mail is `{id, time, read, subject, from: [{address, name}], to, headers, text,
@@ -46,7 +46,7 @@ const smallHeap = ['--max-old-space-size=256', '--max-semi-space-size=16', '--he
  * - `GET /api/email?<path>=<value>&skip=&limit=&sort=desc` – mails with exactly that value at a dotted path, complete and
  *   oldest first: `?to.address=ann@example.org`, `?headers.message-id=<…>`, `?subject=…`; without a filter all
  * - `GET /api/email/summary?search=<text>&skip=&limit=&sort=asc&unread=true` – `{items, total, storeTotal, unread}`,
- *   newest first, 50 to 200 a page, `text` anywhere in subject, addresses or body
+ *   newest first, 50 to 200 per page, `text` anywhere in subject, addresses or body
  * - `GET /api/email/:id` (marks it read), `/api/email/:id/html`, `/api/email/:id/source`, `/api/email/:id/download`
  * - `DELETE /api/email/:id`, `DELETE /api/email/all`, `POST /api/email/delete {ids}`, `PATCH /api/email/read-all`
  * - `GET /api/healthz`

@@ -13,8 +13,8 @@ import { serveMetrics } from '#platform/telemetry/metrics-server.ts';
 import { startTracing } from '#platform/telemetry/tracing.ts';
 
 /**
- * Runs every function in this process: the broker delivers events, and the storefront forwards commands, by plain calls.
- * The broker listens over HTTP too, so that events can be posted by hand.
+ * Runs every function in this process: the broker delivers events and the storefront forwards commands by function
+ * calls. The broker also listens over HTTP, so that events can be posted manually.
  */
 export async function runOneProcess({ port, brokerPort, faults }: Wiring): Promise<Running> {
   const stopTracing = await startTracing();
@@ -45,7 +45,7 @@ export async function runOneProcess({ port, brokerPort, faults }: Wiring): Promi
   return {
     sweep: async () => void (await deliver('sweep', ping(), { timeoutMs: 10_000 })),
     replaceFunctions: async () => {
-      throw new Error('All functions are in one process: end the shop and start it again.');
+      throw new Error('All functions are in one process: restart the shop.');
     },
     stop: async () => {
       await storefront.stop();

@@ -8,13 +8,13 @@ import { password } from '#platform/values/text.ts';
 const help = `The shop on this machine: database, broker, mail catcher and every function.
 
   npm start                  every function in one process
-  npm start -- --processes   every function as a process of its own under the function runtime, as on a cluster
-  npm start -- --processes --replicas 2   2 processes of each function but the storefront; 1 to 4
-  npm start -- --fresh       begin with empty data
+  npm start -- --processes   each function in its own process under the function runtime, as on a cluster
+  npm start -- --processes --replicas 2   1 to 4 processes of each function except the storefront
+  npm start -- --fresh       start with empty data
   npm start -- --help        this text
 
 Settings (environment): PORT 8080, BROKER_PORT 8090, SMTP_PORT 1025, MAIL_PORT 1080, DATA_DIR .data,
-DATABASE_URL and SMTP_URL to use servers that exist, ADMIN_EMAIL, ADMIN_PASSWORD, LOG_LEVEL, RATE_LIMIT_*,
+DATABASE_URL and SMTP_URL to use existing servers, ADMIN_EMAIL, ADMIN_PASSWORD, LOG_LEVEL, RATE_LIMIT_*,
 METRICS_PORT to serve metrics, OTEL_EXPORTER_OTLP_ENDPOINT to export traces.
 `;
 
@@ -37,7 +37,7 @@ export interface Options {
   brokerFaults: string | undefined;
 }
 
-/** Reads the command line and the environment; what is wrong is one sentence and exit 1. */
+/** Reads the command line and the environment; on an error prints one sentence and exits with 1. */
 export function readOptions(args: string[]): Options {
   const { processes, replicas, fresh } = readArgs(args);
   const env = programSettings({
@@ -51,7 +51,7 @@ export function readOptions(args: string[]): Options {
     SMTP_URL: z.string().optional(),
     ADMIN_EMAIL: email.default('admin@example.com'),
     ADMIN_PASSWORD: password.optional(),
-    /** For tests: what the broker does wrong, see local/broker/faults.ts. */
+    /** For tests: the faults that the broker injects, see local/broker/faults.ts. */
     BROKER_FAULTS: z.string().optional(),
   });
   return {

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 
-/** Checks that nothing listens on these ports yet; `ports` has them by the name of the setting. */
+/** Throws if one of these ports cannot be opened; `ports` maps the names of settings to ports. */
 export async function checkPorts(ports: Record<string, number>): Promise<void> {
   for (const [setting, port] of Object.entries(ports)) {
     const server = createServer().listen(port, '127.0.0.1');
@@ -17,13 +17,13 @@ export async function checkPorts(ports: Record<string, number>): Promise<void> {
 function portConflict(setting: string, port: number, error: unknown): string {
   const { code } = error as { code?: string };
   if (code === 'EADDRINUSE')
-    return `Port ${port} (${setting}) is in use. End what uses it, or set ${setting} to another one.`;
+    return `Port ${port} (${setting}) is in use. Stop the program that uses it, or set ${setting} to another port.`;
   if (code === 'EACCES')
-    return `There is no right to listen on port ${port} (${setting}). Set ${setting} to one above 1023.`;
+    return `The current user may not listen on port ${port} (${setting}). Set ${setting} to a port above 1023.`;
   return `Port ${port} (${setting}) cannot be used: ${(error as Error).message}.`;
 }
 
-/** An error as one sentence for the terminal. */
+/** An error as one sentence for the operator. */
 export function describe(error: unknown): string {
   const { code, message } = error as { code?: string; message?: string };
   if (code === 'ECONNREFUSED') return `The database does not respond: ${message || 'connection refused'}.`;

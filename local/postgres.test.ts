@@ -33,7 +33,7 @@ afterEach(async () => {
 });
 afterAll(() => rm(base, { recursive: true, force: true }));
 
-test('starts a durable database that accepts connections of this machine only', async () => {
+test('starts a durable database that accepts connections only from this machine', async () => {
   const postgres = await start({ dataDir });
   const names = ['fsync', 'synchronous_commit', 'full_page_writes', 'listen_addresses', 'unix_socket_directories'];
   const shown = await Promise.all(names.map((name) => query(postgres.url, `show ${name}`)));
@@ -45,7 +45,7 @@ test('starts a durable database that accepts connections of this machine only', 
   await postgres.stop();
 });
 
-test('finds its data again after a restart', async () => {
+test('has its data after a restart', async () => {
   const first = await start({ dataDir });
   await query(first.url, 'create table notes (content text)');
   await query(first.url, "insert into notes values ('before the stop')");
@@ -140,7 +140,7 @@ test('starts after a power failure, even if another process has the pid of the o
 test('explains in one sentence what the operator has to fix', async () => {
   const version = join(dataDir, 'postgres', 'PG_VERSION');
   await writeFile(version, '17\n');
-  await expect(startPostgres({ dataDir })).rejects.toThrow(/was made by another version of Postgres: move it away/);
+  await expect(startPostgres({ dataDir })).rejects.toThrow(/was created by another version of Postgres: move it away/);
   await writeFile(version, '18\n');
   await expect(startPostgres({ dataDir: version })).rejects.toThrow(/did not start in .*PG_VERSION: EEXIST/);
   await rm(join(dataDir, 'postgres.password'));

@@ -9,8 +9,8 @@ import { urlSetting } from '#platform/http/function-client.ts';
 import { writeEvent } from '#platform/events/event-http.ts';
 
 /**
- * Runs the broker and every function as a process of its own, under the real function runtime over HTTP, as on a
- * cluster. A process that dies is replaced. This process listens on the public port and hands its connections over to the
+ * Runs the broker and each function in its own process, under the real function runtime over HTTP, as on a cluster. A
+ * process that dies is replaced. This process listens on the public port and hands its connections over to the
  * storefront, so that none is refused while the storefront is replaced.
  */
 export async function runProcesses({ port, brokerPort, replicas, databaseUrlOf, onRestart }: Wiring): Promise<Running> {
@@ -37,7 +37,7 @@ export async function runProcesses({ port, brokerPort, replicas, databaseUrlOf, 
         ...(replicas > 1 && name !== 'storefront' && { REUSE_PORT: 'true' }),
         DATABASE_URL: databaseUrlOf(roleOf(name)),
         DATABASE_POOL: String(Math.ceil(5 / replicas)),
-        // only log-in signs tokens, and only the storefront cursors
+        // only log-in signs tokens, and only the storefront signs cursors
         ...(name !== 'log-in' && { TOKEN_PRIVATE_KEY: '' }),
         ...(name !== 'storefront' && { CURSOR_KEY: '' }),
         ...Object.fromEntries(functionNames.map((each) => [urlSetting(each), urls[each] ?? ''])),
@@ -60,12 +60,12 @@ export async function runProcesses({ port, brokerPort, replicas, databaseUrlOf, 
     },
     replaceFunctions: async () => {
       const functions = children.filter(({ name }) => name !== 'broker');
-      // two at a time: a start takes a core for half a second
+      // two at a time: a start occupies a core for half a second
       for (let next = 0; next < functions.length; next += 2) {
         await Promise.all(functions.slice(next, next + 2).map((child) => child.replace()));
       }
     },
-    // callers end before what they call, so that each can finish what is in flight
+    // callers stop before the processes that they call, so that each can finish what is in flight
     stop: async () => {
       gateway.close();
       for (const group of [only('storefront'), only('broker'), others]) {

@@ -1,9 +1,9 @@
 // npm run keys -- accept | sign | retire: one step in the rotation of a local shop's keys; see docs/operations.md.
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { isMade, madeBefore, rotated, steps, type Step } from '#local/key-rotation.ts';
+import { isLastStep, repeatNotice, rotated, steps, type Step } from '#local/key-rotation.ts';
 import { runningShop } from '#local/lock.ts';
-import { storeSecrets, localSecrets } from '#local/secrets.ts';
+import { localSecrets, storeSecrets } from '#local/secrets.ts';
 
 const dataDir = path.resolve(process.env['DATA_DIR'] ?? '.data');
 const step = process.argv[2] as Step;
@@ -12,7 +12,7 @@ try {
   if (!existsSync(path.join(dataDir, 'secrets.json'))) throw new Error(`There is no shop in ${dataDir} (DATA_DIR).`);
   const secrets = localSecrets(dataDir);
   const { NEXT_TOKEN_PRIVATE_KEY: _, ...others } = secrets;
-  if (isMade(secrets, step)) process.stdout.write(`${madeBefore(step)}\n`);
+  if (isLastStep(secrets, step)) process.stdout.write(`${repeatNotice(step)}\n`);
   storeSecrets(dataDir, { ...others, ...rotated(secrets, step) });
   process.stdout.write(`${whatNow()}\n`);
 } catch (error) {
@@ -20,11 +20,11 @@ try {
   process.exitCode = 1;
 }
 
-/** Makes a running shop load the keys; returns what the operator has to do next. */
+/** Makes a running shop load the keys, and returns what remains to be done. */
 function whatNow(): string {
   const shop = runningShop(dataDir);
   if (!shop) return 'Done; the next start has these keys.';
-  if (!shop.processes) return 'Done; end the shop and start it again, then go on.';
+  if (!shop.processes) return 'Done; restart the shop, then run the next step.';
   process.kill(shop.pid, 'SIGUSR2');
-  return 'The functions are being replaced. Go on when the shop says that every function has the keys.';
+  return 'The functions are being restarted. Run the next step when the shop logs that every function has the keys.';
 }

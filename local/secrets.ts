@@ -2,18 +2,18 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
-/** The keys by which events and tokens are signed, as the functions expect them in the environment. */
+/** The keys that sign events and tokens, as the functions expect them in the environment. */
 export interface Keys {
   EVENT_KEYS: string;
   TOKEN_PRIVATE_KEY: string;
   TOKEN_PUBLIC_KEYS: string;
   /** During a rotation: the key that signs next; see local/key-rotation.ts. */
   NEXT_TOKEN_PRIVATE_KEY?: string;
-  /** The step of a rotation that these keys are of; none if they were never rotated. */
+  /** The last step of the rotation; missing if the keys were never rotated. */
   ROTATION_STEP?: string;
 }
 
-/** The keys of a local shop, and the passwords. */
+/** The keys and passwords of a local shop. */
 export interface Secrets extends Keys {
   /** Signs the storefront's cursors. */
   CURSOR_KEY: string;
@@ -24,7 +24,7 @@ export interface Secrets extends Keys {
 
 const fileIn = (dataDir: string) => path.join(dataDir, 'secrets.json');
 
-/** Makes the secrets at the first start, later those that a newer version needs, and stores them in the data folder. */
+/** Reads the secrets from the data folder; creates and stores those that are missing: at the first start, all. */
 export function localSecrets(dataDir: string): Secrets {
   const stored = existsSync(fileIn(dataDir)) ? readSecrets(dataDir) : {};
   const secrets = { ...newSecrets(), ...stored };
@@ -34,10 +34,10 @@ export function localSecrets(dataDir: string): Secrets {
 
 const readSecrets = (dataDir: string) => JSON.parse(readFileSync(fileIn(dataDir), 'utf8')) as Partial<Secrets>;
 
-/** Writes the secrets to their file, readable by its owner alone. */
+/** Stores the secrets, readable only by their owner. */
 export function storeSecrets(dataDir: string, secrets: Secrets): void {
   mkdirSync(dataDir, { recursive: true });
-  // renamed once it is complete: half a file would lose every key
+  // renamed once it is complete: a file that was written in part would lose every key
   writeFileSync(`${fileIn(dataDir)}.new`, JSON.stringify(secrets, null, 2), { mode: 0o600, flush: true });
   renameSync(`${fileIn(dataDir)}.new`, fileIn(dataDir));
 }

@@ -3,10 +3,10 @@ import { refuseSharedSessions } from '#database/pooler.ts';
 import type { Options } from '#local/options.ts';
 import type { Postgres } from '#local/postgres.ts';
 
-/** Ends something that was started. */
+/** Stops something that was started. */
 export type Stop = () => Promise<void>;
 
-/** Returns the URL of the database from the settings, or starts one. */
+/** Starts the embedded database, unless the settings have one. Returns the URL of the database. */
 export async function startDatabase({ databaseUrl, dataDir }: Options, stops: Stop[]): Promise<string> {
   if (databaseUrl) {
     await refuseSharedSessions(databaseUrl);
@@ -20,10 +20,10 @@ export async function startDatabase({ databaseUrl, dataDir }: Options, stops: St
   return postgres.url;
 }
 
-/** Where mails go: the mail server from the settings, or the mail catcher. */
+/** The mail server: the one from the settings, or the mail catcher. */
 export const smtpUrlOf = ({ smtpUrl, smtpPort }: Options): string => smtpUrl ?? `smtp://127.0.0.1:${smtpPort}`;
 
-/** Starts the mail catcher, unless the settings have a mail server; returns the address of its page. */
+/** Starts the mail catcher, unless the settings have a mail server. Returns the URL of its page. */
 export async function startMail(
   { smtpUrl, smtpPort, mailPort, dataDir }: Options,
   stops: Stop[],
@@ -36,7 +36,7 @@ export async function startMail(
   return catcher.webUrl;
 }
 
-/** Starts a server, and starts it again whenever it ends by itself, until it is stopped. */
+/** Starts a server, and restarts it whenever it exits unexpectedly, until it is stopped. */
 async function keepRunning<Server extends { stop(): Promise<void> }>(
   what: string,
   stops: Stop[],
@@ -46,7 +46,7 @@ async function keepRunning<Server extends { stop(): Promise<void> }>(
   let server: Server;
   const again = async () => {
     while (!stopping) {
-      process.stdout.write(`${what} ended and is started again.\n`);
+      process.stdout.write(`${what} exited and is restarted.\n`);
       try {
         server = await start(onExit, server);
         if (stopping) await server.stop();

@@ -9,7 +9,7 @@ import { localSecrets, type Secrets } from '#local/secrets.ts';
 import { smtpUrlOf, startDatabase, startMail, type Stop } from '#local/servers.ts';
 import type { Running, Wiring } from '#local/wiring.ts';
 
-/** What has to be ended: the functions first, because they need the servers to finish. */
+/** What has to be stopped: the functions first, because they need the servers to finish. */
 interface Stops {
   functions: Stop[];
   servers: Stop[];
@@ -22,7 +22,7 @@ export async function runShop(args: string[]): Promise<void> {
   const options = readOptions(args);
   const stops: Stops = { functions: [], servers: [] };
   const end = async (code: number) => {
-    // what is in flight needs the servers until it has finished
+    // the functions need the servers until they have finished what is in flight
     for (const stop of [...stops.functions.toReversed(), ...stops.servers]) {
       await stop().catch((error: unknown) => {
         say(describe(error));
@@ -51,10 +51,10 @@ async function start(options: Options, stops: Stops): Promise<void> {
   const { port, brokerPort, metricsPort, dataDir, adminEmail } = options;
   const began = performance.now();
   const other = runningShop(dataDir);
-  if (other) throw new Error(`A shop runs on ${dataDir} already (process ${other.pid}, ${other.url}).`);
+  if (other) throw new Error(`A shop already runs on ${dataDir} (process ${other.pid}, ${other.url}).`);
   await checkPorts({ PORT: port, BROKER_PORT: brokerPort, ...(metricsPort && { METRICS_PORT: metricsPort }) });
   if (options.fresh) removeData(dataDir);
-  if (!existsSync(dataDir)) say('First start: making a database …');
+  if (!existsSync(dataDir)) say('First start: creating a database …');
   const secrets = localSecrets(dataDir);
   const adminPassword = options.adminPassword ?? secrets.adminPassword;
   Object.assign(process.env, {
@@ -65,7 +65,7 @@ async function start(options: Options, stops: Stops): Promise<void> {
     SMTP_URL: smtpUrlOf(options),
     DATA_DIR: dataDir,
   });
-  // the first order does not wait for the mail catcher, which takes the longest
+  // the first order does not wait for the mail catcher, which is the slowest to start
   const given = { adminPassword, rolesKey: secrets.DATABASE_ROLES_KEY };
   const [mailUrl] = await Promise.all([startMail(options, stops.servers), openShop(options, given, stops)]);
 
@@ -75,7 +75,7 @@ async function start(options: Options, stops: Stops): Promise<void> {
   stops.functions.push(async () => forgetShop(dataDir));
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
   say(`
-The shop is open after ${seconds} s${processes ? ', each function in a process of its own' : ''}.
+The shop is open after ${seconds} s${processes ? ', each function in its own process' : ''}.
 
   page     ${url}
   API      ${url}/v1
@@ -84,7 +84,7 @@ The shop is open after ${seconds} s${processes ? ', each function in a process o
   data     ${dataDir}  (admin ${adminEmail}, password in shop.json there)
 
 Ctrl-C stops it.`);
-  // the compile cache is written at a clean exit otherwise, and a shop may be killed
+  // otherwise the compile cache is written only at a clean exit, and a shop may be killed
   flushCompileCache();
 }
 
@@ -103,13 +103,13 @@ async function openShop(options: Options, { adminPassword, rolesKey }: Given, st
   await migrate(ownerUrl, { report: say });
   await setRolePasswords(ownerUrl, rolesKey);
   await ensureAdmin(ownerUrl, options.adminEmail, adminPassword);
-  // no function gets to see the owner's address
+  // no function sees the owner's URL
   process.env['DATABASE_URL'] = roleUrl(ownerUrl, rolesKey, roleOfAll);
   const running = await startFunctions(options, (role) => roleUrl(ownerUrl, rolesKey, role));
   let taking = Promise.resolve();
   process.on('SIGUSR2', () => {
     taking = takeNewKeys(options, running, taking).catch((error: unknown) => {
-      // the shop goes on with the keys that it has
+      // the shop continues with its current keys
       say(`Not every function has new keys. ${describe(error)}`);
     });
   });
@@ -119,9 +119,9 @@ async function openShop(options: Options, { adminPassword, rolesKey }: Given, st
 }
 
 function removeData(dataDir: string): void {
-  // a wrong setting must not delete other files
+  // a wrong setting must not delete unrelated files
   if (existsSync(dataDir) && readdirSync(dataDir).length > 0 && !existsSync(path.join(dataDir, 'secrets.json'))) {
-    throw new Error(`${dataDir} (DATA_DIR) holds no data of a shop, so --fresh does not remove it.`);
+    throw new Error(`${dataDir} (DATA_DIR) contains no shop's data, so --fresh does not remove it.`);
   }
   rmSync(dataDir, { recursive: true, force: true });
 }
@@ -132,9 +132,9 @@ const keysIn = ({ EVENT_KEYS, TOKEN_PRIVATE_KEY, TOKEN_PUBLIC_KEYS }: Secrets) =
   TOKEN_PUBLIC_KEYS,
 });
 
-/** After a step of a rotation: replaces one function after the other, so that each has the keys as they are now. */
+/** After a step of a rotation: replaces the functions, so that each has the current keys. */
 async function takeNewKeys({ dataDir }: Options, running: Running, earlier: Promise<void>): Promise<void> {
-  // before the wait: a function that the earlier step cannot start may need them
+  // before the wait: a function that the earlier step could not start may need them
   Object.assign(process.env, keysIn(localSecrets(dataDir)));
   await earlier;
   await running.replaceFunctions();
@@ -146,7 +146,7 @@ async function startFunctions(
   databaseUrlOf: Wiring['databaseUrlOf'],
 ): Promise<Running> {
   const faults = brokerFaults === undefined ? undefined : parseFaults(brokerFaults);
-  const onRestart = (name: string) => say(`${name} ended and is started again.`);
+  const onRestart = (name: string) => say(`${name} exited and is restarted.`);
   const wiring = { port, brokerPort, replicas, faults, databaseUrlOf, onRestart };
   if (processes) return (await import('#local/processes.ts')).runProcesses(wiring);
   return (await import('#local/one-process.ts')).runOneProcess(wiring);

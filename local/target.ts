@@ -3,12 +3,12 @@ import { z } from 'zod';
 import { runningShop } from '#local/lock.ts';
 import { settings } from '#platform/runtime/settings.ts';
 
-/** A shop that a program of this folder calls. */
+/** The shop that a program in this folder calls. */
 export interface Target {
   baseUrl: string;
   /** Sent as `Host`, where `baseUrl` is the address of an ingress. */
   host?: string | undefined;
-  /** The mail catcher's. Without it, the requests that read mails are skipped. */
+  /** The mail catcher's URL. Without it, the requests that read mails are skipped. */
   mailUrl?: string | undefined;
   adminEmail: string;
   adminPassword: string;
@@ -28,7 +28,7 @@ export function findTarget(): Target {
   const shop = env.BASE_URL ? undefined : runningShop(dataDir);
   const baseUrl = env.BASE_URL ?? shop?.url;
   if (!baseUrl) {
-    throw new Error(`No shop runs on ${dataDir}. Start one with "npm start", or set BASE_URL to aim at another one.`);
+    throw new Error(`No shop runs on ${dataDir}. Start one with "npm start", or set BASE_URL to use another one.`);
   }
   const adminPassword = shop?.adminPassword ?? env.ADMIN_PASSWORD;
   if (!adminPassword) throw new Error(`Set ADMIN_PASSWORD to the password of the administrator of ${baseUrl}.`);

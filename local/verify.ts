@@ -10,7 +10,7 @@ const help = `Verifies that the balances, transfers, orders, deposits and notifi
   npm run verify -- --help   this text
 
 Settings (environment), for another shop: BASE_URL, HOST_HEADER, ADMIN_EMAIL, ADMIN_PASSWORD.
-Exits with 0 if nothing differs, 1 if something does, 2 if the shop could not be asked.
+Exits with 0 if nothing differs, 1 if something does, 2 if the check could not run.
 `;
 
 const verification = z.object({

@@ -1,15 +1,15 @@
 import type { Faults } from '#local/broker/faults.ts';
 
-/** Where the functions of a local shop find each other. Their other settings are in the environment already. */
+/** How the functions of a local shop reach each other. Their other settings are already in the environment. */
 export interface Wiring {
   port: number;
   brokerPort: number;
-  /** How many processes each function has, if it has its own. */
+  /** Processes of each function, unless all functions are in one process. */
   replicas: number;
   faults: Faults | undefined;
-  /** The database's address for a role (database/roles.ts). */
+  /** The database URL of a role (database/roles.ts). */
   databaseUrlOf: (role: string) => string;
-  /** Called when a process is replaced. */
+  /** Called when a process has exited unexpectedly and is restarted. */
   onRestart: (name: string) => void;
 }
 
@@ -17,8 +17,8 @@ export interface Wiring {
 export interface Running {
   /** Does what PingSource does on a cluster, every minute. */
   sweep(): Promise<void>;
-  /** Replaces the functions, a few at a time; each finishes what is in flight, and its replacement has the current environment. */
+  /** Replaces the functions, a few at a time; each finishes what is in flight, and its successor gets the current environment. */
   replaceFunctions(): Promise<void>;
-  /** Finishes what is in flight and ends. */
+  /** Finishes what is in flight and stops. */
   stop(): Promise<void>;
 }

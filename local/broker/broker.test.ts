@@ -69,7 +69,7 @@ describe('retries', () => {
     expect(received('healthy')).toHaveLength(1);
   });
 
-  test('retries a delivery that throws like one without a connection', async () => {
+  test('retries a delivery that throws like a refused connection', async () => {
     const throwing = () => Promise.reject(new Error('a bug'));
     const { broker, received } = start([trigger('a', 'broken', delivery)], { broken: throwing });
     expect(await broker.ingest(event('a'))).toEqual({ status: 202 });

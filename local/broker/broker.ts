@@ -31,11 +31,9 @@ export interface Broker {
 }
 
 export interface IngestOptions {
-  /** How many times the event and its replies may still enter. */
+  /** How many times the event and its replies may still enter the broker. */
   ttl?: number;
-  /**
-   * Aborted when the producer disconnects: deliveries are aborted, and nothing is retried, dead-lettered or replied.
-   */
+  /** Aborted when the producer disconnects: deliveries are aborted, without retries, dead letters or replies. */
   signal?: AbortSignal;
 }
 
@@ -58,7 +56,7 @@ const MAX_INTEGER = 2 ** 31 - 1;
 const NO_RESPONSE: SubscriberResponse = { status: -1 };
 const REPLY_TIMED_OUT: SubscriberResponse = { status: -1, body: 'dispatch error: the reply took too long' };
 
-/** An event in flight: how often it may still enter, and whether its producer is still connected. */
+/** An event in flight: how often it may still enter the broker, and whether its producer is still connected. */
 interface InFlight {
   event: CloudEventV1<unknown>;
   ttl: number;
@@ -67,7 +65,7 @@ interface InFlight {
 
 /**
  * A broker that behaves like Knative's multi-tenant broker on the in-memory channel (conformance.ts defines how), in
- * this process. Events are not serialised: subscribers share the event object and must not change it.
+ * this process. Events are not serialized: subscribers share the event object and must not change it.
  */
 export function createBroker({ manifests, deliver, faults, onDrop, log, onError = writeError }: Options): Broker {
   const { name, namespace } = manifests.broker;

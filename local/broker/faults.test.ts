@@ -56,7 +56,7 @@ test('accepts an event that it then drops', async () => {
   expect(received('b')).toHaveLength(0);
 });
 
-test('repeats events and replies up to three times each', async () => {
+test('repeats each event and each reply up to three times', async () => {
   const { broker, received } = brokerWith({ duplicate: 1 });
   await broker.ingest(event('a'));
   expect(received('b')).toHaveLength(4);

@@ -9,7 +9,7 @@ const reasons: [pattern: RegExp, sentence: (folder: string) => string][] = [
     // before the disk below, whose errors have the same text
     /shared memory/i,
     () =>
-      'The shared memory of this system (/dev/shm) is too small for Postgres: give it 64 MB, in a container with ' +
+      'The shared memory of this system (/dev/shm) is too small for Postgres: increase it to 64 MB, in a container with ' +
       '--shm-size=64m, or set DATABASE_URL to a Postgres of your own.',
   ],
   [
@@ -23,7 +23,7 @@ const reasons: [pattern: RegExp, sentence: (folder: string) => string][] = [
   [
     /database files are incompatible with server/,
     (folder) =>
-      `${folder} was made by another version of Postgres: move it away to start with an empty database, or run that version and set DATABASE_URL.`,
+      `${folder} was created by another version of Postgres: move it away to start with an empty database, or run that version and set DATABASE_URL.`,
   ],
   [
     /spawn .*ENOENT|error while loading shared libraries/,

@@ -35,7 +35,7 @@ async function stop(pid: number, folder: string): Promise<void> {
   if (await exitsWithin(pid, 5_000)) return;
   signal(pid, 'SIGQUIT');
   if (await exitsWithin(pid, 5_000)) return;
-  throw new Error(`A former Postgres (process ${pid}) still runs on ${folder} and does not stop: stop it manually.`);
+  throw new Error(`A leftover Postgres (process ${pid}) still runs on ${folder} and does not stop: stop it manually.`);
 }
 
 function signal(pid: number, name: NodeJS.Signals): void {

@@ -27,7 +27,7 @@ interface Options {
  * and its last log lines if it did not start.
  */
 export async function launch({ program, account, folder, port, log }: Options): Promise<Server | string> {
-  // by the owner a later start recognizes a server whose shop was killed
+  // from the owner a later start recognizes a server whose shop was killed
   const settings = [...serverSettings, `port=${port}`, `shop.owner=${process.pid}`].flatMap((each) => ['-c', each]);
   // a separate process group: Ctrl-C in a terminal must not stop it before the functions
   const child = spawnAs(account, program, ['-D', folder, ...settings], true);
