@@ -104,7 +104,7 @@ function arrow(entry, { from, to, tone, text }, lanes, began) {
       aria-controls=${open ? details : nothing}
       @click=${() => toggle(key)}
     >
-      <span class="who">${way === 'here' ? from : `${from} → ${to}`}</span>
+      <span class="route">${way === 'here' ? from : `${from} → ${to}`}</span>
       <span class="what">${text}</span>
       <time datetime=${entry.at}>${afterMs >= 10_000 ? time(entry.at) : `+${afterMs} ms`}</time>
     </button>

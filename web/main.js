@@ -22,7 +22,7 @@ const view = () =>
       <h1><a href="#/">Knative shop</a></h1>
       ${
         state.user
-          ? html`<p class="who-am-i">
+          ? html`<p class="session">
               <span>${state.user.name} · ${state.user.email}</span>
               <button type="button" class="small" @click=${() => logOut('')}>Log out</button>
             </p>`

@@ -46,7 +46,7 @@ pageTest('shows a parked event to the administrator and its customer, and replay
   await orderWithoutEvent(shop(), customer, 100, orderId);
   const customersPage = await open({ token: customer.token, place: `/#/orders/${orderId}` });
   await drawnIs(customersPage, 'event.parked');
-  expect(await customersPage.locator('.arrow.bad .who').textContent()).toBe('charge-account → park-event');
+  expect(await customersPage.locator('.arrow.bad .route').textContent()).toBe('charge-account → park-event');
 
   await deadLetter.getByRole('button', { name: /^Replay/ }).click();
   await deadLetter.getByText('done', { exact: true }).waitFor();

@@ -63,7 +63,7 @@ pageTest('lets a customer register, deposit, buy a desk, be refused a second one
 pageTest('draws an arrow from the producer of an event to its consumer, and shows the event on a click', async () => {
   const { page, id } = await placeOrder();
   const arrow = page.locator('[data-type="shop.charge.succeeded.v1"]').getByRole('button');
-  expect(await arrow.locator('.who').textContent()).toBe('charge-account → settle-order');
+  expect(await arrow.locator('.route').textContent()).toBe('charge-account → settle-order');
   // from the middle of one lane to the middle of the next
   const middleOf = async (name: string) => {
     const { x, width } = (await page.locator('.lanes li', { hasText: name }).boundingBox()) ?? { x: 0, width: 0 };

@@ -66,7 +66,7 @@ pageTest('shows the retries of an order, and its payment once the account exists
   await drawnIs(page, 'event.due');
   const waiting = page.locator('[data-type="event.due"]');
   expect(await waiting.locator('.what').textContent()).toMatch(/^order\.placed repeated (once|\d+ times)$/);
-  expect(await waiting.locator('.who').textContent()).toBe('create-order → charge-account');
+  expect(await waiting.locator('.route').textContent()).toBe('create-order → charge-account');
   await openAccounts(shop(), [customer], 1_000);
   await drawnIs(page, 'notification.sent');
   await balanceIs(page, '9.00');

@@ -13,7 +13,7 @@ export const pageTest = program === undefined ? test.skip : test;
 export type Open = (options?: Parameters<typeof openTab>[2]) => Promise<Page>;
 
 /**
- * Starts a shop and a browser, which all tests of a file share. Each test opens tabs of its own; after it they are
+ * Starts a shop and a browser, which all tests of a file share. Each test opens its own tabs; after it they are
  * closed and must not have had a script error, a violation of the policy or a request to another host. At the end the
  * invariants of the shop must hold.
  */
