@@ -49,7 +49,7 @@ export async function seed(database: Database, userIds: string[]): Promise<void>
       from event`,
     [userIds, newCustomers(userIds.length), newCustomers(userIds.length), deposit],
   );
-  // as autovacuum leaves them after a minute; the tables of orders stay without statistics
+  // the state in which autovacuum leaves them after a minute; the tables of orders have no statistics yet
   await database.sql('vacuum analyze users.users, billing.accounts, billing.deposits, billing.transfers');
   await database.sql('vacuum analyze notifying.notifications');
 }

@@ -8,7 +8,7 @@ import { serveRequests } from './worker.ts';
 export type Load =
   /**
    * Sets the customers that send the orders. Each first sends one invalid order, so that its token has been verified.
-   * Without tokens a header names the customer, for systems that authenticate nothing.
+   * Without tokens a header names the customer, for systems without authentication.
    */
   | { do: 'begin'; url: string; customers: string[]; withoutTokens?: boolean }
   /** Closed loop: each connection sends one order after the other. */

@@ -65,15 +65,15 @@ export interface Session {
   onSettings(settings: PostgresSettings): void;
 }
 
-/** A reason not to measure that the operator has to remove; one sentence. */
+/** A problem that the operator has to fix before a measurement; one sentence. */
 export class Refusal extends Error {}
 
 const connections = 32;
 // for the mails of a saturation; longer than send-notification/outgoing.ts holds them in memory
 const timeoutMs = 30_000;
-// long enough that one stall of this machine, 100 ms and more, does not decide the p99 alone
+// long enough that a single stall of this machine, 100 ms and more, does not determine the p99
 const secondsAt100 = 15;
-// Close to saturation a queue grows, and the latency only says how long the load lasted.
+// Close to saturation a queue grows, and the latency only reflects how long the load lasted.
 const maxShareOfSaturation = 0.8;
 
 /** Measures the shop in one mode on a new database, alternating with the baseline. */
@@ -243,11 +243,11 @@ async function soak(context: Context, minutes: number): Promise<Soak> {
   return results;
 }
 
-/** As pgbench does before each run: at a fixed rate Postgres then only cleans up after that rate. */
+/** As pgbench does before each run: at a fixed rate, Postgres then cleans up only after the orders of that rate. */
 async function vacuum(...databases: Database[]): Promise<void> {
   for (const database of databases) await database.sql('vacuum (analyze)');
   await databases[0]?.sql('checkpoint');
-  await sleep(3_000); // the disk still writes what it has confirmed
+  await sleep(3_000); // the disk is still writing what it has confirmed
 }
 
 async function measureRates(

@@ -10,7 +10,7 @@ const help = `Measures the shop on this machine, next to the same SQL without HT
   npm run bench -- --seconds 10      duration of each saturation (8, with --quick 4)
   npm run bench -- --repetitions 5   repetitions of each measurement (3, with --quick 2)
   npm run bench -- --stored 100000   stored orders during the last saturation (1,000,000; 0 = skip it)
-  npm run bench -- --soak 10         only this many minutes of saturation, next to a transaction that stays open
+  npm run bench -- --soak 10         only a saturation for this many minutes, while a transaction stays open
   npm run bench -- --help            this text
 
 The table goes to standard output, progress to standard error, everything to reports/bench.json.

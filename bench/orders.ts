@@ -2,13 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database } from './database.ts';
 import type { Sent } from './load.ts';
 
-/** How an order went, in epoch ms of the machine's clock. */
+/** The times of an order, in epoch ms of the machine's clock. */
 export interface Outcome {
   sentAt: number;
   acceptMs: number;
   /** When the notification row was written: just before its commit, so without the last fsync. */
   notifiedAt: number;
-  /** When the mail server accepted the mail, as its row says; null until then. */
+  /** When the mail server accepted the mail, according to its row; null until then. */
   mailedAt: number | null;
 }
 
@@ -22,8 +22,8 @@ export async function waitForCompletion(database: Database, timeoutMs = 60_000):
 }
 
 /**
- * Waits until no mail is queued. Returns how many still are after the timeout, or once none was sent for 2 s: the
- * others then wait in the table until they are due.
+ * Waits until no mail is queued. Returns how many are still queued after the timeout, or once none was sent for 2 s:
+ * they then wait in the table until they are due.
  */
 export async function waitForMails(database: Database, timeoutMs: number): Promise<number> {
   let fewest = Infinity;
@@ -39,8 +39,8 @@ export async function waitForMails(database: Database, timeoutMs: number): Promi
 }
 
 /**
- * Removes the remaining mails from the queue, so that the next repetition starts without them. The shop drops those it
- * holds in memory after 25 s; the others would be due a minute after their order.
+ * Removes the remaining mails from the queue, so that the next repetition starts without them. The shop drops the
+ * mails that it holds in memory after 25 s; the others would be due a minute after their order.
  */
 export async function discardQueuedMails(database: Database): Promise<void> {
   await database.sql(`

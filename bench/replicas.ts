@@ -7,7 +7,7 @@ import { startReplicas } from './shop.ts';
 import { warmUp } from './warm-up.ts';
 
 export interface Replicated {
-  /** Processes of each function but the storefront. */
+  /** Processes of each function except the storefront. */
   replicas: number;
   saturation: Saturation;
 }

@@ -53,7 +53,7 @@ export const describeMachine = (machine: Machine): string =>
   [
     `machine    ${machine.cores} cores, ${machine.model}, ${machine.memoryGb} GB (${machine.freeMemoryGb} free), ${machine.platform}`,
     `load       ${machine.load.map((value) => value.toFixed(2)).join(' and ')} (1 and 5 minutes)${
-      machine.load[0] > machine.cores / 4 ? ': other programs are running, so the figures are too low' : ''
+      machine.load[0] > machine.cores / 4 ? ': other programs are running, so throughput is underestimated' : ''
     }`,
     `node       ${machine.node}`,
     `disk       ${machine.fsyncsPerSecond} fdatasync of 8 KB per second`,

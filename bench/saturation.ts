@@ -7,7 +7,7 @@ import { latency, type Latency } from './statistics.ts';
 /** Resources per order of one saturation. */
 export interface Cost {
   cpuMs: Record<Group, number>;
-  /** All processes but the load generator. */
+  /** All processes except the load generator. */
   totalCpuMs: number;
   walBytes: number;
   /** Transactions that wrote, each with its own commit. */

@@ -50,7 +50,7 @@ export async function startTwice(
 
 async function startOf(shop: Shop, customer: string, began: number): Promise<Start> {
   const healthyMs = performance.now() - began;
-  // the customer has no account yet: the order is accepted all the same, and charged once there is one
+  // the customer has no account yet: the order is accepted anyway, and charged once there is one
   const response = await fetch(`${shop.url}/v1/orders`, {
     method: 'POST',
     headers: {

@@ -10,7 +10,7 @@ export interface Steady {
   accept: Latency;
   /** Until the notification is written. */
   endToEnd: Latency;
-  /** Until the mail catcher accepted the mail, as its row says; undefined if some mails were not sent in time. */
+  /** Until the mail catcher accepted the mail, according to its row; undefined if some mails were not sent in time. */
   mailed: Latency | undefined;
 }
 

@@ -17,7 +17,7 @@ export async function storeOrders(
     report(stored);
     await database.sql(store, [Math.min(batchSize, wanted - stored)]);
   }
-  // as autovacuum and checkpoints leave a shop that grew slowly
+  // the state in which autovacuum and checkpoints leave a shop that grew slowly
   await database.sql('vacuum analyze');
   await database.sql('checkpoint');
   return count(database);

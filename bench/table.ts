@@ -187,7 +187,7 @@ function specialCases({ hot, grown, soak, replicas, repetitions }: Measured): Li
   }
   if (replicas) {
     lines.push(
-      'saturation with several processes of each function but the storefront',
+      'saturation with several processes of each function except the storefront',
       ...replicas.map(({ replicas: count, saturation }): Row => {
         return {
           label: `${count} of each: orders/s to completion`,
@@ -199,7 +199,7 @@ function specialCases({ hot, grown, soak, replicas, repetitions }: Measured): Li
   }
   if (soak) {
     lines.push(
-      `saturation for ${soak.ordersPerSecond.length} minutes, next to an open transaction`,
+      `saturation for ${soak.ordersPerSecond.length} minutes, with an open transaction`,
       { label: 'orders/s to completion, each minute', values: soak.ordersPerSecond, better: 'more' },
       {
         label: '  last minute / first minute',

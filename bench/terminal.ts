@@ -16,7 +16,7 @@ export function openTerminal(stopAll: () => Promise<unknown>): Terminal {
   };
   const interrupt = async () => {
     if (interrupted) return;
-    say('Interrupted: stopping everything that was started.');
+    say('Interrupted: stopping all processes of the benchmark.');
     interrupted = true;
     await stopAll().catch(() => undefined);
     process.exit(130);

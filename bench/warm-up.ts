@@ -10,7 +10,7 @@ interface WarmUp {
   connections: number;
   /** How long to wait for the mails. */
   timeoutMs: number;
-  /** Up to this many; 6 by default. */
+  /** Maximum; 6 by default. */
   rounds?: number;
   say(line: string): void;
 }
@@ -28,7 +28,7 @@ export async function warmUp({
   const accepted: string[] = [];
   await seed(shop, customers);
   await load.call({ do: 'begin', url: shop.url, customers });
-  // V8 compiles what runs often, in up to fourteen processes
+  // V8 compiles hot code, in up to fourteen processes
   let best = 0;
   for (let round = 1; round <= rounds; round += 1) {
     const sent = await load.call({ do: 'saturate', connections, seconds: 5 });

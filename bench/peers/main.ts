@@ -46,7 +46,7 @@ async function measureAll(): Promise<void> {
     const results: SystemResult[] = options.names.map((name) => ({ name, rounds: [] }));
     const customers = newCustomers(10_000);
     for (let round = 1; round <= (options.kill ? 1 : options.rounds); round += 1) {
-      // back and forth, so that no system always follows the same one
+      // alternating direction, so that no system always runs after the same one
       for (const result of round % 2 === 1 ? results : results.toReversed()) {
         if (!(result.failure ?? result.unavailable)) await measure(result, round, harness, { customers, load });
       }

@@ -53,7 +53,7 @@ const timeoutMs = 60_000;
 export async function measureRecovery(system: System, context: Context): Promise<Recovery> {
   return withRunning(system, context, async (running) => {
     await warmUp(running, context);
-    // all within a quarter of a second: faster than most systems process them, so many are in flight
+    // within a quarter of a second: faster than most systems process them, so a large part is in flight
     const sending = context.load.call({ do: 'steady', rate: 1_200, seconds: 0.25 });
     await sleep(300);
     const killedAt = performance.now();

@@ -12,7 +12,7 @@ const names: readonly Name[] = [...shops, ...peers];
 const help = `Measures the shop's order scenario on other systems, side by side with the shop.
 
   npm run bench:peers                     all systems, two rounds; about 8 minutes
-  npm run bench:peers -- --only restate   the shop in one process and this system; can be repeated
+  npm run bench:peers -- --only restate   the shop in one process and this system; repeatable
   npm run bench:peers -- --rounds 3       rounds, each of which measures every system once (2, with --quick 1)
   npm run bench:peers -- --seconds 10     duration of each saturation and each steady load (6, with --quick 3)
   npm run bench:peers -- --quick          one short round, the shop in one process only

@@ -15,7 +15,7 @@ export type Decision = 'paid' | 'rejected';
 /** A pool, or the connection that holds a transaction. */
 export type Database = Pick<pg.ClientBase, 'query'>;
 
-/** The shop's tables that this scenario needs, with the same keys, checks and fill factor. */
+/** The tables of the shop that this scenario needs, with the same keys, checks and fill factor. */
 export const schema = `
   create table products (
     sku   text primary key,

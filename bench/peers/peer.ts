@@ -6,7 +6,7 @@ export interface PeerStorage {
   dataDir: string;
 }
 
-/** A system that processes the same orders as the shop, in a process of its own (serve.ts). */
+/** A system that processes the same orders as the shop, in its own process (serve.ts). */
 export interface Peer {
   /** Serves `POST /v1/orders`: 202 with the id of the order once it is durable. */
   url: string;

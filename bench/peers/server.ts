@@ -13,8 +13,8 @@ export interface Server {
 }
 
 /**
- * Starts a program and waits until it is ready. It is killed when this process exits, however that happens: a kill -9
- * of the peer is one of all its programs.
+ * Starts a program and waits until it is ready. It is killed when this process exits, even by a kill: a kill -9 of the
+ * peer kills all its programs.
  */
 export async function startServer(
   program: string,

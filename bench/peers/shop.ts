@@ -5,7 +5,7 @@ import { discardQueuedMails, readOutcomes, waitForCompletion, waitForMails } fro
 import type { ShopName } from './options.ts';
 import type { Missing, System } from './system.ts';
 
-/** The complete shop: with tokens, limits, signatures, a broker and mails. */
+/** The complete shop, with tokens, limits, signatures, a broker and mails. */
 export const shopSystem = (name: ShopName): System => ({
   name,
   start: async (customers) => {

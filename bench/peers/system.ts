@@ -11,13 +11,13 @@ export interface System {
 export interface RunningSystem {
   /** The target of the load generator. */
   target: { url: string; withoutTokens?: boolean };
-  /** Waits until all orders so far are settled and notified; returns the times of these. */
+  /** Waits until all orders so far are settled and notified; returns the times of the given ones. */
   completed(sent: Sent): Promise<Pick<Outcome, 'sentAt' | 'notifiedAt'>[]>;
-  /** Throws if an order was decided twice or not at all, or if a balance differs from the ledger. */
+  /** Throws if an order was settled twice or not at all, or if a balance differs from the ledger. */
   check(): Promise<void>;
   /** kill -9 of all its processes, then a new start on the same data. */
   killAndRestart(): Promise<void>;
-  /** How many of these orders it has not stored, and how many it has not notified. */
+  /** How many of these orders are not stored, and how many are not notified. */
   missing(accepted: string[]): Promise<Missing>;
   stop(): Promise<void>;
 }
