@@ -10,7 +10,7 @@ interface AdminCandidate {
 }
 
 /**
- * Makes the user with this e-mail and password, both normalised, the only administrator. A former administrator becomes
+ * Makes the user with this e-mail and password, both normalized, the only administrator. A former administrator becomes
  * a customer; a token issued before keeps its role for up to 15 minutes. Throws if the e-mail belongs to a customer.
  */
 export async function ensureAdmin(databaseUrl: string, email: string, password: string): Promise<void> {

@@ -13,15 +13,15 @@ interface MigrateOptions {
   dir?: string;
   /** How long a migration is retried while other sessions hold its locks. */
   timeoutMs?: number;
-  /** Called every ten seconds with one line that says what the migration waits for. */
+  /** Called every ten seconds with one line that describes what the migration waits for. */
   report?: (line: string) => void;
 }
 
 /**
- * Migrates a database to the newest schema while the shop is open: each migration is a transaction of its own, which
+ * Migrates a database to the newest schema while the shop is open: each migration runs in its own transaction, which
  * fails after 300 ms without its lock and is retried for ten minutes. Safe to run again, and by several processes at
  * once (an advisory lock lets one of them proceed). The user of `databaseUrl` needs the right to create schemas in it,
- * and roles; otherwise the error says so in one sentence.
+ * and roles; otherwise the error explains that in one sentence.
  */
 export async function migrate(
   databaseUrl: string,
@@ -62,7 +62,7 @@ async function attempt(databaseUrl: string, dir: string): Promise<void> {
       log: () => {},
     });
   } finally {
-    await client.end(); // also rolls an unfinished migration back
+    await client.end(); // also rolls back an unfinished migration
   }
 }
 

@@ -4,7 +4,7 @@ import { migrate } from './migrate.ts';
 import { roleOf, roleUrl, setRolePasswords } from './roles.ts';
 import { withEmptyDatabase } from './scratch.ts';
 
-// A managed server, on which the shop gets a database and only the rights that it needs.
+// A managed server, on which the shop has a database and only the rights that it needs.
 test('a database owner that may create roles can install the shop; otherwise the error names that right', async () => {
   const ownServer = '';
   await withEmptyDatabase(async (superuser, url) => {

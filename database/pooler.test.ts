@@ -57,7 +57,9 @@ withPgBouncer.each(['session', 'transaction', 'statement'])('behind a pooler in 
   });
 
   test(
-    mode === 'session' ? 'is accepted, and statements have their settings' : 'is rejected in one sentence',
+    mode === 'session'
+      ? 'is accepted, and its connections have the settings of the shop'
+      : 'is rejected in one sentence',
     async () => {
       if (mode !== 'session') {
         await expect(refuseSharedSessions(url.href)).rejects.toThrow(

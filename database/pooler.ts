@@ -4,7 +4,7 @@ import pg from 'pg';
 /**
  * Rejects a connection pooler that may run each transaction in another session, as PgBouncer does in transaction or
  * statement mode: prepared statements, session settings and advisory locks would belong to another client. A pooler in
- * session mode is as good as the server itself. Throws one sentence.
+ * session mode behaves like the server itself. Throws one sentence.
  */
 export async function refuseSharedSessions(databaseUrl: string): Promise<void> {
   const [first, second] = [databaseUrl, databaseUrl].map((connectionString) => new pg.Client({ connectionString }));

@@ -6,8 +6,8 @@ import { context } from '#test/support/context.ts';
 import { statement } from '#platform/database/database.ts';
 import { roleOf, roleOfAll, roleUrl, setRolePasswords } from './roles.ts';
 
-// Every right of these functions, and no other; schema.sql shows the rights of all. The test of a function shows that it needs
-// each, because it runs under the function's role.
+// Exactly the rights of these functions; schema.sql has the rights of all functions. The test of a function proves that
+// it needs each right, because it runs under the function's role.
 
 useDatabase();
 
@@ -117,11 +117,11 @@ async function rightsOf(role: string): Promise<Record<string, string>> {
 
 describe.each(Object.keys(rights))('%s', (name) => {
   // promise: owasp-api3
-  test('has these rights on tables and no other', async () => {
+  test('has exactly these rights on tables', async () => {
     expect(await rightsOf(roleOf(name))).toEqual(rights[name]);
   });
 
-  test('may use the schemas of these tables and no other', async () => {
+  test('may use only the schemas of these tables', async () => {
     const wanted = new Set(Object.keys(rights[name] ?? {}).map((table) => table.split('.')[0]));
     const found = await rows<{ nspname: string; privilege: string }>(
       `select nspname, p.privilege_type as privilege from pg_namespace, aclexplode(nspacl) p where p.grantee = $1::regrole`,
@@ -132,7 +132,7 @@ describe.each(Object.keys(rights))('%s', (name) => {
   });
 });
 
-test('all functions in one process have the rights of every function and no other', async () => {
+test('the role of all functions in one process has exactly the rights of every function', async () => {
   expect(await rightsOf(roleOfAll)).toEqual({});
   const members = await rows<{ role: string }>(
     'select roleid::regrole::text as role from pg_auth_members where member = $1::regrole order by 1',
@@ -142,7 +142,7 @@ test('all functions in one process have the rights of every function and no othe
 });
 
 // promise: owasp-api8
-test('no role may do what concerns the server, or belongs to another role', async () => {
+test('no role has rights on the server or rights of another role', async () => {
   expect(
     await rows(
       `select rolname
@@ -155,7 +155,7 @@ test('no role may do what concerns the server, or belongs to another role', asyn
   ).toEqual([]);
 });
 
-test('what is not given to a role is given to nobody', async () => {
+test('PUBLIC has no rights on the tables and schemas of the shop', async () => {
   const toPublic = `
     select oid::regclass::text as name
       from pg_class, aclexplode(relacl) p
@@ -165,28 +165,28 @@ test('what is not given to a role is given to nobody', async () => {
   expect(await rows(toPublic, [['users', 'billing', 'ordering', 'notifying', 'events']])).toEqual([]);
 });
 
-/** Runs a statement as all functions together could. */
+/** Runs a statement under the role of all functions. */
 const attempt = (sql: string) => context.database.one(statement('attempt', sql));
 
 // promise: owasp-api3
 test.each([
-  ['change a movement of the ledger', 'update billing.transfers set amount = 1'],
-  ['remove a movement of the ledger', 'delete from billing.transfers'],
+  ['change a transfer of the ledger', 'update billing.transfers set amount = 1'],
+  ['remove a transfer from the ledger', 'delete from billing.transfers'],
   ['change a decision on a charge', `update billing.charges set outcome = 'declined'`],
-  ['open an account with money on it', 'insert into billing.accounts (id, user_id, balance) values (null, null, 1)'],
-  ['make an administrator', `update users.users set role = 'admin'`],
+  ['open an account with money in it', 'insert into billing.accounts (id, user_id, balance) values (null, null, 1)'],
+  ['promote a user to administrator', `update users.users set role = 'admin'`],
   ['register an administrator', `insert into users.users (id, role) values (null, 'admin')`],
   ['place an order that is paid', 'insert into ordering.orders (id, paid_at) values (null, now())'],
   ['change what an order costs', 'update ordering.orders set total = 1'],
   ['change a price', 'update ordering.products set price = 1'],
-  ['change an event that is to be published', `update events.outbox set event = '{}'`],
-  ['tell somebody else', `update notifying.notifications set recipient = 'x'`],
+  ['change an event in the outbox', `update events.outbox set event = '{}'`],
+  ['change the recipient of a notification', `update notifying.notifications set recipient = 'x'`],
   ['change the schema', 'create table billing.more ()'],
 ])('no function may %s', async (_what, sql) => {
   await expect(attempt(sql)).rejects.toThrow(/permission denied/);
 });
 
-test('what is under test connects under a role of its own, and not as the owner', async () => {
+test('tests connect under the role of all functions, not as the owner', async () => {
   const user = statement<{ current_user: string }>('user', 'select current_user');
   expect(await context.database.one(user)).toEqual({ current_user: roleOfAll });
 });
@@ -198,10 +198,10 @@ describe('passwords', () => {
     await client.connect();
     await client.end();
   };
-  // a role that no other test connects under
+  // a role that no other test uses
   const urlWith = (key: string) => roleUrl(owner, key, 'shop_password_test');
 
-  test('are derived from the key, so another key opens nothing; none is kept by the server', async () => {
+  test('are derived from the key: another key is rejected, and the server stores no password', async () => {
     await rows('create role shop_password_test login');
     await rows('grant shop_password_test to shop_functions');
     try {
@@ -219,7 +219,7 @@ describe('passwords', () => {
     }
   });
 
-  test('an address without a host cannot carry a role', () => {
+  test('rejects a URL without a host', () => {
     expect(() => roleUrl('postgres:///shop', 'key', roleOfAll)).toThrow(/must name a host/);
   });
 });

@@ -1,15 +1,15 @@
 import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
 import pg from 'pg';
 
-/** The role of a process that runs all functions: the rights of every function, and no others. */
+/** The role of a process that runs all functions: it has exactly the rights of every function. */
 export const roleOfAll = 'shop_functions';
 
 /** The database role of a function. Its rights are in the migrations. */
 export const roleOf = (functionName: string): string => `shop_${functionName.replaceAll('-', '_')}`;
 
 /**
- * The URL by which a role connects: the owner's, with the role's own name and password. All passwords are derived from
- * one key, made at installation, so that a new function needs nothing else to get its own.
+ * The URL with which a role connects: the owner's, with the role's own name and password. All passwords are derived from
+ * one key, made at installation, so that a new function needs no other secret.
  */
 export function roleUrl(ownerUrl: string, rolesKey: string, role: string): string {
   const url = new URL(ownerUrl);
@@ -20,7 +20,7 @@ export function roleUrl(ownerUrl: string, rolesKey: string, role: string): strin
 }
 
 /**
- * Sets the password of every role that the migrations made. Safe to run again. `ownerUrl` is the URL of the user that
+ * Sets the password of every role that the migrations created. Safe to run again. `ownerUrl` is the URL of the user that
  * ran the migrations. The server never sees a password, only its SCRAM verifier.
  */
 export async function setRolePasswords(ownerUrl: string, rolesKey: string): Promise<void> {
@@ -53,7 +53,7 @@ export async function setRolePasswords(ownerUrl: string, rolesKey: string): Prom
 const passwordOf = (rolesKey: string, role: string): string =>
   createHmac('sha256', rolesKey).update(role).digest('base64url');
 
-/** What Postgres stores of a password (RFC 5803, with the 4096 rounds that Postgres uses itself). */
+/** What Postgres stores for a password (RFC 5803, with the 4096 rounds that Postgres uses itself). */
 function scramVerifier(password: string): string {
   const salt = randomBytes(16);
   const salted = pbkdf2Sync(password, salt, 4_096, 32, 'sha256');

@@ -28,7 +28,7 @@ export async function withEmptyDatabase<Result>(
   }
 }
 
-/** The same after all migrations: the schema as it is meant to be, whatever a developer's database holds. */
+/** The same after all migrations: the intended schema, regardless of what a developer's database contains. */
 export function withMigratedDatabase<Result>(use: (client: pg.Client) => Promise<Result>): Promise<Result> {
   return withEmptyDatabase(async (client, url) => {
     await migrate(url);

@@ -41,7 +41,7 @@ test('omits a Trigger that is removed, with the chain that followed from it', ()
   expect(flowOf(fewer)).not.toContain('register-user -> create-account');
 });
 
-test('draws an affordable order as charged and confirmed, another one as rejected', () => {
+test('draws an affordable order as charged and confirmed, and any other order as rejected', () => {
   const lines = sequenceOf(triggers).split('\n');
   const group = (title: string) => {
     const from = lines.findIndex((line) => line.includes(title));
@@ -88,7 +88,7 @@ test('draws the tables of the database with their keys and references', async ()
 });
 
 test('finds the committed pictures up to date', async () => {
-  expect(await check()).toEqual({ code: 0, said: '' });
+  expect(await check()).toEqual({ code: 0, stderr: '' });
 }, 60_000);
 
 test('names a stale picture and exits with 1', async () => {
@@ -96,18 +96,18 @@ test('names a stale picture and exits with 1', async () => {
   try {
     await cp(import.meta.dirname, folder, { recursive: true });
     await writeFile(join(folder, 'flow.d2'), 'yesterday');
-    const { code, said } = await check('--folder', folder);
+    const { code, stderr } = await check('--folder', folder);
     expect(code).toBe(1);
-    expect(said).toContain('diagrams/flow.d2 is stale: run npm run diagrams');
+    expect(stderr).toContain('diagrams/flow.d2 is stale: run npm run diagrams');
   } finally {
     await rm(folder, { recursive: true });
   }
 }, 60_000);
 
 /** Runs `npm run diagrams -- --check`. */
-const check = (...more: string[]): Promise<{ code: unknown; said: string }> =>
+const check = (...more: string[]): Promise<{ code: unknown; stderr: string }> =>
   new Promise((resolve) => {
     const args = [join(import.meta.dirname, 'render.ts'), '--check', ...more];
     const env = { ...process.env, DATABASE_URL: process.env['TEST_POSTGRES_URL'] };
-    execFile(process.execPath, args, { env }, (error, _stdout, said) => resolve({ code: error?.code ?? 0, said }));
+    execFile(process.execPath, args, { env }, (error, _stdout, stderr) => resolve({ code: error?.code ?? 0, stderr }));
   });
