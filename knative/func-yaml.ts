@@ -1,11 +1,11 @@
-// func-yaml.ts NAME: prints the func.yaml that a function is deployed with: the defaults of functions/func.yaml, what its
-// kind needs, and over both what functions/NAME/func.yaml says, if it has one.
+// func-yaml.ts NAME: prints the func.yaml that a function is deployed with: the defaults of functions/func.yaml, then
+// what its kind needs, then functions/NAME/func.yaml, if it exists; later values take precedence.
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parse, stringify } from 'yaml';
 import { routes } from '#api/routes.ts';
 
-/** What func (specVersion 0.36) reads of a func.yaml. */
+/** The fields of a func.yaml that func (specVersion 0.36) reads. */
 export interface FuncYaml {
   name: string;
   invoke: 'http' | 'cloudevent';
@@ -50,7 +50,7 @@ export function funcYamlOf(name: string): FuncYaml {
 type Yaml = { [name: string]: unknown };
 const isMap = (value: unknown): value is Yaml => typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** Maps are merged, lists by the name of their items; null removes what was there. */
+/** Merges maps, and lists by the name of their items; null removes a value. */
 function merged(base: Yaml, over: Yaml): Yaml {
   const entries = Object.entries(over).map(([name, value]) => {
     const below = base[name];

@@ -1,6 +1,6 @@
-// npm run manifests: writes the generated manifests, for `kubectl apply -k`: a Knative service per function (knative/services),
-// equal to what `func deploy` creates, an EventType per event (knative/event-types), and the list of the Triggers. With --check it writes nothing and
-// exits with 1 if a file differs.
+// npm run manifests: writes the generated manifests, for `kubectl apply -k`: a Knative service per function
+// (knative/services), equal to what `func deploy` creates, an EventType per event (knative/event-types), and the list of
+// the Triggers. With --check it writes nothing and exits with 1 if a file differs.
 import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { stringify } from 'yaml';
 import { readTopology } from '#events/topology/topology.ts';

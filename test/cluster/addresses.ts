@@ -14,7 +14,7 @@ interface Budget {
   lowest: number;
 }
 
-// Runs on the caller's side: sends requests for some seconds, at least one, without a token and each with other forged
+// Runs on the caller's side: sends requests without a token for some seconds, at least one, each with different forged
 // headers.
 const program = (url: string, localAddress: string, forged: string, seconds: number) => `
   const http = require('node:http');
@@ -66,8 +66,8 @@ async function callers(url: string): Promise<Caller[]> {
 }
 
 /**
- * Checks that callers are limited by their addresses, whatever headers they forge: one sends requests all the time in
- * the name of another, which must still have its whole budget. Returns what was measured.
+ * Checks that callers are limited by their addresses, whatever headers they forge: one sends requests constantly with
+ * the forged address of another, which must still have its whole budget. Returns the measurements.
  */
 export async function limitByAddress(): Promise<string> {
   const found = new Map<string, Caller>();
@@ -81,8 +81,8 @@ export async function limitByAddress(): Promise<string> {
   await pause(3_000);
   const [{ lowest: ofOther }, { lowest }] = [await other.ask(0), await asking];
   if (ofOther !== limit - 1) throw new Error(`${other.address} has ${ofOther} requests left after its first one`);
-  if (!(lowest < limit - 20)) throw new Error(`${busy.address} never had less than ${lowest} requests left`);
-  return `${busy.address} had down to ${lowest} of ${limit} requests left, ${other.address} ${ofOther} after its first one`;
+  if (!(lowest < limit - 20)) throw new Error(`${busy.address} never had fewer than ${lowest} requests left`);
+  return `${busy.address} was down to ${lowest} of ${limit} requests, ${other.address} had ${ofOther} left after its first one`;
 }
 
 /** The address of a pod of the gateway: its service may replace the caller's address. */

@@ -83,7 +83,7 @@ export async function newCustomer(): Promise<Customer> {
   return { token, ordered: new Set(), canceled: new Set() };
 }
 
-/** Orders pens until `endAt` and cancels every fourth one; few enough that each order gets a mail of its own. */
+/** Orders pens until `endAt` and cancels every fourth one; few enough that each order gets a separate mail. */
 export async function shopUntil(endAt: number, { token, ordered, canceled }: Customer): Promise<void> {
   const body = { items: [{ sku: 'pen', quantity: 1 }] };
   for (let count = 1; Date.now() < endAt && count <= 20; count += 1) {

@@ -3,7 +3,7 @@ import { functionNames } from '#local/functions.ts';
 import { until } from '#test/support/until.ts';
 import { all, ask, deposit, kubectl, namespace, newCustomer, shopUntil, type Customer } from './client.ts';
 
-/** The namespace and the label of each victim's pods. */
+/** The namespace and the label of the pods of each target. */
 export const places: Record<string, [namespace: string, selector: string]> = {
   postgres: [namespace, 'app=postgres'],
   'broker ingress': ['knative-eventing', 'eventing.knative.dev/brokerRole=ingress'],
@@ -12,7 +12,7 @@ export const places: Record<string, [namespace: string, selector: string]> = {
   'mail-catcher': [namespace, 'app=mail-catcher'],
   ...Object.fromEntries(functionNames.map((name) => [name, [namespace, `serving.knative.dev/service=${name}`]])),
 };
-/** Names for several victims. */
+/** Names for several targets. */
 export const groups: Record<string, string[]> = { broker: ['broker ingress', 'broker filter', 'dispatcher'] };
 
 interface Order {
@@ -63,14 +63,14 @@ async function problemsOf({ token, ordered, canceled }: Customer): Promise<strin
   return [...lost, ...single, ...(balance === deposit - spent ? [] : [`the balance is ${balance}`])];
 }
 
-/** Deletes the pods of one victim while customers order; returns a summary, or throws with the problems found. */
-export async function deleteByForce(victim: string): Promise<string> {
+/** Deletes the pods of one target while customers order; returns a summary, or throws with the problems found. */
+export async function deleteByForce(target: string): Promise<string> {
   const began = Date.now();
-  const [where, selector] = places[victim] ?? ['', ''];
+  const [where, selector] = places[target] ?? ['', ''];
   const customers = await Promise.all(Array.from({ length: 12 }, newCustomer));
   const endAt = Date.now() + 6_000;
   const shopping = customers.map((customer) => shopUntil(endAt, customer));
-  // registrations meanwhile wake the functions that scale to zero, and load them
+  // registrations in the meantime start the functions that scale to zero, and put load on them
   const joining = (async () => {
     const joined: Customer[] = [];
     while (Date.now() < endAt) {
@@ -85,15 +85,15 @@ export async function deleteByForce(victim: string): Promise<string> {
   if (pods.length > 0) await kubectl('-n', where, 'delete', ...pods, '--grace-period=0', '--force', '--wait=false');
   const deleted = Date.now();
   await Promise.all(shopping);
-  const everyone = [...customers, ...(await joining)];
+  const allCustomers = [...customers, ...(await joining)];
   let wrong: string[] = [];
   await until('every order is settled and notified', async () => {
-    wrong = (await Promise.all(everyone.map(problemsOf))).flat();
+    wrong = (await Promise.all(allCustomers.map(problemsOf))).flat();
     return wrong.length === 0;
   }).catch((error: Error) => {
     throw new Error(`${wrong.slice(0, 20).join('\n')}\n(${wrong.length} in all, ${error.message.slice(0, 100)})`);
   });
-  const orders = everyone.reduce((sum, { ordered }) => sum + ordered.size, 0);
+  const orders = allCustomers.reduce((sum, { ordered }) => sum + ordered.size, 0);
   const seconds = (since: number) => ((Date.now() - since) / 1_000).toFixed(1);
   return `${String(pods.length)} deleted, ${String(orders).padStart(4)} orders: all settled, charged and notified once ${seconds(deleted)} s after (${seconds(began)} s)`;
 }

@@ -1,4 +1,4 @@
-// npm run test:cluster, called by ./shop.sh faults: what only a cluster can show.
+// npm run test:cluster, called by ./shop.sh faults: checks that need a cluster.
 import { parseArgs } from 'node:util';
 
 const help = `Checks that callers are limited by their addresses, whatever headers they forge, and that a second instance starts under
@@ -9,8 +9,8 @@ charged once and notified once. For a shop without customers: it registers its o
   ./shop.sh faults           everything, Postgres ten times
   npm run test:cluster -- --only addresses,postgres,broker --rounds 3
 
-  --only NAMES    addresses, scale, postgres, broker, or functions by their names, with commas
-  --rounds N      how many times the pods of each are deleted
+  --only NAMES    addresses, scale, postgres, broker, or names of functions, separated by commas
+  --rounds N      how many times the pods of each target are deleted
 `;
 
 const { values } = parseArgs({

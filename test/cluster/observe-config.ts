@@ -74,7 +74,7 @@ export function readPodMonitors(namespace = 'shop', file = 'knative/observe/pod-
   );
 }
 
-/** The alert rules of a shop, as a rule file has them. */
+/** The alert rules of a shop, in the format of a rule file. */
 export function readRuleGroups(namespace = 'shop'): RuleGroup[] {
   const { spec } = parse(inNamespace(readFileSync('knative/observe/alerts.yaml', 'utf8'), namespace)) as {
     spec: { groups: RuleGroup[] };
@@ -82,7 +82,7 @@ export function readRuleGroups(namespace = 'shop'): RuleGroup[] {
   return spec.groups;
 }
 
-/** The scrape configurations of a PodMonitor, one an endpoint. */
+/** The scrape configurations of a PodMonitor, one per endpoint. */
 export function scrapeConfigsOf(monitor: PodMonitor, kubeconfig: string): ScrapeConfig[] {
   const { metadata, spec } = monitor;
   refuseUnknownFields(spec, ['selector', 'namespaceSelector', 'podTargetLabels', 'jobLabel', 'podMetricsEndpoints']);

@@ -33,14 +33,14 @@ export interface Series {
   values: [seconds: number, value: string][];
 }
 
-/** A Prometheus on the loopback, with an empty store of its own. */
+/** A Prometheus on the loopback, with a new, empty store. */
 export interface Prometheus {
   url: string;
   targets(): Promise<Target[]>;
   rules(): Promise<EvaluatedRule[]>;
   /** From `since` (a `Date.now()`) until now, a value every 15 seconds. */
   range(expr: string, since: number): Promise<Series[]>;
-  /** Ends it and removes what it stored. */
+  /** Stops it and removes its store. */
   stop(): Promise<void>;
 }
 

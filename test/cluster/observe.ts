@@ -27,9 +27,9 @@ For a shop without customers: it revokes privileges, stops the mail server, and 
 run takes 15 minutes.
 
   --peace         without faults
-  --knative       with the metrics of Knative's own components, where they are switched on (docs/observability.md)
+  --knative       with the metrics of Knative's own components, where they are enabled (docs/observability.md)
 
-Needs kubectl, Prometheus, and a machine from which pods are reached by their addresses, as the cluster's node. Settings
+Needs kubectl, Prometheus, and a machine that reaches pods by their addresses, such as the cluster's node. Settings
 (environment): KUBECONFIG; SHOP_NAMESPACE shop; PROMETHEUS prometheus, the binary; and where the shop is, as for
 npm run newman: BASE_URL, HOST_HEADER, ADMIN_PASSWORD.
 `;
@@ -90,7 +90,7 @@ async function wrongWithTargets(prometheus: Prometheus): Promise<string[]> {
       return its.length === 1 ? [] : [`${pod} is scraped ${its.length} times`];
     }),
     ...targets
-      // an instance that is terminating is no fault
+      // an instance that is terminating is not a fault
       .filter((one) => one.health !== 'up' && (one.labels['namespace'] !== namespace || pods.includes(podOf(one))))
       .map((one) => `${podOf(one)} ${one.scrapeUrl} is ${one.health}: ${one.lastError}`),
   ];
@@ -178,7 +178,7 @@ async function postEvents(): Promise<void> {
   });
 }
 
-/** Orders every two seconds while `work` runs: few enough per customer that each order gets a mail of its own. */
+/** Orders every two seconds while `work` runs: few enough per customer that each order gets a separate mail. */
 async function whileOrdering(work: () => Promise<void>): Promise<void> {
   let isOver = false;
   const ordering = (async () => {
