@@ -43,7 +43,7 @@ export const newReplay = named(
   'NewReplay',
   z.strictObject({
     type: typeOfEvent.optional().meta({ description: 'Only events of this type.' }),
-    rate: z.int().min(1).max(100).default(10).meta({ description: 'Events a second.' }),
+    rate: z.int().min(1).max(100).default(10).meta({ description: 'Events per second.' }),
   }),
 );
 

@@ -37,8 +37,8 @@ describe.each(modes)('$mode', ({ processes }) => {
       const placing = Promise.all(Array.from({ length: parallel }, () => customer.order('pen')));
       const lowest = lowestBalance(customer, placing);
       const ids = (await placing).map(({ id }) => id);
-      const { decidedMs } = await settledAndNotified(shop, ids, since);
-      recoveriesMs.push(decidedMs);
+      const { settledMs } = await settledAndNotified(shop, ids, since);
+      recoveriesMs.push(settledMs);
       expect(await outcomes(shop, ids)).toEqual({ paid: 1, rejected: parallel - 1 });
       expect(await reasons(ids)).toEqual(['insufficient_funds']);
       expect(await customer.account()).toMatchObject({ balance: 0, version: 2 });

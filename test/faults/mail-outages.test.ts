@@ -113,9 +113,9 @@ describe.each(modes)('$mode', ({ processes }) => {
     await mailbox.open();
     const since = Date.now();
     const orders = await placeOrders(customers, each).done;
-    const { decidedMs, notifiedMs } = await settledAndNotified(shop, orders, since);
+    const { settledMs, notifiedMs } = await settledAndNotified(shop, orders, since);
     report(
-      `${orders.length} orders were settled after ${decidedMs} ms, their notifications recorded after ${notifiedMs} ms`,
+      `${orders.length} orders were settled after ${settledMs} ms, their notifications recorded after ${notifiedMs} ms`,
     );
     expect(await outcomes(shop, orders)).toEqual({ paid: orders.length });
     return orders;

@@ -208,7 +208,7 @@ describe.each(modes)('$mode', ({ processes }) => {
     await inOwnSession(() => outage(() => isOver));
     const ended = Date.now();
     const orders = await placing.done;
-    const { decidedMs, notifiedMs } = await settledAndNotified(shop, orders, ended);
+    const { settledMs, notifiedMs } = await settledAndNotified(shop, orders, ended);
     expect(await outcomes(shop, orders)).toEqual({ paid: orders.length });
     await using;
     shop.history.kills += 1; // a mail that was sent may not have been marked
@@ -217,7 +217,7 @@ describe.each(modes)('$mode', ({ processes }) => {
     expect(pids()).toEqual(before);
     record({ fault: `Postgres: ${fault}`, count: 1, orders: orders.length, recoveriesMs: [notifiedMs] });
     report(
-      `${fault}: ${orders.length} orders were settled ${decidedMs} ms and notified ${notifiedMs} ms after the outage`,
+      `${fault}: ${orders.length} orders were settled ${settledMs} ms and notified ${notifiedMs} ms after the outage`,
     );
   }
 

@@ -9,7 +9,7 @@ import type { Shop } from './shop.ts';
 export interface Tab {
   page: Page;
   /** What must not happen: script errors, violations of the content security policy, requests to other hosts. */
-  wrongs: string[];
+  violations: string[];
   close(): Promise<void>;
 }
 
@@ -30,22 +30,22 @@ export async function openTab(browser: Browser, shop: Shop, options: TabOptions 
   context.setDefaultTimeout(timeoutMs);
   if (token) await context.addInitScript((given) => sessionStorage.setItem('token', given), token);
   const page = await context.newPage();
-  const wrongs: string[] = [];
-  page.on('pageerror', (error) => wrongs.push(String(error)));
+  const violations: string[] = [];
+  page.on('pageerror', (error) => violations.push(String(error)));
   page.on('console', (message) => {
-    if (/content security policy|trusted/i.test(message.text())) wrongs.push(message.text());
+    if (/content security policy|trusted/i.test(message.text())) violations.push(message.text());
   });
   page.on('request', (request) => {
-    if (!request.url().startsWith(pageUrl(shop))) wrongs.push(request.url());
+    if (!request.url().startsWith(pageUrl(shop))) violations.push(request.url());
   });
   await page.goto(pageUrl(shop) + place);
-  return { page, wrongs, close: () => context.close() };
+  return { page, violations, close: () => context.close() };
 }
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 /** Every violation of accessibility that axe finds on the page, by rule and element. */
-export async function barriers(page: Page): Promise<string[]> {
+export async function accessibilityViolations(page: Page): Promise<string[]> {
   // while an animation runs, colours are in between
   await page.waitForFunction(() => document.getAnimations().every(({ playState }) => playState === 'finished'));
   await page.evaluate(axe);
@@ -56,7 +56,7 @@ export async function barriers(page: Page): Promise<string[]> {
 }
 
 /** The types of the events in the diagram, in its order, without `shop.` and the version. */
-export const drawn = (page: Page): Promise<string[]> =>
+export const shownEvents = (page: Page): Promise<string[]> =>
   page
     .locator('.arrows > li')
     .evaluateAll((rows) => rows.map((row) => (row.getAttribute('data-type') ?? '').replace(/^shop\.|\.v1$/g, '')));
@@ -73,5 +73,5 @@ export const balanceIs = (page: Page, balance: string): Promise<void> =>
   page.locator('#balance', { hasText: new RegExp(`^${balance.replace('.', '\\.')} USD$`) }).waitFor();
 
 /** Waits until the diagram shows an event of this type. */
-export const drawnIs = (page: Page, type: string): Promise<void> =>
+export const waitForEvents = (page: Page, type: string): Promise<void> =>
   page.locator(`.arrows > li[data-type="${type}"]`).last().waitFor();

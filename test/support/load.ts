@@ -49,7 +49,7 @@ export async function settledAndNotified(
   orderIds: string[],
   since: number,
   withinMs = timeoutMs,
-): Promise<{ decidedMs: number; notifiedMs: number }> {
+): Promise<{ settledMs: number; notifiedMs: number }> {
   const none = async (what: string, violated: string, sql: string) => {
     let open: { subject: string }[] = [];
     const check = async () => (open = await shop.sql<{ subject: string }>(sql, [orderIds])).length === 0;
@@ -66,7 +66,7 @@ export async function settledAndNotified(
        left join ordering.orders o on o.id = expected.id
       where coalesce(o.status, 'pending') = 'pending'`,
   );
-  const decidedMs = Date.now() - since;
+  const settledMs = Date.now() - since;
   await none(
     'every order is notified',
     'I5 each event is notified',
@@ -74,7 +74,7 @@ export async function settledAndNotified(
        from unnest($1::uuid[]) as expected (id)
       where not exists (select from notifying.notifications n where n.order_id = expected.id)`,
   );
-  return { decidedMs, notifiedMs: Date.now() - since };
+  return { settledMs, notifiedMs: Date.now() - since };
 }
 
 /**

@@ -1,7 +1,7 @@
 import { expect } from '@jest/globals';
 import { uuidv7 } from 'uuidv7';
 import { orderPlaced } from '#events/order-placed.ts';
-import { barriers, drawn, drawnIs, send } from '#test/support/browser.ts';
+import { accessibilityViolations, shownEvents, waitForEvents, send } from '#test/support/browser.ts';
 import { customerWith } from '#test/support/customers.ts';
 import { eventOf, orderWithoutEvent, post } from '#test/support/events.ts';
 import { pageTest, usePage } from './use-page.ts';
@@ -41,19 +41,19 @@ pageTest('shows a parked event to the administrator and its customer, and replay
   await deadLetter.getByText('parked', { exact: true }).waitFor();
   await deadLetter.getByRole('button', { name: /^order\.placed/ }).click();
   await deadLetter.getByText(`"subject": "${orderId}"`).waitFor();
-  expect(await barriers(page)).toEqual([]);
+  expect(await accessibilityViolations(page)).toEqual([]);
 
   await orderWithoutEvent(shop(), customer, 100, orderId);
   const customersPage = await open({ token: customer.token, place: `/#/orders/${orderId}` });
-  await drawnIs(customersPage, 'event.parked');
+  await waitForEvents(customersPage, 'event.parked');
   expect(await customersPage.locator('.arrow.bad .route').textContent()).toBe('charge-account → park-event');
 
   await deadLetter.getByRole('button', { name: /^Replay/ }).click();
   await deadLetter.getByText('done', { exact: true }).waitFor();
-  await drawnIs(customersPage, 'shop.order.paid.v1');
+  await waitForEvents(customersPage, 'shop.order.paid.v1');
   await customersPage.reload();
-  await drawnIs(customersPage, 'event.replayed');
-  expect(await drawn(customersPage)).toEqual(
+  await waitForEvents(customersPage, 'event.replayed');
+  expect(await shownEvents(customersPage)).toEqual(
     expect.arrayContaining(['event.parked', 'charge.succeeded', 'order.paid']),
   );
 });

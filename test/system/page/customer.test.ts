@@ -1,6 +1,6 @@
 import { expect } from '@jest/globals';
 import { uuidv7 } from 'uuidv7';
-import { balanceIs, barriers, drawn, drawnIs, send } from '#test/support/browser.ts';
+import { balanceIs, accessibilityViolations, shownEvents, waitForEvents, send } from '#test/support/browser.ts';
 import { customerWith } from '#test/support/customers.ts';
 import { report, until } from '#test/support/until.ts';
 import { pageTest, usePage, type Open } from './use-page.ts';
@@ -23,15 +23,15 @@ pageTest('lets a customer register, deposit, buy a desk, be refused a second one
   await balanceIs(page, '1000.00');
 
   await send(page, 'Catalogue', { Desk: '1' }, 'Order');
-  await drawnIs(page, 'notification.sent');
-  expect(await drawn(page)).toEqual(paid);
+  await waitForEvents(page, 'notification.sent');
+  expect(await shownEvents(page)).toEqual(paid);
   await balanceIs(page, '200.00');
   await page.locator('#entries').getByText('−800.00 USD').waitFor();
 
   await send(page, 'Catalogue', { Desk: '1' }, 'Order');
-  await drawnIs(page, 'shop.order.rejected.v1');
-  await drawnIs(page, 'notification.sent');
-  expect(await drawn(page)).toEqual(rejected);
+  await waitForEvents(page, 'shop.order.rejected.v1');
+  await waitForEvents(page, 'notification.sent');
+  expect(await shownEvents(page)).toEqual(rejected);
   await page.getByText('not enough money in the account').first().waitFor();
   await balanceIs(page, '200.00');
   expect(await page.locator('.arrow.bad .what').allTextContents()).toEqual(['charge.declined', 'order.rejected']);
@@ -41,9 +41,9 @@ pageTest('lets a customer register, deposit, buy a desk, be refused a second one
     .filter({ hasText: 'paid' })
     .getByRole('button', { name: /Cancel/ })
     .click();
-  await drawnIs(page, 'shop.order.refunded.v1');
+  await waitForEvents(page, 'shop.order.refunded.v1');
   await page.locator('[data-type="notification.sent"]').nth(1).waitFor();
-  expect(await drawn(page)).toEqual([
+  expect(await shownEvents(page)).toEqual([
     ...paid,
     ...['order.cancel_requested', 'charge.refunded', 'order.refunded', 'notification.queued', 'notification.sent'],
   ]);
@@ -99,7 +99,7 @@ pageTest('shows an event soon after its commit', async () => {
   });
   for (let count = 0; count < 5; count += 1) {
     await send(page, 'Catalogue', { Pen: '1' }, 'Order');
-    await drawnIs(page, 'notification.sent');
+    await waitForEvents(page, 'notification.sent');
   }
   const seen = await page.evaluate(() => (globalThis as unknown as { seen: Record<string, number> }).seen);
   const latencies = Object.entries(seen)
@@ -115,14 +115,14 @@ pageTest('shows an event soon after its commit', async () => {
 pageTest('reopens a timeline at its address, and shares it through a link that contains it', async () => {
   const { page, id, token } = await placeOrder();
   const again = await open({ token, place: `/#/orders/${id}` });
-  await drawnIs(again, 'notification.sent');
-  expect(await drawn(again)).toEqual(paid);
+  await waitForEvents(again, 'notification.sent');
+  expect(await shownEvents(again)).toEqual(paid);
 
   await page.getByRole('button', { name: 'Link with this timeline' }).click();
   const link = new URL(await page.getByLabel('This link shows').inputValue());
   const shared = await open({ place: `/${link.hash}` });
-  await drawnIs(shared, 'notification.sent');
-  expect(await drawn(shared)).toEqual(paid);
+  await waitForEvents(shared, 'notification.sent');
+  expect(await shownEvents(shared)).toEqual(paid);
   expect(await shared.locator('#balance').count()).toBe(0);
   await shared.goto(link.href.slice(0, -9));
   await shared.reload();
@@ -174,10 +174,10 @@ pageTest.each([
 ] as const)('has no accessibility violation and fits its width: %s', async (_mode, options) => {
   const loggedOut = await open(options);
   await loggedOut.getByRole('heading', { name: 'Log in' }).waitFor();
-  expect(await barriers(loggedOut)).toEqual([]);
+  expect(await accessibilityViolations(loggedOut)).toEqual([]);
   const { page } = await placeOrder(options);
   await page.locator('[data-type="shop.order.paid.v1"]').getByRole('button').click();
-  expect(await barriers(page)).toEqual([]);
+  expect(await accessibilityViolations(page)).toEqual([]);
   expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)).toBeLessThanOrEqual(0);
 });
 
@@ -188,7 +188,7 @@ pageTest('can be used with the keyboard alone', async () => {
   await page.getByLabel('Pen').focus();
   await page.keyboard.type('2');
   await page.keyboard.press('Enter');
-  await drawnIs(page, 'notification.sent');
+  await waitForEvents(page, 'notification.sent');
   const passed = [];
   for (let count = 0; count < 60; count += 1) {
     await page.keyboard.press('Tab');
@@ -202,7 +202,7 @@ async function placeOrder(options: Parameters<Open>[0] = {}) {
   const { token } = await customerWith(shop(), 1_000);
   const page = await open({ token, ...options });
   await send(page, 'Catalogue', { Pen: '1' }, 'Order');
-  await drawnIs(page, 'notification.sent');
+  await waitForEvents(page, 'notification.sent');
   const id = (await page.locator('section[data-order]').getAttribute('data-order')) ?? '';
   return { page, id, token };
 }

@@ -1,6 +1,6 @@
 import { expect } from '@jest/globals';
 import { uuidv7 } from 'uuidv7';
-import { balanceIs, drawn, drawnIs, send } from '#test/support/browser.ts';
+import { balanceIs, shownEvents, waitForEvents, send } from '#test/support/browser.ts';
 import { customerWith, newCustomers, openAccounts, register, type Customer } from '#test/support/customers.ts';
 import { pageTest, usePage } from './use-page.ts';
 
@@ -63,14 +63,14 @@ pageTest('shows the retries of an order, and its payment once the account exists
   const page = await open({ token: customer.token });
   await page.getByText('Your account is being opened').waitFor();
   await send(page, 'Catalogue', { Pen: '1' }, 'Order');
-  await drawnIs(page, 'event.due');
+  await waitForEvents(page, 'event.due');
   const waiting = page.locator('[data-type="event.due"]');
   expect(await waiting.locator('.what').textContent()).toMatch(/^order\.placed repeated (once|\d+ times)$/);
   expect(await waiting.locator('.route').textContent()).toBe('create-order → charge-account');
   await openAccounts(shop(), [customer], 1_000);
-  await drawnIs(page, 'notification.sent');
+  await waitForEvents(page, 'notification.sent');
   await balanceIs(page, '9.00');
-  expect(await drawn(page)).toEqual(
+  expect(await shownEvents(page)).toEqual(
     expect.arrayContaining(['order.placed', 'charge.succeeded', 'order.paid', 'notification.sent']),
   );
 });
@@ -81,7 +81,7 @@ pageTest('does not show another customer’s order', async () => {
   await ann.notified(id);
   const page = await open({ token: bob.token, place: `/#/orders/${id}` });
   await page.getByRole('alert').getByText('There is no such order').waitFor();
-  expect(await drawn(page)).toEqual([]);
+  expect(await shownEvents(page)).toEqual([]);
   await page.getByRole('region', { name: 'Orders' }).getByText('You have not ordered yet').waitFor();
 });
 
@@ -94,7 +94,7 @@ pageTest('resumes an interrupted event stream without missing an event', async (
   await page.getByRole('alert').getByText('The shop did not respond').first().waitFor();
   await page.context().setOffline(false);
   await send(page, 'Catalogue', {}, 'Order');
-  await drawnIs(page, 'notification.sent');
+  await waitForEvents(page, 'notification.sent');
   await page.locator('.live.on').waitFor();
   await balanceIs(page, '9.00');
   await page.locator('main > .refusal').waitFor({ state: 'detached' });

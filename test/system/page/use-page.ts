@@ -35,7 +35,7 @@ export function usePage(): { shop: () => Shop; open: Open } {
     afterEach(async () => {
       const opened = tabs.splice(0);
       await Promise.all(opened.map((tab) => tab.close()));
-      expect(opened.flatMap(({ wrongs }) => wrongs)).toEqual([]);
+      expect(opened.flatMap(({ violations }) => violations)).toEqual([]);
     });
     afterAll(async () => {
       await browser?.close();
