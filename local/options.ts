@@ -15,7 +15,7 @@ const help = `The shop on this machine: database, broker, mail catcher and every
 
 Settings (environment): PORT 8080, BROKER_PORT 8090, SMTP_PORT 1025, MAIL_PORT 1080, DATA_DIR .data,
 DATABASE_URL and SMTP_URL to use existing servers, ADMIN_EMAIL, ADMIN_PASSWORD, LOG_LEVEL, RATE_LIMIT_*,
-METRICS_PORT to serve metrics, OTEL_EXPORTER_OTLP_ENDPOINT to export traces.
+METRICS_PORT to serve metrics, OTEL_EXPORTER_OTLP_ENDPOINT to export traces; all are in docs/operations.md.
 `;
 
 const port = (standard: number) => wholeNumber(1, 65_535).default(standard);

@@ -51,7 +51,7 @@ async function start(options: Options, stops: Stops): Promise<void> {
   const { port, brokerPort, metricsPort, dataDir, adminEmail } = options;
   const began = performance.now();
   const other = runningShop(dataDir);
-  if (other) throw new Error(`A shop already runs on ${dataDir} (process ${other.pid}, ${other.url}).`);
+  if (other) throw new Error(`A shop is already running on ${dataDir} (process ${other.pid}, ${other.url}).`);
   await checkPorts({ PORT: port, BROKER_PORT: brokerPort, ...(metricsPort && { METRICS_PORT: metricsPort }) });
   if (options.fresh) removeData(dataDir);
   if (!existsSync(dataDir)) say('First start: creating a database …');
@@ -75,7 +75,7 @@ async function start(options: Options, stops: Stops): Promise<void> {
   stops.functions.push(async () => forgetShop(dataDir));
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
   say(`
-The shop is open after ${seconds} s${processes ? ', each function in its own process' : ''}.
+The shop is ready after ${seconds} s${processes ? ', each function in its own process' : ''}.
 
   page     ${url}
   API      ${url}/v1

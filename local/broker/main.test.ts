@@ -64,7 +64,7 @@ test('reports which event it lost, and why', async () => {
 });
 
 test.each<[Record<string, string>, string]>([
-  [{ BROKER_PORT: 'x' }, 'Settings are missing or unreadable – BROKER_PORT: must be a whole number'],
+  [{ BROKER_PORT: 'x' }, 'Settings are missing or invalid – BROKER_PORT: must be a whole number'],
   [{ SUBSCRIBERS: '[1]' }, 'SUBSCRIBERS: must be a JSON object of names and URLs'],
   [{ BROKER_FAULTS: 'lose=1' }, 'broker: unknown fault "lose"'],
   [{ BROKER_DIR: '/nowhere' }, 'broker: ENOENT'],

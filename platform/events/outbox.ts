@@ -16,6 +16,13 @@ const maxInFlight = 128;
 /** How many chains a poll takes at most: when it has taken that many, there may be more. */
 export const batchSize = 100;
 
+/** When a chain is due again, by how often it was published. The first time is the default of `events.outbox.due_at`: 1 s. */
+const retryAfter = `case
+           when attempts < 5 then interval '1 second'
+           when attempts < 25 then interval '5 seconds'
+           else least(interval '10 minutes', interval '5 seconds' * 2 ^ least(attempts - 24, 10))
+         end`;
+
 const takeDue = statement<{ event: ShopEvent }>(
   'outbox.take_due',
   `
@@ -34,11 +41,7 @@ const takeDue = statement<{ event: ShopEvent }>(
   )
   update events.outbox o
      set attempts = attempts + 1,
-         due_at = clock_timestamp() + case
-           when attempts < 5 then interval '1 second'
-           when attempts < 25 then interval '5 seconds'
-           else least(interval '10 minutes', interval '5 seconds' * 2 ^ least(attempts - 24, 10))
-         end
+         due_at = clock_timestamp() + ${retryAfter}
    -- an array, not a join: for a planner that has seen the table empty, which is its usual state, a join may walk through all of it
    where o.id = any (array(select id from due))
   returning o.event`,

@@ -10,7 +10,7 @@ export function settings<Shape extends z.ZodRawShape>(shape: Shape): z.infer<z.Z
   const parsed = z.object(shape).safeParse(process.env);
   if (parsed.success) return parsed.data;
   const wrong = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${reason(issue)}`);
-  throw new SettingsError(`Settings are missing or unreadable – ${wrong.join('; ')}`);
+  throw new SettingsError(`Settings are missing or invalid – ${wrong.join('; ')}`);
 }
 
 /** Reads the settings of a program; what is wrong is one sentence on stderr and exit code 1. */

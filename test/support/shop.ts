@@ -11,12 +11,12 @@ import { freePort } from './ports.ts';
 import { mailsIn, openMailbox, type Mail, type Mailbox } from './mailbox.ts';
 import { until } from './until.ts';
 
-// the arguments of node in `npm start`
+// the arguments of node in `npm start`, which is `exec node …`: a signal to npm then reaches the shop
 const npmStart = (
   JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { scripts: { start: string } }
 ).scripts.start
   .split(' ')
-  .slice(1);
+  .slice(2);
 
 export interface ShopOptions {
   /** Each function in its own process, as on a cluster; otherwise all in one. */
@@ -148,7 +148,7 @@ export async function startShop({
     for (const stream of [started.stdout, started.stderr]) {
       stream.setEncoding('utf8').on('data', (text: string) => {
         output = (output + text).slice(-200_000);
-        open ||= text.includes('The shop is open');
+        open ||= text.includes('The shop is ready');
       });
     }
     endWithTest(started);
