@@ -246,7 +246,7 @@ version_of() {
   case $1 in
     kubectl) kubectl version --client 2>/dev/null | head -n 1 ;;
     minikube | func | kn) $1 version 2>/dev/null | head -n 1 ;;
-    *) $1 --version 2>/dev/null | head -n 1 ;;
+    *) command "$1" --version 2>/dev/null | head -n 1 ;;
   esac
 }
 
