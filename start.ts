@@ -14,12 +14,9 @@ if (K_SERVICE) {
     process.exit(1);
   }
   const { serveFunction } = await import('#platform/runtime/serve-function.ts');
+  const { exitBecause } = await import('#platform/runtime/settings.ts');
   const { releaseStartMemory } = await import('#platform/runtime/start-memory.ts');
-  await serveFunction(K_SERVICE, () => import(index.href)).catch((error: Error) => {
-    // a missing setting is one sentence; anything else shows where it happened
-    process.stderr.write(`${error.name === 'SettingsError' ? error.message : error.stack}\n`);
-    process.exit(1);
-  });
+  await serveFunction(K_SERVICE, () => import(index.href)).catch(exitBecause);
   process.off('SIGTERM', leave);
   flushCompileCache();
   await releaseStartMemory();

@@ -37,6 +37,9 @@ const ofEvents: Yaml = { invoke: 'cloudevent' };
 
 /** The func.yaml that a function is deployed with. */
 export function funcYamlOf(name: string): FuncYaml {
+  if (!/^[a-z-]+$/.test(name) || !existsSync(path.join(root, 'functions', name, 'index.ts'))) {
+    throw new Error(`There is no function "${name}".`);
+  }
   const isCalled = routes.some((route) => route.function === name);
   const own = `functions/${name}/func.yaml`;
   const layers = [

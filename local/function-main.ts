@@ -3,6 +3,7 @@
 import { Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { takeConnections, type TakenConnections } from '#local/taken-connections.ts';
+import { exitBecause } from '#platform/runtime/settings.ts';
 import { serveFunction, type FunctionModule } from '#platform/runtime/serve-function.ts';
 import { releaseStartMemory } from '#platform/runtime/start-memory.ts';
 
@@ -12,7 +13,7 @@ let connections: TakenConnections | undefined;
 const http = await serveFunction(name, () => import(`#functions/${name}/index.ts`) as Promise<FunctionModule>, {
   beforeStop: lastConnection,
   afterStop: async () => connections?.closed(),
-});
+}).catch(exitBecause);
 if (http) {
   const { take } = (connections = takeConnections(http.server));
   process.on('message', (_message, socket) => {

@@ -4,12 +4,13 @@ import { accountRoutes } from '#api/accounts.ts';
 import { adminRoutes } from '#api/admin.ts';
 import { notificationRoutes } from '#api/notifications.ts';
 import { orderRoutes } from '#api/orders.ts';
+import { routes } from '#api/routes.ts';
 import { serviceRoutes } from '#api/service.ts';
 import { userRoutes } from '#api/users.ts';
 import type { FunctionContext } from '#platform/runtime/context.ts';
 import { measureDeadLetters } from './admin/parked.ts';
 import { adminHandlers } from './admin/routes.ts';
-import { authenticate, noStore, requireAuth } from './http/authentication.ts';
+import { adminOnly, authenticate, noStore, requireAuth } from './http/authentication.ts';
 import { createClientAddress } from './http/client-address.ts';
 import { documentFiles, documentHandlers } from './http/documents.ts';
 import { noRoute, sendProblem } from './http/errors.ts';
@@ -27,6 +28,9 @@ import { userHandlers } from './orders/users.ts';
 import { readStorefrontSettings } from './settings.ts';
 import { createCursors } from './stream/cursor.ts';
 import { createStreams } from './stream/streams.ts';
+
+/** The functions that the routes of the API forward to. */
+export const calledFunctions = [...new Set(routes.flatMap((route) => route.function ?? []))];
 
 /** The public API and the page. It reads from the database and forwards commands to the functions. */
 export function createStorefront(context: FunctionContext): Express {
@@ -57,6 +61,7 @@ export function createStorefront(context: FunctionContext): Express {
   app.use(serveRoutes(accountRoutes, accountHandlers(database), serving));
   app.use(serveRoutes(orderRoutes, orderHandlers(database), serving));
   app.use(serveRoutes(notificationRoutes, notificationHandlers({ database, streams }), serving));
+  app.use('/v1/admin', adminOnly); // of a path that does not exist too
   app.use(serveRoutes(adminRoutes, adminHandlers({ database, clock }), serving));
   const limited = [limits.limitCaller];
   app.use(

@@ -3,7 +3,7 @@ import { Agent } from 'undici';
 import { z } from 'zod';
 import type { FunctionResponse } from '#platform/events/on-event.ts';
 import { Problem } from '#platform/http/problem.ts';
-import { settings } from '#platform/runtime/settings.ts';
+import { settings, SettingsError } from '#platform/runtime/settings.ts';
 
 /** What the storefront forwards to a function: the caller's headers that matter, and the parsed body. */
 export interface FunctionRequest {
@@ -17,15 +17,27 @@ export type CallFunction = (name: string, request: FunctionRequest) => Promise<F
 /** The setting with the address of one function: `CREATE_ORDER_URL`. */
 export const urlSetting = (name: string): string => `${name.toUpperCase().replaceAll('-', '_')}_URL`;
 
-/** Where a function is: by its own setting, or by `FUNCTIONS_URL` with its name in place of `{name}`. */
-function originOf(name: string): string {
+/** `http://{name}.shop.svc.cluster.local`: a name can stand in the host only, because a function is called at its root. */
+const pattern = z
+  .string()
+  .refine((text) => {
+    const url = URL.parse(text.replace('{name}', 'a'));
+    return text.includes('{name}') && url !== null && text.replace('{name}', 'a').replace(/\/$/, '') === url.origin;
+  }, 'must be an address without a path, with {name} in it')
+  .optional();
+
+/**
+ * Where a function is: by its own setting, or by `FUNCTIONS_URL` with its name in place of `{name}`. Throws `SettingsError`.
+ */
+export function originOf(name: string): string {
   const own = urlSetting(name);
-  const { [own]: url, FUNCTIONS_URL: pattern } = settings({
-    [own]: z.url().optional(),
-    FUNCTIONS_URL: z.string().includes('{name}').optional(),
-  }) as Record<string, string | undefined>;
-  const found = url ?? pattern?.replace('{name}', name);
-  if (found === undefined) throw new Error(`neither ${own} nor FUNCTIONS_URL is set`);
+  const { [own]: url, FUNCTIONS_URL } = settings({ [own]: z.url().optional(), FUNCTIONS_URL: pattern }) as Record<
+    string,
+    string | undefined
+  >;
+  const found = url ?? FUNCTIONS_URL?.replace('{name}', name);
+  if (found === undefined)
+    throw new SettingsError(`Settings are missing or invalid – ${own} or FUNCTIONS_URL: is required`);
   return new URL(found).origin;
 }
 

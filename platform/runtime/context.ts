@@ -91,7 +91,9 @@ export function createContext(name: string, replaced: Replacements = {}): Proces
         name: { value: its },
         log: { value: logOf(its) },
       } as PropertyDescriptorMap) as FunctionContext,
-    connect: () => (replaced.database ? Promise.resolve() : openPool().connect()),
+    connect: async () => {
+      if (!replaced.database) await openPool().connect();
+    },
     close: async (timeoutMs) => {
       await tasks.stop();
       await tasks.done(timeoutMs);

@@ -1,6 +1,7 @@
 import type { Express } from 'express';
 import { z } from 'zod';
 import type { EventHandle } from '#platform/events/on-event.ts';
+import { originOf } from '#platform/http/function-client.ts';
 import { serveHttp, type HttpServer } from '#platform/http/http-server.ts';
 import type { RequestFunction, RequestHandle } from '#platform/http/on-request.ts';
 import { createContext, type FunctionContext, type ProcessContext } from '#platform/runtime/context.ts';
@@ -12,7 +13,8 @@ import { startTracing } from '#platform/telemetry/tracing.ts';
 
 /** What the folder of a function exports: `handle`, or an Express app for the function that is not under the runtime. */
 export type FunctionModule =
-  { handle: EventHandle | RequestHandle } | { createStorefront: (context: FunctionContext) => Express };
+  | { handle: EventHandle | RequestHandle }
+  | { createStorefront: (context: FunctionContext) => Express; calledFunctions: string[] };
 
 /** What the caller does at the end of the Express app: before it stops to listen, and after its last response. */
 interface Hooks {
@@ -38,6 +40,8 @@ export async function serveFunction(
   });
   const stopTracing = await startTracing();
   const module = await load();
+  // an address that is missing ends the start, not the first order
+  if ('calledFunctions' in module) module.calledFunctions.forEach(originOf);
   const context = createContext(name);
   const close = async () => {
     await context.close(10_000);

@@ -18,9 +18,14 @@ export function programSettings<Shape extends z.ZodRawShape>(shape: Shape): z.in
   try {
     return settings(shape);
   } catch (error) {
-    process.stderr.write(`${(error as Error).message}\n`);
-    return process.exit(1);
+    return exitBecause(error as Error);
   }
+}
+
+/** Ends the process with 1: wrong settings are one sentence on stderr, any other error shows where it happened. */
+export function exitBecause(error: Error): never {
+  process.stderr.write(`${error instanceof SettingsError ? error.message : error.stack}\n`);
+  process.exit(1);
 }
 
 function reason(issue: z.core.$ZodIssue): string {

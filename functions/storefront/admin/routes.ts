@@ -24,10 +24,10 @@ export function adminHandlers({ database, clock }: Parts): RouteHandlers<typeof 
 
     getDeadLetter: async ({ id, notFound }) => (await findDeadLetter(database, id)) ?? notFound(),
 
-    replayDeadLetter: async ({ id, forward, response }) =>
-      after(await forward({ action: 'replay', id }), () => {
+    replayDeadLetter: async ({ id, forward, response, notFound }) =>
+      after(await forward({ action: 'replay', id }), async () => {
         response.location(`/v1/admin/dead-letters/${id}`);
-        return findDeadLetter(database, id);
+        return (await findDeadLetter(database, id)) ?? notFound();
       }),
 
     startReplay: async ({ request, forward }) => {

@@ -68,6 +68,18 @@ describe('a request', () => {
     }
   });
 
+  test('to a public route needs no token, whatever the case of its path', async () => {
+    for (const path of ['/v1/products', '/V1/products']) expect((await ask(path)).status).toBe(200);
+  });
+
+  test('of a customer gets 403 for a path below the administrator’s routes that does not exist', async () => {
+    const { userId } = await customer();
+    for (const path of ['/v1/admin/nothing', '/v1/admin', '/V1/Admin/nothing']) {
+      expect(await ask(path, { as: userId })).toMatchObject({ status: 403, body: { code: 'forbidden' } });
+      expect((await ask(path, { as: userId, role: 'admin' })).status).toBe(404);
+    }
+  });
+
   // promise: tokens, owasp-api5
   test('of a customer gets 403 on the administrator’s routes', async () => {
     const { userId } = await customer();

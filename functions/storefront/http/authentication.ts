@@ -8,13 +8,13 @@ const publicRoutes = new Set(
 );
 
 /**
- * Verifies the token of every request but those of public routes. A request without a valid one is refused by
+ * Verifies the token of every request below `/v1` but those of public routes. A request without a valid one is refused by
  * `requireAuth`, after it was counted for the limits.
  */
 export const authenticate =
   (verifyToken: VerifyToken): RequestHandler =>
   async (request, response, next) => {
-    if (!publicRoutes.has(`${request.method} ${request.baseUrl}${request.path}`)) {
+    if (!publicRoutes.has(`${request.method} /v1${request.path}`)) {
       response.locals['caller'] = await verifyToken(request.headers.authorization).catch((error: unknown) => {
         response.locals['refusal'] = error;
       });

@@ -34,12 +34,19 @@ export const pageHandlers: RouteHandlers<PageRoutes> = {
 };
 
 /** The files of the page: the browser runs these modules as they are. `topology.js` lists the consumers of each event. */
-export const pageFiles = (): Router =>
-  Router()
-    .use('/page/topology.js', async (_request, response) => {
-      const { hops } = await readTopology();
-      const consumers = Object.fromEntries(hops.map(({ contract, subscribers }) => [contract.type, subscribers]));
-      response.type('js').send(`export const consumers = ${JSON.stringify(consumers)};\n`);
+export function pageFiles(): Router {
+  let topology: Promise<string> | undefined;
+  return Router()
+    .use('/page/topology.js', async (request, response, next) => {
+      if (!['GET', 'HEAD'].includes(request.method) || request.path !== '/') return next();
+      response.type('js').send(await (topology ??= topologyModule()));
     })
     .use('/page/lib/lit-html.js', express.static(litHtml, { index: false, redirect: false }))
     .use('/page', express.static(folder, { index: false, redirect: false }));
+}
+
+async function topologyModule(): Promise<string> {
+  const { hops } = await readTopology();
+  const consumers = Object.fromEntries(hops.map(({ contract, subscribers }) => [contract.type, subscribers]));
+  return `export const consumers = ${JSON.stringify(consumers)};\n`;
+}
