@@ -30,7 +30,7 @@ create table billing.deposits (
   unique (user_id, idempotency_key)
 );
 
--- A charge is decided once an order, whatever is delivered how often: by the primary key.
+-- An order has one charge decision, however often its event is delivered: by the primary key.
 create table billing.charges (
   order_id uuid constraint charges_once_an_order primary key,
   user_id uuid not null,

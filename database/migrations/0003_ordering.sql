@@ -38,7 +38,7 @@ create table ordering.orders (
   check ((status in ('canceling', 'canceled', 'refunded')) = (cancel_requested_at is not null)),
   check ((status = 'canceled') = (canceled_at is not null)),
   check ((status = 'refunded') = (refunded_at is not null))
-) with (fillfactor = 80); -- room in the page for the one update that nearly every order gets
+) with (fillfactor = 80); -- space in the page for the one update that nearly every order gets
 
 -- a customer's orders, newest first (ids are UUIDv7 and grow with time)
 create index orders_of_user on ordering.orders (user_id, id);

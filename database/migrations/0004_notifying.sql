@@ -2,7 +2,7 @@ create schema notifying;
 
 create table notifying.notifications (
   id uuid primary key,
-  -- the id of the event that it tells of; "C" collation: read by the prefix of an order's id
+  -- the id of the event that it reports; "C" collation: read by the prefix of an order's id
   fact text collate "C" not null unique,
   user_id uuid not null,
   order_id uuid,
@@ -10,7 +10,7 @@ create table notifying.notifications (
     check (template in ('welcome', 'deposit-received', 'order-paid', 'order-rejected', 'order-refunded', 'order-canceled')),
   recipient text not null,
   subject text not null,
-  -- the event's data: what the mail says beside the order's lines
+  -- the event's data: what the mail contains, apart from the order's lines
   detail jsonb not null,
   correlation_id text not null,
   status text not null default 'queued' check (status in ('queued', 'sent', 'failed')),

@@ -5,7 +5,7 @@ create table events.outbox (
   id text collate "C" primary key,
   event json not null,
   attempts int not null default 0,
-  -- the first attempt is made from memory; whoever finds the row due makes the next one
+  -- the first attempt is made from memory; the process that finds the row due makes the next one
   due_at timestamptz not null default clock_timestamp() + interval '1 second',
   created_at timestamptz not null default clock_timestamp()
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000);
@@ -14,7 +14,7 @@ create index outbox_due on events.outbox (due_at);
 
 create table events.dead_letters (
   id uuid primary key,
-  -- whether the shop itself published it; a stranger's event never hides or replaces one of ours
+  -- whether the shop itself published it; an unsigned event never hides or replaces a signed one
   verified boolean not null,
   source text not null,
   event_id text not null,

@@ -1,4 +1,4 @@
--- One role a function, with just the rights that its statements need. Roles belong to the server, not to this database:
+-- One role per function, with just the rights that its statements need. Roles belong to the server, not to this database:
 -- they may be there already. They get their passwords at installation (database/roles.ts) and cannot log in before.
 do $$
 declare
@@ -17,7 +17,7 @@ begin
         null; -- another database of this server was migrated at the same moment
       end;
     end if;
-    -- all functions in one process: the rights of each, and none beside
+    -- all functions in one process: the rights of each, and no others
     if not pg_has_role('shop_functions', wanted, 'member') then
       execute format('grant %I to shop_functions', wanted);
     end if;
@@ -40,11 +40,11 @@ grant select, update (balance, version) on billing.accounts to shop_charge_accou
 grant select, insert on billing.deposits to shop_deposit_money;
 grant select, insert on billing.charges to shop_charge_account, shop_refund_charge;
 grant insert on billing.transfers to shop_deposit_money, shop_charge_account, shop_refund_charge;
--- a repeated refund is answered by the transfer that it once led to
+-- a repeated refund returns the transfer that the first one made
 grant select on billing.transfers to shop_refund_charge;
 grant select on billing.accounts, billing.deposits, billing.charges, billing.transfers to shop_storefront;
 
--- ordering: an order begins as pending; what it costs stays; each step sets its own times
+-- ordering: an order begins as pending; its amounts do not change; each step sets its own times
 grant usage on schema ordering
    to shop_create_order, shop_charge_account, shop_settle_order, shop_cancel_order, shop_refund_charge,
       shop_send_notification, shop_storefront;
@@ -57,7 +57,7 @@ grant select, update (status, cancel_requested_at) on ordering.orders to shop_ca
 grant select on ordering.order_lines to shop_cancel_order, shop_send_notification;
 grant select on ordering.products, ordering.orders, ordering.order_lines to shop_storefront;
 
--- notifying: whom and what a notification tells stays
+-- notifying: recipient and content of a notification do not change
 grant usage on schema notifying to shop_send_notification, shop_storefront;
 grant select,
       insert (id, fact, user_id, order_id, template, recipient, subject, detail, correlation_id),

@@ -1,5 +1,5 @@
-// Indexes on tables that have rows are built beside the work of the shop. Without a transaction, so that each statement
-// is one of its own; what an attempt has left half-built is built anew.
+// Indexes on tables that have rows are built while the shop works. Without a transaction, so that each statement
+// is one of its own; what an attempt has left half-built is built again.
 const indexes = {
   // chains that have lost their outbox row are found by scanning ids; an order that is canceled long after it was placed
   // is found by this one. Only cancels pay for it: an index on the status would take the update of every order out of
