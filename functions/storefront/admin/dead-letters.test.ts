@@ -5,7 +5,7 @@ import { bearer } from '#test/support/calls.ts';
 import { rows, useDatabase } from '#test/support/database.ts';
 import { serveHttp, type HttpServer } from '#platform/http/http-server.ts';
 import { context, useFunctions } from '#test/support/context.ts';
-import { createStorefront } from '#functions/storefront/index.ts';
+import { createStorefront } from '../index.ts';
 
 useDatabase();
 

@@ -1,5 +1,5 @@
 import { statement, type Database } from '#platform/database/database.ts';
-import type { Page, PageRequest, Position } from '#functions/storefront/http/paging.ts';
+import type { Page, PageRequest, Position } from '../http/paging.ts';
 
 export type DeadLetterStatus = 'parked' | 'replaying' | 'done';
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { AddressInfo } from 'node:net';
 import { uuidv7 } from 'uuidv7';
-import { createStorefront } from '#functions/storefront/index.ts';
+import { createStorefront } from '../index.ts';
 import { bearer } from '#test/support/calls.ts';
 import { useDatabase } from '#test/support/database.ts';
 import { serveHttp, type HttpServer } from '#platform/http/http-server.ts';

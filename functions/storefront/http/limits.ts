@@ -4,7 +4,7 @@ import type { FunctionResponse } from '#platform/events/on-event.ts';
 import { Problem } from '#platform/http/problem.ts';
 import type { Caller } from '#platform/http/token.ts';
 import { email } from '#platform/values/email.ts';
-import type { StorefrontSettings } from '#functions/storefront/settings.ts';
+import type { StorefrontSettings } from '../settings.ts';
 import type { ClientAddress } from './client-address.ts';
 import { createLogInHistory } from './log-in-history.ts';
 

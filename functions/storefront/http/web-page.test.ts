@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { serveHttp, type HttpServer } from '#platform/http/http-server.ts';
 import { context } from '#test/support/context.ts';
 import { readTopology } from '#events/topology/topology.ts';
-import { createStorefront } from '#functions/storefront/index.ts';
+import { createStorefront } from '../index.ts';
 
 let shop: HttpServer;
 let url: string;

@@ -2,8 +2,8 @@ import { z } from 'zod';
 import type { accountRoutes } from '#api/accounts.ts';
 import { statement, type Database } from '#platform/database/database.ts';
 import { Problem } from '#platform/http/problem.ts';
-import { page } from '#functions/storefront/http/paging.ts';
-import type { RouteHandlers } from '#functions/storefront/http/routes.ts';
+import { page } from '../http/paging.ts';
+import type { RouteHandlers } from '../http/routes.ts';
 
 const account = statement<{ id: string; balance: number; currency: string; version: number; openedAt: Date }>(
   'storefront.account',

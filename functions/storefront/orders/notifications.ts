@@ -1,8 +1,8 @@
 import type { notificationRoutes } from '#api/notifications.ts';
 import { statement, type Database } from '#platform/database/database.ts';
-import { page, position, type Position } from '#functions/storefront/http/paging.ts';
-import type { RouteHandlers } from '#functions/storefront/http/routes.ts';
-import type { Streams } from '#functions/storefront/stream/streams.ts';
+import { page, position, type Position } from '../http/paging.ts';
+import type { RouteHandlers } from '../http/routes.ts';
+import type { Streams } from '../stream/streams.ts';
 
 interface Notification {
   id: string;

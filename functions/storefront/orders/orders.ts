@@ -1,7 +1,7 @@
 import { orderColumns, sku, type orderRoutes, type OrderRow } from '#api/orders.ts';
 import { statement, type Database } from '#platform/database/database.ts';
-import { page, position, type Page, type PageRequest, type Position } from '#functions/storefront/http/paging.ts';
-import type { RouteHandlers } from '#functions/storefront/http/routes.ts';
+import { page, position, type Page, type PageRequest, type Position } from '../http/paging.ts';
+import type { RouteHandlers } from '../http/routes.ts';
 import { findDeliveries } from './deliveries.ts';
 import { findHistory } from './histories.ts';
 import { timeline } from './timeline.ts';

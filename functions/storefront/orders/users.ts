@@ -1,7 +1,7 @@
 import type { userRoutes } from '#api/users.ts';
 import { statement, type Database } from '#platform/database/database.ts';
-import type { Limits } from '#functions/storefront/http/limits.ts';
-import { forwardedHeaders, type RouteHandlers } from '#functions/storefront/http/routes.ts';
+import type { Limits } from '../http/limits.ts';
+import { forwardedHeaders, type RouteHandlers } from '../http/routes.ts';
 import type { CallFunction } from '#platform/http/function-client.ts';
 
 const user = statement<{ id: string; email: string; name: string; createdAt: Date }>(

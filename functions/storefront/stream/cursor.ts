@@ -1,5 +1,5 @@
 import { Problem } from '#platform/http/problem.ts';
-import type { Sealer } from '#functions/storefront/http/seal.ts';
+import type { Sealer } from '../http/seal.ts';
 
 /** A statement takes at most 8 s, so what happened earlier than this is committed and visible. */
 export const windowMs = 10_000;

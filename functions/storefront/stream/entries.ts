@@ -4,13 +4,8 @@ import { depositSucceeded } from '#events/deposit-succeeded.ts';
 import { userRegistered } from '#events/user-registered.ts';
 import type { Database } from '#platform/database/database.ts';
 import { eventIdOf } from '#platform/events/event.ts';
-import { findRecent, type AccountOpening, type Deposit, type Recent } from '#functions/storefront/orders/histories.ts';
-import {
-  eventEntry,
-  notificationEntries,
-  timeline,
-  type TimelineEntry,
-} from '#functions/storefront/orders/timeline.ts';
+import { findRecent, type AccountOpening, type Deposit, type Recent } from '../orders/histories.ts';
+import { eventEntry, notificationEntries, timeline, type TimelineEntry } from '../orders/timeline.ts';
 
 /** A timeline entry of a customer, with a key of 8 characters: the same whenever it is read. */
 export interface OwnEntry {

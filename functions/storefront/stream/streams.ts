@@ -4,9 +4,9 @@ import type { Database } from '#platform/database/database.ts';
 import { Problem } from '#platform/http/problem.ts';
 import type { Authenticated } from '#platform/http/token.ts';
 import { repeat } from '#platform/runtime/tasks.ts';
-import type { ClientAddress } from '#functions/storefront/http/client-address.ts';
-import { databaseTime } from '#functions/storefront/orders/histories.ts';
-import type { StorefrontSettings } from '#functions/storefront/settings.ts';
+import type { ClientAddress } from '../http/client-address.ts';
+import { databaseTime } from '../orders/histories.ts';
+import type { StorefrontSettings } from '../settings.ts';
 import { windowMs, type Cursors } from './cursor.ts';
 import { findEntries, type OwnEntry } from './entries.ts';
 
