@@ -33,6 +33,7 @@ export const promises: Record<string, Record<string, string>> = {
     'database-outage': 'A database outage is retried and never turns into a decline',
     'killed-mid-step': 'Every order is settled once when functions, or the whole shop, are killed mid-step',
     'broker-outage': 'Orders are accepted while the broker is down, and settled once it is back',
+    'back-pressure': 'A durable broker that falls behind gets few events twice, and producers slow down',
     'killed-at-any-time': 'Every order is settled and notified once, whichever process is killed at whatever time',
     sigterm: 'A process that receives SIGTERM loses no request',
     backup: 'A backup taken under load is consistent, and a shop restored from it continues',

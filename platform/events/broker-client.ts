@@ -8,8 +8,8 @@ import { settings } from '#platform/runtime/settings.ts';
 
 /** The way to the broker. */
 export interface BrokerClient {
-  /** Sends one event, which is signed already; rejects if the broker did not accept it. */
-  send(event: ShopEvent): Promise<void>;
+  /** Sends one event, which is signed already; rejects if the broker did not accept it within `timeoutMs`, 10 s unless given. */
+  send(event: ShopEvent, timeoutMs?: number): Promise<void>;
   /** Whether the broker can be reached; for the readiness report. */
   isReachable(): Promise<boolean>;
 }
@@ -40,9 +40,9 @@ export function createBrokerClient(): BrokerClient {
     });
 
   return {
-    send: async (event) => {
+    send: async (event, timeoutMs = 10_000) => {
       const { headers, body } = writeEvent(event);
-      const status = await ask('POST', { ...headers, ...authorization() }, body, 10_000);
+      const status = await ask('POST', { ...headers, ...authorization() }, body, timeoutMs);
       if (status >= 300) throw new Error(`the broker responded with ${status}`);
     },
     isReachable: () =>

@@ -2,16 +2,23 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { statement, type Database } from '#platform/database/database.ts';
 import { isBrokerAway, type BrokerClient } from '#platform/events/broker-client.ts';
 import type { ShopEvent } from '#platform/events/event.ts';
+import { createOpenChains } from '#platform/events/open-chains.ts';
 import { measureOutbox } from '#platform/events/outbox-depth.ts';
 import { createPoll, fullScan, type ScanInterval } from '#platform/events/poll.ts';
 import type { Signer } from '#platform/events/signature.ts';
 import type { Tasks } from '#platform/runtime/tasks.ts';
 import { log } from '#platform/telemetry/log.ts';
+import { publications } from '#platform/telemetry/metrics.ts';
 import { beginSpan, endSpan, traceparentOf } from '#platform/telemetry/trace.ts';
 
-// Chains that this process has in flight at the broker. More of them would only wait there, and those that wait longer
-// than their row's due time would be published again.
+// Chains that this process has in flight at the broker: without a response, or open after the response of a durable one.
+// More of them would only wait there, and those that wait longer than their row's due time would be published again.
 const maxInFlight = 128;
+
+// A broker that responds at the end of a chain may take as long as its deliveries; one that stores the event responds in
+// milliseconds, or is failing over.
+const chainTimeoutMs = 10_000;
+const durableTimeoutMs = 3_000;
 
 /** How many chains a poll takes at most: when it has taken that many, there may be more. */
 export const batchSize = 100;
@@ -70,49 +77,67 @@ interface Options {
 
 /** The outbox of a process; its poll, every half second, is registered with `tasks`. */
 export function createOutbox({ name, database, broker, signer, tasks }: Options): Outbox {
+  const openChains = createOpenChains(database);
   const inFlight = new Set<string>();
+  // left to their rows before they were ever published
+  const unpublished = new Set<string>();
   const queue: (() => void)[] = [];
   let free = maxInFlight;
   // a function in its own process leaves the chains of other functions to them for a while
   const ownSource = name === 'shop' ? null : `/shop/${name}`;
 
-  async function attempt(event: ShopEvent, timeoutMs: number, time: number): Promise<void> {
-    // a broker that responds at the end of a chain still has it: repeating the event would only add to its load
-    if (inFlight.has(event.id)) return;
-    inFlight.add(event.id);
+  async function attempt(event: ShopEvent, timeoutMs: number, time: number, isRepeated: boolean): Promise<void> {
+    const { id } = event;
+    // a broker that still has the chain: repeating the event would only add to its load
+    if (inFlight.has(id) || (isRepeated && openChains.isInTime(id))) return;
+    inFlight.add(id);
+    openChains.forget(id);
     if (!(await slot(timeoutMs))) {
-      inFlight.delete(event.id);
+      inFlight.delete(id);
+      if (!isRepeated && unpublished.size < 10_000) unpublished.add(id);
       return;
     }
+    publications.inc({ function: name, attempt: isRepeated && !unpublished.has(id) ? 'repeated' : 'first' });
+    unpublished.delete(id);
+    const publishedAt = performance.now();
     const span = beginSpan(`publish ${event.type}`, {
       kind: 'PRODUCER',
       parent: event.traceparent,
-      attributes: { 'messaging.message.id': event.id },
+      attributes: { 'messaging.message.id': id },
     });
     const traceparent = traceparentOf(span);
     const sent = broker
-      .send(signer.sign(traceparent === undefined ? event : { ...event, traceparent }))
+      .send(
+        signer.sign(traceparent === undefined ? event : { ...event, traceparent }),
+        openChains.isDurable() ? durableTimeoutMs : chainTimeoutMs,
+      )
       .then(
-        () => endSpan(span),
+        () => {
+          endSpan(span);
+          inFlight.delete(id);
+          openChains.accepted(id, publishedAt, release);
+        },
         (error: unknown) => {
           endSpan(span, 'not published');
-          log.debug({ err: error, event: event.id }, 'not published, the outbox will repeat it');
+          log.debug({ err: error, event: id }, 'not published, the outbox will repeat it');
+          inFlight.delete(id);
+          release();
           // a broker that ended has lost what it had: the event need not wait until its row is due
           if (isBrokerAway(error) && time < 10) {
             tasks.run(
-              wait(Math.min(50 * time, 200)).then(() => attempt(event, 0, time + 1)),
+              wait(Math.min(50 * time, 200)).then(() => attempt(event, 0, time + 1, true)),
               'publishing again',
             );
           }
         },
-      )
-      .finally(() => {
-        inFlight.delete(event.id);
-        const next = queue.shift();
-        if (next) next();
-        else free += 1;
-      });
+      );
     tasks.run(sent, 'publishing');
+  }
+
+  function release(): void {
+    const next = queue.shift();
+    if (next) next();
+    else free += 1;
   }
 
   /** Waits for a slot at the broker, first come, first served; resolves to whether there was one in time. */
@@ -121,6 +146,7 @@ export function createOutbox({ name, database, broker, signer, tasks }: Options)
       free -= 1;
       return true;
     }
+    openChains.checkSoon();
     return new Promise((resolve) => {
       const take = () => {
         clearTimeout(timer);
@@ -134,20 +160,18 @@ export function createOutbox({ name, database, broker, signer, tasks }: Options)
     });
   }
 
-  const publish = (event: ShopEvent, timeoutMs = 1_000) => attempt(event, timeoutMs, 1);
+  const publish = (event: ShopEvent, timeoutMs = 1_000) => attempt(event, timeoutMs, 1, false);
 
   async function republishDue(interval = fullScan): Promise<number> {
     const rows = await database.many(takeDue, [ownSource, interval]);
     // each waits for its slot, and the next poll for all of them
-    await Promise.all(rows.map(({ event }) => publish(event, 10_000)));
+    await Promise.all(rows.map(({ event }) => attempt(event, 10_000, 1, true)));
     return rows.length;
   }
 
   measureOutbox(database, name);
-  tasks.every(
-    500,
-    'the poll of the outbox',
-    createPoll(async (interval) => (await republishDue(interval)) < batchSize),
-  );
+  const poll = createPoll(async (interval) => (await republishDue(interval)) < batchSize);
+  // first the due times of what the broker still has
+  tasks.every(500, 'the poll of the outbox', () => openChains.check().then(poll));
   return { publish, republishDue };
 }

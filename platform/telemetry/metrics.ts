@@ -68,6 +68,14 @@ export const mails = new Counter({
   registers,
 });
 
+/** Publications of the first events of chains. `attempt`: first, or repeated by the outbox. */
+export const publications = new Counter({
+  name: 'shop_publications_total',
+  help: 'First events of chains that were sent to the broker, for the first time or again',
+  labelNames: ['function', 'attempt'] as const,
+  registers,
+});
+
 /** Deliveries whose retries are exhausted; the outbox publishes their chains again. */
 export const retriesExhausted = new Counter({
   name: 'shop_retries_exhausted_total',

@@ -19,7 +19,7 @@ let callFunction: CallFunction | undefined;
 export const newContext = (replaced: Replacements = {}): ProcessContext =>
   createContext('shop', {
     broker: {
-      send: (event) => (broker ??= createBrokerClient()).send(event),
+      send: (event, timeoutMs) => (broker ??= createBrokerClient()).send(event, timeoutMs),
       isReachable: () => (broker ??= createBrokerClient()).isReachable(),
     },
     callFunction: (name, request) => {
