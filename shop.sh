@@ -7,6 +7,8 @@ usage() {
   cat <<'X'
 ./shop.sh start            installs what is missing, builds the image, deploys every function and waits until everything is ready;
                            over a running shop: upgrades it to this version
+./shop.sh start COMPONENT… on a cluster that has what they need: database-ha (CloudNativePG), broker-jetstream or broker-kafka,
+                           smtp-external (docs/knative.md); a later start keeps them
 ./shop.sh test             runs the Postman collection through Kourier
 ./shop.sh open             opens the page in the browser, until Ctrl-C
 ./shop.sh verify           checks every invariant of the stored data
@@ -33,9 +35,10 @@ Settings (environment):
   IMAGE_BUILD      a command for machines without Docker and Podman: gets the folder and the image's name, builds and
                    pushes, and prints the reference by digest
   NODE_IMAGE       node:24-slim: the base image
-  POSTGRES_IMAGE   docker.io/library/postgres:18 (16 to 18)
+  POSTGRES_IMAGE   docker.io/library/postgres:18 (16 to 18); with database-ha ghcr.io/cloudnative-pg/postgresql:18, and
+                   POSTGRES_UID (26) is the image's user
   MAIL_IMAGE       docker.io/maildev/maildev:3.0.0; "build" builds it from the npm package (knative/mail-catcher)
-  OVERLAY          the folder in knative/overlays: minikube, existing (with --existing) or scale
+  MIN_INSTANCES    1: instances of each function that keeps any, up to 4; a later start keeps it
   PROXY_HOPS       proxies that a request passes: 3 behind Kourier (docs/operations.md)
   POSTGRES_STORAGE, POSTGRES_ACCESS   8Gi and ReadWriteOnce: the volume, at the first start; ReadWriteOncePod where the
                    storage supports it
@@ -54,6 +57,7 @@ kubernetes=v1.34.0
 knative=v1.23.0
 label=app.kubernetes.io/managed-by=shop.sh
 existing=
+components=
 dir=$(mktemp -d) && dir=$(cd "$dir" && pwd -P) || {
   echo "No temporary folder can be made: set TMPDIR to a writable folder." >&2
   exit 1
@@ -106,9 +110,16 @@ main() {
   for argument in "$@"; do
     case $argument in
       --existing) existing=yes ;;
-      *) die "Unknown: $argument. ./shop.sh --help lists the commands." ;;
+      *)
+        [ "$command" = start ] && [ -n "$argument" ] && [ -e "knative/components/${argument//\//}/kustomization.yaml" ] ||
+          die "Unknown: $argument. ./shop.sh --help lists the commands."
+        components="$components $argument"
+        ;;
     esac
   done
+  components=$(printf '%s\n' $components | sort -u | tr '\n' ' ')
+  components=${components% }
+  case $components in *broker-jetstream*broker-kafka*) die "A shop has one Broker: broker-jetstream or broker-kafka." ;; esac
   case $command in
     -h | --help | help) usage ;;
     doctor) do_doctor ;;
@@ -267,10 +278,9 @@ config() { kubectl -n "$1" get configmap "$2" -o "jsonpath={.data.$3}" 2>/dev/nu
 # --- start --------------------------------------------------------------------------------------------------------
 
 do_start() {
-  local began image mail='' broker=../broker overlay=${OVERLAY:-${existing:+existing}}
+  local began image mail='' overlay=${existing:+existing}
   began=$(now)
   overlay=${overlay:-minikube}
-  case $overlay in minikube | existing | scale) ;; *) die "There is no overlay $overlay for ./shop.sh start: minikube, existing or scale." ;; esac
   if [ -z "$existing" ]; then
     spare_proxy
     start_minikube
@@ -282,6 +292,7 @@ do_start() {
   fi
   own_domain "$domain"
   own_namespace
+  own_components
   pass_caller_addresses
   make_secrets
   image=$(image_of shop .)
@@ -291,20 +302,18 @@ do_start() {
   still_there
   say "database and mail catcher"
   install "$mail" "overlays/$overlay"
-  if [ "$overlay" = scale ]; then wait_for "Postgres" wait cluster/postgres --for=condition=Ready --timeout=600s
+  if has_component database-ha; then wait_for "Postgres" wait clusters.postgresql.cnpg.io/postgres --for=condition=Ready --timeout=600s
   else wait_for "Postgres" rollout status statefulset/postgres --timeout=300s; fi
   migrate "$image"
-  [ "$overlay" = scale ] || wait_for "the mail catcher" rollout status deployment/mail-catcher --timeout=180s
+  has_component smtp-external || wait_for "the mail catcher" rollout status deployment/mail-catcher --timeout=180s
 
   # First the functions that publish nothing: one is the dead letter sink, without which the Broker gets no address, and
   # functions that publish need this address when they are created.
   deploy "$image" no
   still_there
   say "Broker, Triggers, domain and ping"
-  # a Broker's class is set at its creation
-  [ "$overlay" != scale ] || broker=overlays/scale/broker
-  if knows_senders; then install "$mail" "overlays/$overlay" "$broker" entry event-types event-policy
-  else install "$mail" "overlays/$overlay" "$broker" entry event-types; fi
+  if knows_senders; then install "$mail" "overlays/$overlay" ../broker entry event-types event-policy
+  else install "$mail" "overlays/$overlay" ../broker entry event-types; fi
   wait_for "the address of the Broker" wait sinkbinding --all --for=condition=Ready --timeout=120s
   deploy "$image" yes
   wait_for "the functions" wait ksvc --all --for=condition=Ready --timeout=180s
@@ -441,10 +450,46 @@ own_namespace() {
   fi
 }
 
+# The components of the first start. A Broker keeps its class, and data does not move to another database.
+own_components() {
+  local stored name
+  stored=$(annotation components)
+  if in_shop get secret event-keys >/dev/null 2>&1; then
+    [ -z "$components" ] || [ "$components" = "$stored" ] ||
+      die "This shop was installed with ${stored:-no components}; they cannot be changed: remove it with ./shop.sh stop, or set NAMESPACE and DOMAIN to install another one."
+    components=$stored
+  fi
+  for name in $components; do
+    case $name in
+      database-ha) kubectl get crd clusters.postgresql.cnpg.io >/dev/null 2>&1 || die "$name: the cluster has no CloudNativePG operator." ;;
+      broker-jetstream)
+        kubectl -n knative-eventing get configmap config-br-jetstream-channel >/dev/null 2>&1 ||
+          die "$name: there is no ConfigMap knative-eventing/config-br-jetstream-channel; install Knative's JetStream channel."
+        ;;
+      broker-kafka)
+        kubectl -n knative-eventing get configmap kafka-broker-config >/dev/null 2>&1 ||
+          die "$name: there is no ConfigMap knative-eventing/kafka-broker-config; install Knative's Kafka Broker."
+        ;;
+      smtp-external)
+        [ -n "${SMTP_URL:-}" ] || in_shop get secret mail >/dev/null 2>&1 || die "$name: set SMTP_URL to the mail server."
+        ;;
+    esac
+  done
+  MIN_INSTANCES=${MIN_INSTANCES:-$(annotation min-instances)}
+  export MIN_INSTANCES
+  node knative/func-yaml.ts storefront >/dev/null 2>"$dir/instances.log" || die "MIN_INSTANCES has to be a number from 1 to 4."
+  kubectl annotate namespace "$namespace" "shop/components=$components" "shop/min-instances=$MIN_INSTANCES" --overwrite >/dev/null
+  if [ -n "$components" ]; then say "components: $components"; fi
+}
+
+annotation() { kubectl get namespace "$namespace" -o "jsonpath={.metadata.annotations.shop/$1}" 2>/dev/null || true; }
+has_component() { case " $components " in *" $1 "*) ;; *) return 1 ;; esac; }
+
 make_secrets() {
   say "settings and secrets"
   # existing keys stay; the start after an interrupted one creates the missing ones
   in_shop get secret,configmap -o name >"$dir/secrets"
+  ! has_component database-ha || export DATABASE_HOST=postgres-rw
   NAMESPACE=$namespace node knative/make-secrets.ts <"$dir/secrets" >"$dir/missing.json"
   if grep -q '"metadata"' "$dir/missing.json"; then
     kubectl apply --server-side --force-conflicts -f "$dir/missing.json" >/dev/null
@@ -539,6 +584,8 @@ install() { # MAIL-IMAGE FOLDER…
     printf 'apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nnamespace: %s\n' "$namespace"
     printf 'labels:\n  - pairs: { app.kubernetes.io/managed-by: shop.sh }\nresources:\n'
     for folder in "$@"; do printf '  - %s\n' "$(relative_to_dir "knative/$folder")"; done
+    [ -z "$components" ] || printf 'components:\n'
+    for folder in $components; do printf '  - %s\n' "$(relative_to_dir "knative/components/$folder")"; done
     printf 'replacements:\n  - path: namespace.yaml\nimages:\n'
     replaced docker.io/library/postgres "${POSTGRES_IMAGE:-}"
     replaced docker.io/maildev/maildev "$mail"
@@ -584,10 +631,24 @@ sizes_and_domain() {
   if [ -n "${mode:-${POSTGRES_ACCESS:-}}" ]; then
     printf '  - target: { kind: StatefulSet, name: postgres }\n    patch: >-\n      [{"op": "replace", "path": "/spec/volumeClaimTemplates/0/spec/accessModes/0", "value": "%s"}]\n' "${mode:-$POSTGRES_ACCESS}"
   fi
+  if has_component database-ha; then
+    database_ha imageName "${POSTGRES_IMAGE:-}" ''
+    database_ha postgresUID "${POSTGRES_UID:-}" "$(of_database postgresUID)"
+    database_ha postgresGID "${POSTGRES_UID:-}" "$(of_database postgresGID)"
+    database_ha storage/size "${POSTGRES_STORAGE:-}" "$(of_database storage.size)"
+  fi
   for kind in DomainMapping ClusterDomainClaim; do
     printf '  - target: { kind: %s, name: arch.homework }\n    options: { allowNameChange: true }\n    patch: >-\n      [{"op": "replace", "path": "/metadata/name", "value": "%s"}]\n' $kind "$domain"
   done
 }
+
+# A field of CloudNativePG's Cluster: the one that it has, or the setting.
+database_ha() { # FIELD SETTING STORED
+  local value=${3:-$2}
+  [ -z "$value" ] || printf '  - target: { kind: Cluster, name: postgres }\n    patch: >-\n      [{"op": "replace", "path": "/spec/%s", "value": %s}]\n' "$1" "$(quoted "$value")"
+}
+of_database() { in_shop get clusters.postgresql.cnpg.io postgres -o "jsonpath={.spec.$1}" 2>/dev/null || true; }
+quoted() { case $1 in *[!0-9]*) printf '"%s"' "$1" ;; *) printf %s "$1" ;; esac; }
 
 migrate() { # IMAGE: runs once per image and administrator
   local admin ran
@@ -738,13 +799,15 @@ run_inside() { # MAILS? NPM-COMMAND…
   need_shop
   local mails='' port status=0
   port=$(forward_to "$ingress" 80)
-  if [ "$1" = mails ]; then mails=http://127.0.0.1:$(forward_to "$namespace/mail-catcher" 1080); fi
+  if [ "$1" = mails ] && ! has_mail_catcher; then mails=${MAIL_URL:-}
+  elif [ "$1" = mails ]; then mails=http://127.0.0.1:$(forward_to "$namespace/mail-catcher" 1080); fi
   shift
   BASE_URL=http://127.0.0.1:$port HOST_HEADER=$domain MAIL_URL=$mails SHOP_NAMESPACE=$namespace INGRESS=$ingress \
     ADMIN_EMAIL=$(secret admin email) ADMIN_PASSWORD=$(secret admin password) npm run --silent "$@" || status=$?
   return $status
 }
 
+has_mail_catcher() { in_shop get service mail-catcher >/dev/null 2>&1; }
 do_verify() { run_inside '' verify; }
 do_test() { run_inside mails newman; }
 do_faults() { run_inside '' test:cluster; }
@@ -762,7 +825,7 @@ do_open() {
   port=$(forward_to "$ingress" 80 8080 2>/dev/null) || port=$(forward_to "$ingress" 80)
   url=http://$name:$port
   say "The page: $url   (administrator $(secret admin email), password: kubectl -n $namespace get secret admin -o 'jsonpath={.data.password}' | base64 --decode)"
-  say "Mails:    http://127.0.0.1:$(forward_to "$namespace/mail-catcher" 1080)/index.html"
+  ! has_mail_catcher || say "Mails:    http://127.0.0.1:$(forward_to "$namespace/mail-catcher" 1080)/index.html"
   say "Ctrl-C ends this; the shop keeps running."
   case $(system) in
     macos) open "$url" ;;
@@ -800,6 +863,8 @@ do_keys() {
 do_deploy() {
   need_shop
   local image
+  MIN_INSTANCES=$(annotation min-instances)
+  export MIN_INSTANCES
   image=$(image_of shop .)
   migrate "$image"
   say "deploying $step from $image"
@@ -861,6 +926,7 @@ do_stop() {
   # Prevents new pods: one that a controller creates meanwhile would have its full grace period, of which the queue-proxy
   # takes 30 s to drain.
   in_shop create quota stopping --hard=pods=0 >/dev/null 2>&1 || true
+  in_shop delete clusters.postgresql.cnpg.io --all --wait=false >/dev/null 2>&1 || true
   in_shop delete pod --all --grace-period=1 --wait=false >/dev/null 2>&1 || true
   in_shop delete pingsource,sinkbinding,trigger,broker,domainmapping,ksvc,deployment,statefulset,job --all --wait=false >/dev/null 2>&1 || true
   local deadline=$(($(now) + 55))

@@ -1,5 +1,6 @@
 // func-yaml.ts NAME: prints the func.yaml that a function is deployed with: the defaults of functions/func.yaml, then
 // what its kind needs, then functions/NAME/func.yaml, if it exists; later values take precedence.
+// MIN_INSTANCES (environment) raises the number of instances that functions keep, of those that keep any.
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parse, stringify } from 'yaml';
@@ -47,7 +48,11 @@ export function funcYamlOf(name: string): FuncYaml {
     isCalled ? ofRequests : ofEvents,
     ...(existsSync(path.join(root, own)) ? [parse(textOf(own)) as Yaml] : []),
   ];
-  return layers.reduce(merged) as unknown as FuncYaml;
+  const its = layers.reduce(merged) as unknown as FuncYaml;
+  const { scale } = its.deploy.options;
+  if (scale.min > 0) scale.min = Math.max(scale.min, Number(process.env['MIN_INSTANCES'] || 1));
+  if (!(scale.min <= scale.max)) throw new Error(`MIN_INSTANCES has to be a number from 1 to ${scale.max}.`);
+  return its;
 }
 
 type Yaml = { [name: string]: unknown };

@@ -25,6 +25,7 @@ const dueInMs = async (id: string) =>
 /** Follows a chain that ends after the response of its broker. */
 async function onDurableBroker(): Promise<OpenChains> {
   const chains = createOpenChains(context.database);
+  await chains.check();
   const id = await begin();
   chains.accepted(id, performance.now(), () => undefined);
   await wait(100); // it reads that the chain is open
@@ -38,8 +39,8 @@ test('a broker that responds at the end of each chain is not durable, and a chai
   const chains = createOpenChains(context.database);
   let released = 0;
   for (let count = 0; count < 3; count += 1) {
-    chains.accepted(`${uuidv7()}.placed`, performance.now(), () => (released += 1));
     await chains.check();
+    chains.accepted(`${uuidv7()}.placed`, performance.now(), () => (released += 1));
   }
   expect(released).toBe(3);
   expect(chains.isDurable()).toBe(false);
@@ -47,6 +48,7 @@ test('a broker that responds at the end of each chain is not durable, and a chai
 
 test('a chain that such a broker has lost keeps its due time', async () => {
   const chains = createOpenChains(context.database);
+  await chains.check();
   const id = await begin();
   chains.accepted(id, performance.now() - 400, () => undefined);
   await wait(100);

@@ -13,7 +13,6 @@ const mostMs = 10_000;
 const margin = 3;
 // younger chains mostly end before the next check, which comes before their rows are due
 const deferAfterMs = 300;
-const probeEveryMs = 500;
 const checkAgainAfterMs = 50;
 // that many chains in a row ended with the response: not a durable broker
 const probesToForget = 3;
@@ -66,7 +65,8 @@ export function createOpenChains(database: Database): OpenChains {
   let slowestMs = 0;
   // when the youngest chain that has ended was published
   let endedUpTo = -Infinity;
-  let probedAt = -Infinity;
+  // one chain is probed after each check
+  let mayProbe = false;
   let checkedAt = -Infinity;
   let checking: Promise<void> | undefined;
   let timer: NodeJS.Timeout | undefined;
@@ -122,6 +122,7 @@ export function createOpenChains(database: Database): OpenChains {
   }
 
   async function check(): Promise<void> {
+    mayProbe = true;
     if (open.size > 0) await (checking ??= readAndDefer().finally(() => (checking = undefined)));
   }
 
@@ -134,8 +135,8 @@ export function createOpenChains(database: Database): OpenChains {
       const chain: Chain = { publishedAt, deferred: false, release: durable ? release : () => undefined };
       if (durable) open.set(id, chain);
       else release();
-      if (performance.now() - probedAt < probeEveryMs) return;
-      probedAt = performance.now();
+      if (!mayProbe) return;
+      mayProbe = false;
       inBackground(probe(id, chain), 'reading whether a chain has ended');
     },
     isInTime(id) {
