@@ -34,6 +34,8 @@ export const promises: Record<string, Record<string, string>> = {
     'killed-mid-step': 'Every order is settled once when functions, or the whole shop, are killed mid-step',
     'broker-outage': 'Orders are accepted while the broker is down, and settled once it is back',
     'back-pressure': 'A durable broker that falls behind gets few events twice, and producers slow down',
+    'unique-ids':
+      'The id of an event is unique without its source, so no broker takes it for a repetition of another one',
     'killed-at-any-time': 'Every order is settled and notified once, whichever process is killed at whatever time',
     sigterm: 'A process that receives SIGTERM loses no request',
     backup: 'A backup taken under load is consistent, and a shop restored from it continues',

@@ -7,6 +7,7 @@ export const chargeRefunded = defineEvent('shop.charge.refunded.v1', {
   summary: 'The charge for a canceled order was returned to the account.',
   producer: 'refund-charge',
   subject: ({ orderId }) => orderId,
+  happened: 'charge_refunded', // the order itself is refunded next
   data: z.object({ orderId: uuid, userId: uuid, accountId: uuid, amount: money, currency }),
   sample: {
     orderId: '0198c0de-0000-7000-8000-000000000002',

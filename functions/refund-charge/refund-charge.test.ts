@@ -50,7 +50,7 @@ describe('orders that were charged', () => {
     expect({ status, type: event?.type, id: event?.id }).toEqual({
       status: 200,
       type: 'shop.charge.refunded.v1',
-      id: `${orderId}.refunded`,
+      id: `${orderId}.charge_refunded`,
     });
     expect(event?.data).toEqual({ orderId, userId, accountId, amount: 800, currency: 'usd' });
     expect(event?.correlationid).toBe(`${orderId}.cancel_requested`);

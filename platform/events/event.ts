@@ -26,6 +26,8 @@ export interface EventContract<Data extends EventData = EventData> {
   /** The function that produces it; the event's `source` is `/shop/<producer>`. */
   readonly producer: string;
   readonly source: string;
+  /** What happened, in the id of its events. */
+  readonly happened: string;
   readonly data: z.ZodType<Data>;
   readonly sample: Data;
   /** Something that happened, ready to be published. `at` is when; without it, when its chain begins or continues. */
@@ -33,10 +35,10 @@ export interface EventContract<Data extends EventData = EventData> {
 }
 
 /** What identifies a kind of event, whatever its data is. */
-export type EventType = Pick<EventContract, 'type' | 'producer' | 'source'>;
+export type EventType = Pick<EventContract, 'type' | 'producer' | 'source' | 'happened'>;
 
 /** The id of an event about an object: `<object id>.<what happened>`. */
-export const eventIdOf = ({ type }: EventType, objectId: string): string => `${objectId}.${type.split('.')[2] ?? ''}`;
+export const eventIdOf = ({ happened }: EventType, objectId: string): string => `${objectId}.${happened}`;
 
 /** What each event carries: ids and amounts, never personal data. */
 export interface EventData {
@@ -59,6 +61,11 @@ interface Definition<Data extends EventData> {
   producer: string;
   /** The id of the object that the event is about. */
   subject: (data: Data) => string;
+  /**
+   * What happened to it, in the id of the event; by default the past tense of the type. An id has to be unique by itself,
+   * without the source: a durable broker may drop a second event with the same one (NATS JetStream, `Nats-Msg-Id`).
+   */
+  happened?: string;
   data: z.ZodType<Data>;
   sample: Data;
 }
@@ -66,15 +73,15 @@ interface Definition<Data extends EventData> {
 /** Defines one event contract; `type` is `shop.<object>.<past tense>.v<major>`. */
 export function defineEvent<Data extends EventData>(
   type: `shop.${string}.${string}.v${number}`,
-  { summary, producer, subject, data, sample }: Definition<Data>,
+  { summary, producer, subject, happened = type.split('.')[2] ?? '', data, sample }: Definition<Data>,
 ): EventContract<Data> {
-  const happened = type.split('.')[2] ?? '';
   const source = `/shop/${producer}`;
   return {
     type,
     summary,
     producer,
     source,
+    happened,
     data,
     sample,
     create: (of, at) => {
