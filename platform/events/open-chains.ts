@@ -14,8 +14,10 @@ const margin = 3;
 // younger chains mostly end before the next check, which comes before their rows are due
 const deferAfterMs = 300;
 const checkAgainAfterMs = 50;
-// that many chains in a row ended with the response: not a durable broker
-const probesToForget = 3;
+// That many chains in a row that ended with the response show that the broker is not durable; that many that did not show
+// that it is, even if each is published again before it ends.
+const closedInARow = 3;
+const openInARow = 5;
 
 const isOpen = statement<{ id: string }>('outbox.is_open', 'select id from events.outbox where id = $1');
 
@@ -61,7 +63,8 @@ export interface OpenChains {
 export function createOpenChains(database: Database): OpenChains {
   const open = new Map<string, Chain>();
   let durable = false;
-  let endedWithResponse = 0;
+  let closedProbes = 0;
+  let openProbes = 0;
   let slowestMs = 0;
   // when the youngest chain that has ended was published
   let endedUpTo = -Infinity;
@@ -82,13 +85,16 @@ export function createOpenChains(database: Database): OpenChains {
   async function probe(id: string, chain: Chain): Promise<void> {
     const [row] = await database.many(isOpen, [id]);
     if (row) {
-      endedWithResponse = 0;
+      closedProbes = 0;
+      openProbes += 1;
+      durable ||= openProbes >= openInARow;
       // it ends later, or has lost an event: a check will see
-      if (!durable && !open.has(id)) open.set(id, chain);
+      if (!open.has(id)) open.set(id, chain);
       return;
     }
-    endedWithResponse += 1;
-    if (endedWithResponse < probesToForget) return;
+    openProbes = 0;
+    closedProbes += 1;
+    if (closedProbes < closedInARow) return;
     durable = false;
     for (const [each, its] of open) close(each, its);
   }
