@@ -828,7 +828,10 @@ run_inside() { # MAILS? NPM-COMMAND…
   return $status
 }
 
-has_mail_catcher() { in_shop get service mail-catcher >/dev/null 2>&1; }
+has_mail_catcher() {
+  components=$(annotation components)
+  ! has_component smtp-external
+}
 do_verify() { run_inside '' verify; }
 do_test() { run_inside mails newman; }
 do_faults() { run_inside '' test:cluster; }
