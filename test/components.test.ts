@@ -20,7 +20,7 @@ interface Selector {
 }
 interface Rendered extends Manifest {
   spec: {
-    template?: { metadata: { labels: Record<string, string> }; spec: Pod };
+    template?: { metadata: { labels: Record<string, string>; annotations?: Record<string, string> }; spec: Pod };
     podSelector?: Selector;
     ingress?: { ports: { port: number }[] }[];
     delivery?: object;
@@ -169,16 +169,16 @@ const kubectl = spawnSync('kubectl', ['version', '--client']);
   test('Postgres has connections for every function at its largest scale, twice', () => {
     const ofFunctions = all.filter(({ apiVersion }) => apiVersion === 'serving.knative.dev/v1');
     const largest = ofFunctions.map(({ spec }) => {
-      const { annotations } = spec.template?.metadata as unknown as { annotations: Record<string, string> };
+      const annotations = spec.template?.metadata.annotations ?? {};
       return Number(annotations['autoscaling.knative.dev/max-scale']);
     });
     const settings = all.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === 'shop') as unknown as {
       data: Record<string, string>;
     };
     const others = 20; // migrations, superusers' slots, an engineer; with database-ha also the operator's connections
-    const [single] = of('StatefulSet')
+    const single = of('StatefulSet')
       .flatMap(({ spec }) => spec.template?.spec.containers[0]?.args ?? [])
-      .filter((argument) => argument.startsWith('max_connections='));
+      .find((argument) => argument.startsWith('max_connections='));
     const [cluster] = of('Cluster');
     const allowed = Number(single?.split('=')[1] ?? cluster?.spec.postgresql?.parameters['max_connections']);
     const pool = Number(settings.data['DATABASE_POOL']);
