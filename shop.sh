@@ -35,8 +35,8 @@ Settings (environment):
   IMAGE_BUILD      a command for machines without Docker and Podman: gets the folder and the image's name, builds and
                    pushes, and prints the reference by digest
   NODE_IMAGE       node:24-slim: the base image
-  POSTGRES_IMAGE   docker.io/library/postgres:18 (16 to 18); with database-ha ghcr.io/cloudnative-pg/postgresql:18, and
-                   POSTGRES_UID (26) is the image's user
+  POSTGRES_IMAGE   docker.io/library/postgres:18 (16 to 18); with database-ha an image whose tag starts with the major version
+                   (ghcr.io/cloudnative-pg/postgresql:18-standard-trixie), and POSTGRES_UID (26) is its user
   MAIL_IMAGE       docker.io/maildev/maildev:3.0.0; "build" builds it from the npm package (knative/mail-catcher)
   MIN_INSTANCES    1: instances of each function that keeps any, up to 4; a later start keeps it
   PROXY_HOPS       proxies that a request passes: 3 behind Kourier (docs/operations.md)
@@ -45,6 +45,7 @@ Settings (environment):
   INGRESS          kourier-system/kourier: the gateway's service, namespace/name
   ADMIN_EMAIL, ADMIN_PASSWORD   the administrator; a later start replaces it
   SMTP_URL, DATABASE_URL        the mail server and the database, at the first start
+  DATABASE_CA      the CA of the certificate of DATABASE_URL's server (PEM text): TLS to the database; a later start keeps it
   MINIKUBE_CPUS, MINIKUBE_MEMORY   4 and 6g, or less if this machine has less (or `minikube config set`)
 X
 }
@@ -112,7 +113,7 @@ main() {
       --existing) existing=yes ;;
       *)
         [ "$command" = start ] && [ -n "$argument" ] && [ -e "knative/components/${argument//\//}/kustomization.yaml" ] ||
-          die "Unknown: $argument. ./shop.sh --help lists the commands."
+          die "Unknown: $argument. ./shop.sh --help lists the commands. Components: $(cd knative/components && echo *)."
         components="$components $argument"
         ;;
     esac
@@ -302,7 +303,12 @@ do_start() {
   still_there
   say "database and mail catcher"
   install "$mail" "overlays/$overlay"
-  if has_component database-ha; then wait_for "Postgres" wait clusters.postgresql.cnpg.io/postgres --for=condition=Ready --timeout=600s
+  if has_component database-ha; then
+    wait_for "Postgres" wait clusters.postgresql.cnpg.io/postgres --for=condition=Ready --timeout=600s
+    # the operator creates the CA together with the cluster, and renews it
+    DATABASE_CA=$(secret postgres-ca ca.crt)
+    export DATABASE_CA
+    database_secrets
   else wait_for "Postgres" rollout status statefulset/postgres --timeout=300s; fi
   migrate "$image"
   has_component smtp-external || wait_for "the mail catcher" rollout status deployment/mail-catcher --timeout=180s
@@ -461,10 +467,15 @@ own_components() {
   fi
   for name in $components; do
     case $name in
-      database-ha) kubectl get crd clusters.postgresql.cnpg.io >/dev/null 2>&1 || die "$name: the cluster has no CloudNativePG operator." ;;
+      database-ha)
+        kubectl get crd clusters.postgresql.cnpg.io >/dev/null 2>&1 || die "$name: the cluster has no CloudNativePG operator."
+        [ -z "${DATABASE_URL:-}${DATABASE_CA:-}" ] || die "$name: DATABASE_URL and DATABASE_CA are for a database of your own."
+        case $(tag_of "${POSTGRES_IMAGE:-x:18}") in 1[678] | 1[678][!0-9]*) ;; *) die "$name: the tag of POSTGRES_IMAGE has to start with the major version, also before a digest (name:18@sha256:…)." ;; esac
+        ;;
       broker-jetstream)
+        kubectl get crd natsjetstreamchannels.messaging.knative.dev >/dev/null 2>&1 || die "$name: the cluster has no Knative JetStream channel."
         kubectl -n knative-eventing get configmap config-br-jetstream-channel >/dev/null 2>&1 ||
-          die "$name: there is no ConfigMap knative-eventing/config-br-jetstream-channel; install Knative's JetStream channel."
+          die "$name: there is no ConfigMap knative-eventing/config-br-jetstream-channel (docs/knative.md)."
         ;;
       broker-kafka)
         kubectl -n knative-eventing get configmap kafka-broker-config >/dev/null 2>&1 ||
@@ -482,6 +493,11 @@ own_components() {
   if [ -n "$components" ]; then say "components: $components"; fi
 }
 
+tag_of() { # IMAGE
+  local image=${1%@*}
+  case ${image##*/} in *:*) echo "${image##*:}" ;; esac
+}
+
 annotation() { kubectl get namespace "$namespace" -o "jsonpath={.metadata.annotations.shop/$1}" 2>/dev/null || true; }
 has_component() { case " $components " in *" $1 "*) ;; *) return 1 ;; esac; }
 
@@ -489,8 +505,9 @@ make_secrets() {
   say "settings and secrets"
   # existing keys stay; the start after an interrupted one creates the missing ones
   in_shop get secret,configmap -o name >"$dir/secrets"
-  ! has_component database-ha || export DATABASE_HOST=postgres-rw
-  NAMESPACE=$namespace node knative/make-secrets.ts <"$dir/secrets" >"$dir/missing.json"
+  local host=postgres
+  ! has_component database-ha || host=postgres-rw
+  NAMESPACE=$namespace DATABASE_HOST=$host node knative/make-secrets.ts <"$dir/secrets" >"$dir/missing.json"
   if grep -q '"metadata"' "$dir/missing.json"; then
     kubectl apply --server-side --force-conflicts -f "$dir/missing.json" >/dev/null
   fi
@@ -498,7 +515,10 @@ make_secrets() {
   if [ -n "${ADMIN_EMAIL:-}${ADMIN_PASSWORD:-}" ]; then
     in_shop get secret admin -o json | node knative/admin-secret.ts | kubectl replace -f - >/dev/null
   fi
-  # one per function
+  database_secrets
+}
+
+database_secrets() { # one per function
   in_shop get secret database -o json | node knative/database-secrets.ts |
     kubectl apply --server-side --force-conflicts -f - >/dev/null
 }
@@ -632,7 +652,8 @@ sizes_and_domain() {
     printf '  - target: { kind: StatefulSet, name: postgres }\n    patch: >-\n      [{"op": "replace", "path": "/spec/volumeClaimTemplates/0/spec/accessModes/0", "value": "%s"}]\n' "${mode:-$POSTGRES_ACCESS}"
   fi
   if has_component database-ha; then
-    database_ha imageName "${POSTGRES_IMAGE:-}" ''
+    # without the setting the image stays: another major version would be an upgrade of the data
+    database_ha imageName "${POSTGRES_IMAGE:-$(of_database imageName)}" ''
     database_ha postgresUID "${POSTGRES_UID:-}" "$(of_database postgresUID)"
     database_ha postgresGID "${POSTGRES_UID:-}" "$(of_database postgresGID)"
     database_ha storage/size "${POSTGRES_STORAGE:-}" "$(of_database storage.size)"
@@ -668,7 +689,7 @@ migrate() { # IMAGE: runs once per image and administrator
 deploy() { # IMAGE PUBLISHES(yes|no)
   local image=$1 name publishes hash running=0 settings
   # functions read them at their start
-  settings=$(in_shop get configmap shop -o 'jsonpath={.data}')
+  settings=$(in_shop get configmap shop -o 'jsonpath={.data}')$(in_shop get secret database -o 'jsonpath={.data.ca}')
   in_shop get ksvc -o 'jsonpath={range .items[*]}{.metadata.name} {.metadata.annotations.shop/deployed}{"\n"}{end}' >"$dir/deployed" 2>/dev/null || true
   node knative/func-hashes.ts "$image" "$settings" >"$dir/hashes"
   while read -r name publishes hash; do
@@ -807,7 +828,10 @@ run_inside() { # MAILS? NPM-COMMAND…
   return $status
 }
 
-has_mail_catcher() { in_shop get service mail-catcher >/dev/null 2>&1; }
+has_mail_catcher() {
+  components=$(annotation components)
+  ! has_component smtp-external
+}
 do_verify() { run_inside '' verify; }
 do_test() { run_inside mails newman; }
 do_faults() { run_inside '' test:cluster; }

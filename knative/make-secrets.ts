@@ -1,8 +1,8 @@
 // Generates the secrets that an installation lacks and prints them as a list for `kubectl apply --server-side -f -`; no
 // file stores them. Reads the names of existing ones (`kubectl get secret,configmap -o name`), so the next start
 // completes an interrupted one. An existing key is never replaced, except a private key without its public key: it was
-// never used. Settings (environment): NAMESPACE, ADMIN_EMAIL, ADMIN_PASSWORD, SMTP_URL, DATABASE_URL, or DATABASE_HOST, the
-// service of a database inside the cluster that speaks TLS.
+// never used. Settings (environment): NAMESPACE, ADMIN_EMAIL, ADMIN_PASSWORD, SMTP_URL, DATABASE_URL, and DATABASE_HOST,
+// the service of the database inside the cluster (postgres).
 import { randomBytes } from 'node:crypto';
 import { text } from 'node:stream/consumers';
 import { newSecrets } from '#local/secrets.ts';
@@ -21,9 +21,7 @@ const secret = (name: string, stringData: Record<string, string>) => ({
 const items = [
   secret('database', {
     password,
-    url:
-      env['DATABASE_URL'] ||
-      `postgres://shop:${password}@${env['DATABASE_HOST'] || 'postgres'}:5432/shop${env['DATABASE_HOST'] ? '?sslmode=no-verify' : ''}`,
+    url: env['DATABASE_URL'] || `postgres://shop:${password}@${env['DATABASE_HOST'] || 'postgres'}:5432/shop`,
     'roles-key': made.DATABASE_ROLES_KEY,
   }),
   secret('event-keys', { keys: made.EVENT_KEYS }),

@@ -11,13 +11,7 @@ import type { FunctionContext } from '#platform/runtime/context.ts';
 import { heapFlags } from '#platform/runtime/heap.ts';
 import type { FunctionModule } from '#platform/runtime/serve-function.ts';
 import { newContext } from '#test/support/context.ts';
-
-interface Manifest {
-  apiVersion: string;
-  kind: string;
-  metadata: { name: string; namespace?: string };
-  status?: object;
-}
+import { schemaOf, type Manifest } from '#test/support/schemas.ts';
 
 // Kubernetes objects; the other files are read by kustomize
 const files = globSync('{broker,knative}/**/*.yaml').filter(
@@ -29,24 +23,6 @@ const manifests = files.flatMap((file) =>
     return { file, what: `${manifest.kind} ${manifest.metadata.name}`, manifest };
   }),
 );
-
-/** The published schema of a kind: Kubernetes' own, Knative's, CloudNativePG's or the Prometheus operator's. */
-async function schemaOf({ apiVersion, kind }: Manifest) {
-  const group = apiVersion.split('/')[0] ?? '';
-  const library = group.endsWith('knative.dev')
-    ? '@kubernetes-models/knative/'
-    : group.endsWith('cnpg.io')
-      ? '@kubernetes-models/cloudnative-pg/'
-      : group.endsWith('coreos.com')
-        ? '@kubernetes-models/prometheus-operator/'
-        : 'kubernetes-models/';
-  const { [kind]: Model } = (await import(`${library}${apiVersion}/${kind}`)) as Record<
-    string,
-    new (manifest: Manifest) => { validate(): void }
-  >;
-  if (!Model) throw new Error(`there is no schema of ${apiVersion} ${kind}`);
-  return Model;
-}
 
 test.each(manifests)('$file: $what is valid', async ({ manifest }) => {
   const Model = await schemaOf(manifest);
@@ -171,14 +147,14 @@ describe.each(functionNames)('functions/%s/func.yaml', (name) => {
 
   // promise: owasp-api8
   test('gets only the secrets that it needs', () => {
-    const secrets = read().run.envs.flatMap(({ value }) => /\{\{ secret:([\w-]+):/.exec(value)?.[1] ?? []);
+    const secrets = new Set(read().run.envs.flatMap(({ value }) => /\{\{ secret:([\w-]+):/.exec(value)?.[1] ?? []));
     const needed = {
       'log-in': ['token-private-key'],
       storefront: ['cursor-key'],
       'send-notification': ['event-keys', 'mail'],
     }[name] ?? ['event-keys'];
-    // the first is the database URL for the role of the function
-    expect(secrets).toEqual([`database-${name}`, ...needed]);
+    // the first is the database URL for the role of the function, with the CA
+    expect([...secrets]).toEqual([`database-${name}`, ...needed]);
   });
 });
 

@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { z } from 'zod';
 import type { Clock } from '#platform/database/clock.ts';
+import { connectionTo } from '#platform/database/connection.ts';
 import { Problem } from '#platform/http/problem.ts';
 import { settings, wholeNumber } from '#platform/runtime/settings.ts';
 import { log } from '#platform/telemetry/log.ts';
@@ -58,7 +59,7 @@ export function createDatabase({ name, clock }: { name: string; clock: Clock }):
     DATABASE_POOL: wholeNumber(1, 100).default(8),
   });
   const pool = new pg.Pool({
-    connectionString: DATABASE_URL,
+    ...connectionTo(DATABASE_URL),
     max: DATABASE_POOL,
     application_name: name,
     connectionTimeoutMillis: 5_000,

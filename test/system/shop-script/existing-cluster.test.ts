@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
-import { expect, test } from '@jest/globals';
+import { beforeEach, describe, expect, test } from '@jest/globals';
 import { existing, linesOf, useScript } from './use-script.ts';
 
 // ./shop.sh --existing: on the current cluster of the machine.
@@ -75,7 +75,16 @@ test('start and stop recognise the shop’s namespace and domain by their owner,
 test.each([
   [{ NAMESPACE: 'Shop' }, ['start', '--existing'], 'NAMESPACE has to be'],
   [{ DOMAIN: 'my shop!' }, ['start', '--existing'], 'DOMAIN has to be'],
-  [{ OVERLAY: 'gitops' }, ['start', '--existing'], 'There is no overlay gitops'],
+  [{}, ['start', '--existing', 'databse-ha'], 'Components: broker-jetstream broker-kafka database-ha smtp-external'],
+  [{}, ['start', '--existing', '../base'], 'Unknown: ../base'],
+  [{}, ['start', '--existing', 'broker-kafka', 'broker-jetstream'], 'A shop has one Broker'],
+  [{}, ['start', '--existing', 'broker-kafka'], 'there is no ConfigMap knative-eventing/kafka-broker-config'],
+  [{}, ['start', '--existing', 'broker-jetstream'], 'no ConfigMap knative-eventing/config-br-jetstream-channel'],
+  [{}, ['start', '--existing', 'smtp-external'], 'smtp-external: set SMTP_URL'],
+  [{ POSTGRES_IMAGE: 'a.example:80/postgres' }, ['start', '--existing', 'database-ha'], 'has to start with the major'],
+  [{ POSTGRES_IMAGE: 'a.example/pg@sha256:1' }, ['start', '--existing', 'database-ha'], 'also before a digest'],
+  [{ DATABASE_URL: 'postgres://x' }, ['start', '--existing', 'database-ha'], 'are for a database of your own'],
+  [{ MIN_INSTANCES: '5' }, ['start', '--existing'], 'MIN_INSTANCES has to be'],
   [{ IMAGE: 'registry.example/shop:latest' }, ['start', '--existing'], 'IMAGE has to be a reference by digest'],
   [{}, ['deploy', '../functions/sweep', '--existing'], 'Which function?'],
   [{}, ['strat'], 'Unknown: strat'],
@@ -129,5 +138,83 @@ test('test and stop find the shop on the current cluster by themselves; stop pri
   expect(await script.run(['stop', '--existing'])).toMatchObject({
     status: 0,
     stdout: expect.stringContaining('the shop is gone'),
+  });
+});
+
+describe('components', () => {
+  const named = ['database-ha', 'broker-jetstream', 'smtp-external'];
+  const secretOf = (name: string, key: string) => {
+    const data = script.standIns.cluster.items[`secret/${name}`]?.['data'] as Record<string, string> | undefined;
+    return Buffer.from(data?.[key] ?? '', 'base64').toString();
+  };
+  const start = (args: string[], settings: Record<string, string> = {}) =>
+    script.run(['start', '--existing', ...args], { ...existing, SMTP_URL: 'smtps://mail.example', ...settings });
+
+  beforeEach(() => {
+    const data = { 'ca.crt': Buffer.from('the CA').toString('base64') };
+    script.standIns.cluster.items['secret/postgres-ca'] = { kind: 'Secret', metadata: { name: 'postgres-ca' }, data };
+    const name = 'config-br-jetstream-channel';
+    script.standIns.cluster.items[`configmap/${name}`] = { kind: 'ConfigMap', metadata: { name } };
+  });
+
+  // promise: shop-sh
+  test('are installed by name, stay at a later start, and change only with a new shop', async () => {
+    const settings = { POSTGRES_IMAGE: 'a.example/postgres:17@sha256:1', POSTGRES_UID: '999' };
+    expect(await start(named, { ...settings, MIN_INSTANCES: '2' })).toMatchObject({ status: 0 });
+    const first = script.standIns.applied.join('');
+    for (const name of named) expect(first).toMatch(new RegExp(`- \\S*knative/components/${name}\\n`));
+    expect(first).toContain('"/spec/imageName", "value": "a.example/postgres:17@sha256:1"');
+    expect(first).toContain('"/spec/postgresUID", "value": 999');
+
+    script.standIns.applied.length = 0;
+    const again = await start([], settings);
+    expect(again).toMatchObject({ status: 0, stdout: expect.stringContaining('broker-jetstream database-ha') });
+    expect(script.standIns.applied.join('')).toContain('knative/components/database-ha\n');
+    expect(linesOf(again.calls, 'func').filter((line) => line.startsWith('deploy'))).toEqual([]);
+
+    const other = await start(['database-ha']);
+    expect(other).toMatchObject({ status: 1, stderr: expect.stringContaining('they cannot be changed') });
+  });
+
+  test('database-ha: the functions get the service, the owner and the CA of the operator’s cluster', async () => {
+    const { status, calls } = await start(['database-ha']);
+    expect(status).toBe(0);
+    expect(new URL(secretOf('database', 'url')).host).toBe('postgres-rw:5432');
+    expect(secretOf('database-owner', 'password')).toBe(secretOf('database', 'password'));
+    for (const name of ['database', 'database-create-order']) expect(secretOf(name, 'ca')).toBe('the CA');
+    const kubectl = linesOf(calls, 'kubectl');
+    const first = (part: string) => kubectl.findIndex((line) => line.includes(part));
+    expect(first('wait clusters.postgresql.cnpg.io/postgres')).toBeLessThan(first('get secret postgres-ca'));
+    expect(first('get secret postgres-ca')).toBeLessThan(first('wait job/migrate'));
+
+    // a renewed CA
+    const data = { 'ca.crt': Buffer.from('the next CA').toString('base64') };
+    script.standIns.cluster.items['secret/postgres-ca'] = { kind: 'Secret', metadata: { name: 'postgres-ca' }, data };
+    const renewed = await start([]);
+    expect(secretOf('database-create-order', 'ca')).toBe('the next CA');
+    expect(linesOf(renewed.calls, 'func').filter((line) => line.startsWith('deploy')).length).toBeGreaterThan(10);
+  });
+
+  test('smtp-external: test reads mails only at MAIL_URL', async () => {
+    expect(await start(['smtp-external'])).toMatchObject({ status: 0 });
+    const mailUrls = async (settings: Record<string, string>) => {
+      const { calls } = await script.run(['test', '--existing'], settings);
+      expect(linesOf(calls, 'kubectl').filter((line) => /port-forward.*mail-catcher/.test(line))).toEqual([]);
+      return calls.flatMap(({ program, input }) =>
+        program === 'npm' ? (/^MAIL_URL=(.*)$/m.exec(input)?.[1] ?? []) : [],
+      );
+    };
+    expect(await mailUrls({})).toEqual(['']);
+    expect(await mailUrls({ MAIL_URL: 'http://mail.example' })).toEqual(['http://mail.example']);
+  });
+
+  test('stop deletes the database cluster before its pods, which would be created again', async () => {
+    expect(await start(['database-ha'])).toMatchObject({ status: 0 });
+    const { status, calls } = await script.run(['stop', '--existing']);
+    expect(status).toBe(0);
+    const lines = linesOf(calls, 'kubectl');
+    const cluster = lines.findIndex((line) => line.includes('delete clusters.postgresql.cnpg.io --all'));
+    expect(cluster).toBeGreaterThan(0);
+    expect(cluster).toBeLessThan(lines.findIndex((line) => line.includes('delete pod --all')));
   });
 });

@@ -200,9 +200,9 @@ function kubectl(): void {
     says(JSON.stringify({ kind: 'ConfigMap', metadata: { name: rest[2] }, data: literals() }));
   else if (verb === 'get') get(rest.slice(1));
   else if (verb === 'annotate') {
-    const [key = '', value = ''] = (rest.find((one) => one.includes('=')) ?? '').split('=');
+    const pairs = rest.flatMap((one) => (one.includes('=') ? [one.split('=')] : []));
     const item = cluster.items[`${what}/${rest[2]}`];
-    if (item) item.metadata.annotations = { ...item.metadata.annotations, [key]: value };
+    if (item) item.metadata.annotations = { ...item.metadata.annotations, ...(Object.fromEntries(pairs) as object) };
   } else if (verb === 'label' && rest.includes('--local')) {
     says(input.replace('labels:', `labels:\n    ${(rest.find((one) => one.includes('=')) ?? '').replace('=', ': ')}`));
   } else if (verb === 'delete') {
@@ -294,6 +294,8 @@ function get(what: string[]): void {
     if (cluster.items[`installed/${name}`]) says('1.23.0');
   } else if (!item) fails(`Error from server (NotFound): ${kind} "${name}" not found`);
   else if (format === 'json') says(JSON.stringify(item));
+  else if (format.includes('annotations.shop/') && kind === 'namespace')
+    says(item.metadata.annotations?.[/shop\/[\w-]+/.exec(format)?.[0] ?? ''] ?? '');
   else if (format.includes('managed-by')) says(item.metadata.labels?.['app.kubernetes.io/managed-by'] ?? '');
   else if (kind === 'clusterdomainclaim') says(String(item['owner']));
   else if (format.includes('.status.phase')) says('Active');
