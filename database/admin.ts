@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { uuidv7 } from 'uuidv7';
 import { createPasswords } from '#platform/values/password.ts';
+import { connectionTo } from '#platform/database/connection.ts';
 
 interface AdminCandidate {
   email: string;
@@ -15,7 +16,7 @@ interface AdminCandidate {
  */
 export async function ensureAdmin(databaseUrl: string, email: string, password: string): Promise<void> {
   const passwords = createPasswords();
-  const client = new pg.Client({ connectionString: databaseUrl });
+  const client = new pg.Client(connectionTo(databaseUrl));
   await client.connect();
   try {
     const { rows } = await client.query<AdminCandidate>(

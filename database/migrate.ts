@@ -2,6 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { runner } from 'node-pg-migrate';
 import pg from 'pg';
+import { connectionTo } from '#platform/database/connection.ts';
 
 const folder = fileURLToPath(new URL('migrations', import.meta.url));
 
@@ -47,7 +48,7 @@ export async function migrate(
 }
 
 async function attempt(databaseUrl: string, dir: string): Promise<void> {
-  const client = new pg.Client({ connectionString: databaseUrl });
+  const client = new pg.Client(connectionTo(databaseUrl));
   await client.connect();
   try {
     await client.query(`set lock_timeout = ${lockTimeoutMs}`);
@@ -78,7 +79,7 @@ function explained(error: unknown): unknown {
 
 /** Describes the oldest open transaction: most often a backup or a report. */
 async function holder(databaseUrl: string): Promise<string> {
-  const client = new pg.Client({ connectionString: databaseUrl });
+  const client = new pg.Client(connectionTo(databaseUrl));
   await client.connect();
   const { rows } = await client.query<{ pid: number; name: string; seconds: number }>(`
     select pid, coalesce(nullif(application_name, ''), usename) as name,

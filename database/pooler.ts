@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
+import { connectionTo } from '#platform/database/connection.ts';
 
 /**
  * Rejects a connection pooler that may run each transaction in another session, as PgBouncer does in transaction or
@@ -7,7 +8,7 @@ import pg from 'pg';
  * session mode behaves like the server itself. Throws one sentence.
  */
 export async function refuseSharedSessions(databaseUrl: string): Promise<void> {
-  const [first, second] = [databaseUrl, databaseUrl].map((connectionString) => new pg.Client({ connectionString }));
+  const [first, second] = [databaseUrl, databaseUrl].map((url) => new pg.Client(connectionTo(url)));
   if (!first || !second) return;
   const mark = randomUUID();
   const marked = async (client: pg.Client) =>

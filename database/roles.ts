@@ -1,5 +1,6 @@
 import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
 import pg from 'pg';
+import { connectionTo } from '#platform/database/connection.ts';
 
 /** The role of a process that runs all functions: it has exactly the rights of every function. */
 export const roleOfAll = 'shop_functions';
@@ -24,7 +25,7 @@ export function roleUrl(ownerUrl: string, rolesKey: string, role: string): strin
  * ran the migrations. The server never sees a password, only its SCRAM verifier.
  */
 export async function setRolePasswords(ownerUrl: string, rolesKey: string): Promise<void> {
-  const client = new pg.Client({ connectionString: ownerUrl });
+  const client = new pg.Client(connectionTo(ownerUrl));
   await client.connect();
   try {
     await client.query('begin');

@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { z } from 'zod';
+import { connectionTo, databaseCa } from '#platform/database/connection.ts';
 import type { Clock } from '#platform/database/clock.ts';
 import { Problem } from '#platform/http/problem.ts';
 import { settings, wholeNumber } from '#platform/runtime/settings.ts';
@@ -53,12 +54,13 @@ const session = `
 
 /** Connects to `DATABASE_URL` with up to `DATABASE_POOL` connections. `name` is what the server and the metrics show. */
 export function createDatabase({ name, clock }: { name: string; clock: Clock }): DatabasePool {
-  const { DATABASE_URL, DATABASE_POOL } = settings({
+  const { DATABASE_URL, DATABASE_CA, DATABASE_POOL } = settings({
     DATABASE_URL: z.string().regex(/^postgres(ql)?:\/\//, 'must be a postgres:// URL'),
+    DATABASE_CA: databaseCa,
     DATABASE_POOL: wholeNumber(1, 100).default(8),
   });
   const pool = new pg.Pool({
-    connectionString: DATABASE_URL,
+    ...connectionTo(DATABASE_URL, DATABASE_CA),
     max: DATABASE_POOL,
     application_name: name,
     connectionTimeoutMillis: 5_000,
