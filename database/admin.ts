@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { uuidv7 } from 'uuidv7';
-import { connectionTo } from '#platform/database/connection.ts';
 import { createPasswords } from '#platform/values/password.ts';
+import { connectionTo } from '#platform/database/connection.ts';
 
 interface AdminCandidate {
   email: string;

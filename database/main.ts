@@ -5,12 +5,14 @@ import { ensureAdmin } from '#database/admin.ts';
 import { migrate } from '#database/migrate.ts';
 import { refuseSharedSessions } from '#database/pooler.ts';
 import { setRolePasswords } from '#database/roles.ts';
+import { databaseCa } from '#platform/database/connection.ts';
 import { email } from '#platform/values/email.ts';
 import { programSettings } from '#platform/runtime/settings.ts';
 import { password } from '#platform/values/text.ts';
 
 const { DATABASE_URL, DATABASE_ROLES_KEY, ADMIN_EMAIL, ADMIN_PASSWORD } = programSettings({
   DATABASE_URL: z.string(),
+  DATABASE_CA: databaseCa, // refused here if invalid; each connection reads it
   DATABASE_ROLES_KEY: z.string().min(32, 'must have 32 characters or more'),
   ADMIN_EMAIL: email,
   ADMIN_PASSWORD: password,

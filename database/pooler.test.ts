@@ -65,20 +65,31 @@ withPgBouncer.each(['session', 'transaction', 'statement'])('behind a pooler in 
         await expect(refuseSharedSessions(url.href)).rejects.toThrow(
           /pooler in transaction mode.*set its pool_mode to session/,
         );
+        expect(connectTwice(url)).toContain('the shop needs session mode (pool_mode = session)');
         return;
       }
       await expect(refuseSharedSessions(url.href)).resolves.toBeUndefined();
-      // connects as a function does
-      const script = `
-        import { closeDatabase, one } from '#platform/database/database.ts';
-        const text = "select current_setting('lock_timeout') as lock, current_setting('plan_cache_mode') as plans";
-        process.stdout.write(JSON.stringify(await one({ name: 'pooler.settings', text })));
-        await closeDatabase();`;
-      const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
-        env: { ...process.env, NODE_OPTIONS: '', DATABASE_URL: url.href },
-        encoding: 'utf8',
-      });
-      expect({ stdout, stderr }).toEqual({ stdout: '{"lock":"3s","plans":"force_generic_plan"}', stderr: '' });
+      expect(connectTwice(url)).toBe('{"lock":"3s","plans":"force_generic_plan"}'.repeat(2));
     },
   );
 });
+
+/** Connects as a function does, and again with the session that the first time has left; returns the output. */
+function connectTwice(url: URL): string {
+  const script = `
+    import { createClock } from '#platform/database/clock.ts';
+    import { createDatabase } from '#platform/database/database.ts';
+    const text = "select current_setting('lock_timeout') as lock, current_setting('plan_cache_mode') as plans";
+    for (const time of [1, 2]) {
+      const { one, close } = createDatabase({ name: 'pooler', clock: createClock() });
+      const result = await one({ name: 'pooler.settings', text }).catch((error) => error.cause.message);
+      process.stdout.write(JSON.stringify(result));
+      await close();
+    }`;
+  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+    env: { ...process.env, NODE_OPTIONS: '', DATABASE_URL: url.href },
+    encoding: 'utf8',
+  });
+  expect(stderr).toBe('');
+  return stdout;
+}

@@ -8,7 +8,8 @@ import { connectionTo } from '#platform/database/connection.ts';
  * session mode behaves like the server itself. Throws one sentence.
  */
 export async function refuseSharedSessions(databaseUrl: string): Promise<void> {
-  const [first, second] = [new pg.Client(connectionTo(databaseUrl)), new pg.Client(connectionTo(databaseUrl))];
+  const [first, second] = [databaseUrl, databaseUrl].map((url) => new pg.Client(connectionTo(url)));
+  if (!first || !second) return;
   const mark = randomUUID();
   const marked = async (client: pg.Client) =>
     (await client.query<{ mark: string | null }>(`select current_setting('shop.session', true) as mark`)).rows[0]?.mark;

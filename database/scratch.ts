@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { startPostgres } from '#local/postgres.ts';
+import { connectionTo } from '#platform/database/connection.ts';
 import { migrate } from './migrate.ts';
 
 /**
@@ -59,7 +60,7 @@ async function onServer<Result>(
 }
 
 async function connect(connectionString: string): Promise<pg.Client> {
-  const client = new pg.Client({ connectionString });
+  const client = new pg.Client(connectionTo(connectionString));
   await client.connect();
   return client;
 }

@@ -31,6 +31,8 @@ export const promises: Record<string, Record<string, string>> = {
       'Unreadable events are parked with the error, unknown types are ignored, additional fields are accepted',
     'event-versions': 'A new version of an event can be produced alongside the old one',
     'database-outage': 'A database outage is retried and never turns into a decline',
+    failover: 'A failover of Postgres to a synchronous standby loses no accepted order and charges none twice',
+    'lost-commit': 'A command whose response is lost after its commit takes effect once',
     'killed-mid-step': 'Every order is settled once when functions, or the whole shop, are killed mid-step',
     'broker-outage': 'Orders are accepted while the broker is down, and settled once it is back',
     'back-pressure': 'A durable broker that falls behind gets few events twice, and producers slow down',

@@ -2,6 +2,7 @@ import { uuidv7 } from 'uuidv7';
 import type { z } from 'zod';
 import { newDeposit } from '#api/accounts.ts';
 import { depositSucceeded } from '#events/deposit-succeeded.ts';
+import { onceMoreIfLost } from '#platform/database/lost.ts';
 import { beginChain } from '#platform/events/event.ts';
 import { onCommand, type Command } from '#platform/http/on-request.ts';
 import { Problem } from '#platform/http/problem.ts';
@@ -23,12 +24,12 @@ export const handle = onCommand(newDeposit, ({ database, outbox, clock }) => asy
   }
   const succeeded = depositSucceeded.create({ depositId: uuidv7(), accountId: account.id, userId: caller.id, ...body });
   const event = beginChain(succeeded, { now: clock.now(), traceparent });
-  const deposit = await insertDeposit(database, command, event);
+  const deposit = await onceMoreIfLost(() => insertDeposit(database, command, event));
   if (deposit) {
     await outbox.publish(event);
     return { status: 201, body: response(deposit) };
   }
-  // lost to a parallel request with the same key, or over the limit
+  // lost to a parallel request with the same key, or made by the attempt whose response was lost, or over the limit
   const other = await findDeposit(database, caller.id, idempotencyKey);
   if (other) return { status: 201, body: sameResponse(other, command) };
   throw new Problem('deposit_limit', 'An account takes at most 90,071,992,547,409.91 over its lifetime.');

@@ -42,7 +42,7 @@ export async function launch({ program, account, folder, port, log }: Options): 
       if (accepting) log(line);
       lines.push(line);
       if (lines.length > 20) lines.shift();
-      if (!line.includes('ready to accept connections')) return;
+      if (!/ready to accept (read-only )?connections/.test(line)) return; // read-only: a standby
       accepting = true;
       lines.length = 0;
       resolve('ready');

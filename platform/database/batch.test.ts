@@ -2,6 +2,7 @@ import { expect, test } from '@jest/globals';
 import pg from 'pg';
 import { batch, decideOnce } from '#platform/database/batch.ts';
 import { databaseOf } from '#platform/database/database.ts';
+import { LostStatement } from '#platform/database/lost.ts';
 
 const sqlError = (code: string) => Object.assign(new pg.DatabaseError('no', 1, 'error'), { code });
 const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
@@ -79,6 +80,20 @@ test('fails every call of a batch once when the connection is lost, and serves t
   expect(await call('a')).toBe('a');
 });
 
+test('fails the calls that wait as well when the server was silent until the timeout', async () => {
+  let isSilent = true;
+  const { call, batches } = recorded(async (items) => {
+    if (isSilent) throw new LostStatement('test', new Error('Query read timeout'));
+    return items;
+  });
+  const calls = [call('a'), nextTurn().then(() => call('b'))];
+  const outcomes = await Promise.allSettled(calls);
+  expect(outcomes.every(({ status }) => status === 'rejected')).toBe(true);
+  expect(batches).toEqual([['a']]);
+  isSilent = false;
+  expect(await call('c')).toBe('c');
+});
+
 test('fails a batch after it has lost five times', async () => {
   const { call, batches } = recorded(async () => {
     throw sqlError('40001');
@@ -92,6 +107,24 @@ interface Row {
   by: string;
 }
 const rowsOf = (by: string, ids: string[]): Row[] => ids.map((id) => ({ id, by }));
+
+test('decides once more when the connection was lost, and reads what was committed', async () => {
+  let decisions = 0;
+  const rows = await decideOnce<string, Row>({
+    database: databaseOf(async () => []),
+    items: ['a'],
+    keyOf: (item) => item,
+    rowKeyOf: ({ id }) => id,
+    decide: async () => {
+      decisions += 1;
+      if (decisions === 1) throw new LostStatement('test', new Error('Connection terminated unexpectedly'));
+      return [];
+    },
+    reread: async (_database, items) => rowsOf('me', items),
+  });
+  expect([...rows.values()]).toEqual([{ id: 'a', by: 'me' }]);
+  expect(decisions).toBe(2);
+});
 
 /** Decides these items; those that others have decided yield no row, and are read again. */
 async function decided(items: string[], byOthers: string[] = []) {

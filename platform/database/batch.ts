@@ -1,5 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { isBadData, isConflict, type Database } from '#platform/database/database.ts';
+import { LostStatement, onceMoreIfLost } from '#platform/database/lost.ts';
 
 interface Waiting<Item, Result> {
   item: Item;
@@ -61,7 +62,11 @@ export function batch<Item, Result>({ key, run, maxItems = 256 }: Options<Item, 
       if (isBadData(error) && calls.length > 1) {
         // one bad item must not fail the others
         for (const call of calls) await serve([call]);
-      } else for (const { reject } of calls) reject(error);
+        return;
+      }
+      for (const { reject } of calls) reject(error);
+      // the next statement would most likely be as silent, and these calls have waited for this one already
+      if (error instanceof LostStatement && error.isTimeout) for (const { reject } of waiting.splice(0)) reject(error);
     }
   }
 
@@ -95,9 +100,13 @@ interface Decision<Item, Row> {
 
 /**
  * Decides each of many items once; returns the rows by their keys. `reread` has a fresh snapshot, because under READ
- * COMMITTED a statement that waited for another transaction's key does not see the row that it lost to.
+ * COMMITTED a statement that waited for another transaction's key does not see the row that it lost to. If the connection is
+ * lost, it runs once more: what has been committed by then is read again.
  */
-export async function decideOnce<Item, Row>(decision: Decision<Item, Row>): Promise<Map<string, Row>> {
+export const decideOnce = <Item, Row>(decision: Decision<Item, Row>): Promise<Map<string, Row>> =>
+  onceMoreIfLost(() => decideAndReread(decision));
+
+async function decideAndReread<Item, Row>(decision: Decision<Item, Row>): Promise<Map<string, Row>> {
   const { database, items, keyOf, rowKeyOf, decide, reread } = decision;
   const rows = new Map((await decide(database, items)).map((row) => [rowKeyOf(row), row]));
   const others = items.filter((item) => !rows.has(keyOf(item)));

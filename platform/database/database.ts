@@ -1,7 +1,9 @@
 import pg from 'pg';
 import { z } from 'zod';
+import { connectionTo, databaseCa } from '#platform/database/connection.ts';
 import type { Clock } from '#platform/database/clock.ts';
-import { connectionTo } from '#platform/database/connection.ts';
+import { LostStatement } from '#platform/database/lost.ts';
+import { createPool, type Query } from '#platform/database/pool.ts';
 import { Problem } from '#platform/http/problem.ts';
 import { settings, wholeNumber } from '#platform/runtime/settings.ts';
 import { log } from '#platform/telemetry/log.ts';
@@ -20,7 +22,10 @@ export function statement<Row extends object>(name: string, text: string): State
   return { name, text };
 }
 
-/** Runs statements. */
+/**
+ * Runs statements, each in its own transaction. A statement that throws `LostStatement` may have committed although its
+ * response did not come; after any other error it has not.
+ */
 export interface Database {
   /** Returns any number of rows. */
   many<Row extends object>(statement: Statement<Row>, values?: unknown[]): Promise<Row[]>;
@@ -38,48 +43,17 @@ export interface DatabasePool extends Database {
   close(): Promise<void>;
 }
 
-// bigint as a number: no amount, version or count in this schema passes 2^53 - 1 (the schema checks it)
-const types = new pg.TypeOverrides();
-types.setTypeParser(pg.types.builtins.INT8, Number);
-
-// A statement that waits for a lock or runs for too long is ended, and its event delivered again. A plan is
-// stored at its first use; one that was made while a table was still empty must not scan it.
-const session = `
-  set lock_timeout = '3s';
-  set statement_timeout = '8s';
-  set idle_in_transaction_session_timeout = '10s';
-  set plan_cache_mode = force_generic_plan;
-  set enable_seqscan = off;
-  select clock_timestamp() as time`;
-
 /** Connects to `DATABASE_URL` with up to `DATABASE_POOL` connections. `name` is what the server and the metrics show. */
 export function createDatabase({ name, clock }: { name: string; clock: Clock }): DatabasePool {
-  const { DATABASE_URL, DATABASE_POOL } = settings({
+  const { DATABASE_URL, DATABASE_CA, DATABASE_POOL } = settings({
     DATABASE_URL: z.string().regex(/^postgres(ql)?:\/\//, 'must be a postgres:// URL'),
+    DATABASE_CA: databaseCa,
     DATABASE_POOL: wholeNumber(1, 100).default(8),
   });
-  const pool = new pg.Pool({
-    ...connectionTo(DATABASE_URL),
-    max: DATABASE_POOL,
-    application_name: name,
-    connectionTimeoutMillis: 5_000,
-    // a new connection costs a log-in and a plan per statement
-    idleTimeoutMillis: 5 * 60_000,
-    types,
-    // Not as options of the connection, which poolers refuse; a pooler in session mode keeps what is set.
-    // oxlint-disable-next-line typescript/no-misused-promises -- the pool waits for it
-    onConnect: async (client) => {
-      const askedAt = performance.now();
-      const results = (await client.query(session)) as unknown as pg.QueryResult<{ time: Date }>[];
-      const time = results.at(-1)?.rows[0]?.time;
-      if (time) clock.set(time, (askedAt + performance.now()) / 2);
-    },
-  });
-  // without a listener a terminated idle connection would end the process
-  pool.on('error', (error) => log.warn({ err: error.message }, 'an idle database connection was lost'));
+  const { pool, run } = createPool({ ...connectionTo(DATABASE_URL, DATABASE_CA), max: DATABASE_POOL, name, clock });
   measure(pool, name);
   return {
-    ...databaseOf(async (config) => (await pool.query(config)).rows as never),
+    ...databaseOf(run),
     connect: () =>
       pool.connect().then(
         (client) => client.release(),
@@ -90,9 +64,7 @@ export function createDatabase({ name, clock }: { name: string; clock: Clock }):
 }
 
 /** A database by what runs a statement. */
-export function databaseOf(
-  run: (query: { name: string; text: string; values: unknown[] }) => Promise<object[]>,
-): Database {
+export function databaseOf(run: (query: Query) => Promise<object[]>): Database {
   const many: Database['many'] = async <Row extends object>({ name, text }: Statement<Row>, values: unknown[] = []) =>
     (await run({ name, text, values })) as Row[];
   const maybeOne: Database['maybeOne'] = async (which, values) => {
@@ -142,9 +114,10 @@ export const isTimeout = (error: unknown): boolean => sqlState(error) === '57014
 
 /**
  * Whether the database failed rather than the data or the statement: no connection, no resources, shut down, read-only,
- * or a lock or the statement took too long.
+ * or a lock or the statement took too long. A statement that was lost may have committed: see `LostStatement`.
  */
 export function isFailure(error: unknown): boolean {
+  if (error instanceof LostStatement) return true;
   const state = sqlState(error);
   if (state !== undefined) return /^(08|25|40|53|55|57|58)/.test(state);
   return error instanceof Error && (/connection|timeout|pool/i.test(error.message) || 'errno' in error);

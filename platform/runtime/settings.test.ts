@@ -30,3 +30,18 @@ test.each(['start.ts', 'local/function-main.ts'])('%s reports a wrong setting in
     'Settings are missing or invalid – DATABASE_POOL: must be a whole number\n',
   );
 });
+
+test.each(['no PEM', '-----BEGIN CERTIFICATE-----\nnonsense\n-----END CERTIFICATE-----'])(
+  'no program connects with the CA %p',
+  (pem) => {
+    const sentence =
+      'Settings are missing or invalid – DATABASE_CA: must be certificates in PEM (-----BEGIN CERTIFICATE-----)\n';
+    const owner = {
+      DATABASE_ROLES_KEY: 'x'.repeat(32),
+      ADMIN_EMAIL: 'admin@example.com',
+      ADMIN_PASSWORD: 'correct horse battery staple',
+    };
+    expect(outputOf('start.ts', { K_SERVICE: 'create-order', PORT: '18999', DATABASE_CA: pem })).toBe(sentence);
+    expect(outputOf('database/main.ts', { ...owner, DATABASE_CA: pem })).toBe(sentence);
+  },
+);
