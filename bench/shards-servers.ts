@@ -75,3 +75,18 @@ export async function readCounters(shards: Shard[]): Promise<ShardCounters> {
   }
   return { ...sum, machineMs: machineMs(), atMs: performance.now() };
 }
+
+/** What the tables and indexes of orders occupy, vacuumed, and how many orders they hold. */
+export async function readStorage(shards: Shard[]): Promise<{ bytes: number; orders: number }> {
+  const sum = { bytes: 0, orders: 0 };
+  for (const { sql } of shards) {
+    const [row] = await sql<{ bytes: number; orders: number }>(`
+      select sum(pg_total_relation_size(c.oid))::bigint as bytes, (select count(*) from ordering.orders) as orders
+        from pg_class c
+       where c.relkind = 'r'
+         and c.relnamespace in ('billing'::regnamespace, 'ordering'::regnamespace, 'notifying'::regnamespace)`);
+    sum.bytes += row?.bytes ?? 0;
+    sum.orders += row?.orders ?? 0;
+  }
+  return sum;
+}

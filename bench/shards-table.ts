@@ -29,7 +29,11 @@ function cell(values: number[], digits: number): string {
 }
 
 /** A table for each load: a column per number of shards, medians and ranges. */
-export function describeShards(series: Series[], idle: { shards: number; cpuMsPerSecond: number }[]): string {
+export function describeShards(
+  series: Series[],
+  idle: { shards: number; cpuMsPerSecond: number }[],
+  storedBytes: number,
+): string {
   const counts = [...new Set(series.map(({ shards }) => shards))];
   const most = Math.max(...counts);
   const all = Math.max(...series.flatMap(({ rate }) => (rate === 'saturation' ? [] : [rate])));
@@ -65,6 +69,7 @@ export function describeShards(series: Series[], idle: { shards: number; cpuMsPe
         ),
       ),
     ),
+    row('stored bytes per order, indexes included', [cell([storedBytes], 0)]),
     '',
     'After each run every invariant held on each shard, and each shard had rows of its own customers only.',
   ].join('\n');

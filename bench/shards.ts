@@ -17,9 +17,8 @@ import {
   type Rate,
   type Series,
   type Sharded,
-  type ShardedCost,
 } from './shards-measure.ts';
-import { startShards } from './shards-servers.ts';
+import { readStorage, startShards } from './shards-servers.ts';
 import { describeBatching, describeShards } from './shards-table.ts';
 import { openTerminal } from './terminal.ts';
 
@@ -62,7 +61,10 @@ try {
     say(`start ${shards}`);
     systems.push(await start(shards, customers));
   }
+  const few = await readStorage(systems[0]?.shards ?? []);
   const series = await measure(systems);
+  const many = await readStorage(systems[0]?.shards ?? []);
+  const storedBytes = (many.bytes - few.bytes) / (many.orders - few.orders);
   say('idle');
   const idle = await Promise.all(
     systems.map(async ({ shards }) => ({ shards: shards.length, cpuMsPerSecond: await measureIdle(shards, 10) })),
@@ -75,13 +77,13 @@ try {
         stops.push(stop),
       )
     : [];
-  print(describeShards(series, idle));
+  print(describeShards(series, idle, storedBytes));
   print(describeBatching(batching));
   const file = fileURLToPath(new URL('../reports/shards.json', import.meta.url));
   mkdirSync(path.dirname(file), { recursive: true });
   writeFileSync(
     file,
-    `${JSON.stringify({ at: new Date().toISOString(), machine, series, idle, batching }, null, 2)}\n`,
+    `${JSON.stringify({ at: new Date().toISOString(), machine, series, idle, storedBytes, batching }, null, 2)}\n`,
   );
   print(`written to ${file}`);
 } catch (error) {
