@@ -17,8 +17,8 @@ export interface Sharded {
   accepted: string[];
 }
 
-/** Orders per second in all, or as many as 32 connections can place, one after the other on each. */
-export type Rate = number | 'saturation';
+/** Closed loop: one order after the other on each of so many connections. Open loop: so many orders per second. */
+export type Pace = { connections: number } | { perSecond: number };
 
 /** What an order cost. */
 export interface ShardedCost {
@@ -37,10 +37,10 @@ export interface ShardedCost {
   foreignCores: number;
 }
 
-/** The runs of one number of shards at one rate. */
+/** The runs of one number of shards at one pace. */
 export interface Series {
   shards: number;
-  rate: Rate;
+  pace: Pace;
   runs: ShardedCost[];
 }
 
@@ -66,17 +66,19 @@ async function begin({ shards, shops, load }: Sharded): Promise<void> {
 }
 
 /** Sends orders and measures what they cost; then checks all shards. */
-export async function measureSharded(sharded: Sharded, rate: Rate, seconds: number): Promise<ShardedCost> {
+export async function measureSharded(sharded: Sharded, pace: Pace, seconds: number): Promise<ShardedCost> {
   const { shards, shops, load, accepted } = sharded;
   await begin(sharded);
   await settle(shards);
   // the first change of each page after a checkpoint writes the whole page into the log
-  await saturate(sharded, 2);
+  await saturate(sharded, 3);
   await sleep(1_100);
   const { cpuMs: from } = await shops.call({ do: 'read' });
   const before = await readCounters(shards);
   const sent = await load.call(
-    rate === 'saturation' ? { do: 'saturate', connections: 32, seconds } : { do: 'steady', rate, seconds },
+    'connections' in pace
+      ? { do: 'saturate', connections: pace.connections, seconds }
+      : { do: 'steady', rate: pace.perSecond, seconds },
   );
   await Promise.all(shards.map((shard) => waitForCompletion(shard)));
   await sleep(1_100); // a backend reports its transactions up to a second late

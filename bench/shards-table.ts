@@ -1,6 +1,7 @@
 import type { Batching } from './shards-compare.ts';
 import type { BatchingResult } from './shards-batching.ts';
-import type { Rate, Series, ShardedCost } from './shards-measure.ts';
+import { paceOf, tables } from './shards-plan.ts';
+import type { Series, ShardedCost } from './shards-measure.ts';
 import { median } from './statistics.ts';
 
 const width = 24;
@@ -35,13 +36,10 @@ export function describeShards(
   storedBytes: number,
 ): string {
   const counts = [...new Set(series.map(({ shards }) => shards))];
-  const most = Math.max(...counts);
-  const all = Math.max(...series.flatMap(({ rate }) => (rate === 'saturation' ? [] : [rate])));
-  const table = (title: string, rateOf: (shards: number) => Rate) => {
-    const columns = counts.map(
-      (shards) => series.find((one) => one.shards === shards && one.rate === rateOf(shards))?.runs ?? [],
-    );
-    return [
+  const runsAt = (shards: number, pace: string) =>
+    series.find((one) => one.shards === shards && paceOf(one.pace) === pace)?.runs ?? [];
+  return [
+    ...tables.flatMap(({ title, at }) => [
       '',
       row(
         title,
@@ -50,15 +48,10 @@ export function describeShards(
       ...figures.map(([label, of, digits]) =>
         row(
           `  ${label}`,
-          columns.map((runs) => cell(runs.map(of), digits)),
+          counts.map((shards) => cell(runsAt(shards, paceOf(at(shards))).map(of), digits)),
         ),
       ),
-    ];
-  };
-  return [
-    ...table('saturation, 32 connections', () => 'saturation'),
-    ...table(`${all} orders/s in all`, () => all),
-    ...table(`${all / most} orders/s and shard`, (shards) => (all / most) * shards),
+    ]),
     '',
     row(
       'idle: CPU ms of Postgres per second',

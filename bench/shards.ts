@@ -14,10 +14,10 @@ import {
   measureSharded,
   startSharded,
   saturate,
-  type Rate,
   type Series,
   type Sharded,
 } from './shards-measure.ts';
+import { counts, inAll, paceOf, pacesOf } from './shards-plan.ts';
 import { readStorage, startShards } from './shards-servers.ts';
 import { describeBatching, describeShards } from './shards-table.ts';
 import { openTerminal } from './terminal.ts';
@@ -25,7 +25,7 @@ import { openTerminal } from './terminal.ts';
 const help = `Measures what an order costs on one, two and four shards: Postgres servers on this machine, customers assigned by a
 hash of their id, the shop's functions unchanged, a set of them for each shard. Checks every shard after each run.
 
-  npm run bench:shards                      about 10 minutes
+  npm run bench:shards                      about 12 minutes
   npm run bench:shards -- --seconds 10      duration of each run (6)
   npm run bench:shards -- --repetitions 5   repetitions of each run (3)
 
@@ -40,10 +40,6 @@ const { seconds, repetitions } = readCommandLine(
     repetitions: count('repetitions', values.repetitions, 3),
   }),
 );
-
-/** Orders per second and shard of the runs with the same load on each shard; four shards together are the same total. */
-const perShard = 100;
-const counts = [1, 2, 4];
 
 const folder = mkdtempSync(path.join(tmpdir(), 'shop-shards-'));
 const stops: (() => Promise<void> | void)[] = [() => rmSync(folder, { recursive: true, force: true })];
@@ -73,9 +69,7 @@ try {
   for (const system of systems) endSharded(system);
   const largest = systems.at(-1);
   const batching: Batching[] = largest
-    ? await compareBatching(largest.shards, { repetitions, seconds, perSecond: perShard * 4 }, say, (stop) =>
-        stops.push(stop),
-      )
+    ? await compareBatching(largest.shards, { repetitions, seconds, perSecond: inAll }, say, (stop) => stops.push(stop))
     : [];
   print(describeShards(series, idle, storedBytes));
   print(describeBatching(batching));
@@ -110,15 +104,15 @@ async function start(count: number, customers: string[]): Promise<Sharded> {
 /** All numbers of shards in turn, so that a change of the machine meets all of them. */
 async function measure(systems: Sharded[]): Promise<Series[]> {
   const series: Series[] = systems.flatMap(({ shards: { length: shards } }) =>
-    [...new Set<Rate>(['saturation', perShard * 4, perShard * shards])].map((rate) => ({ shards, rate, runs: [] })),
+    pacesOf(shards).map((pace) => ({ shards, pace, runs: [] })),
   );
   for (let repetition = 1; repetition <= repetitions; repetition += 1) {
-    for (const { shards, rate, runs } of repetition % 2 === 1 ? series : series.toReversed()) {
+    for (const { shards, pace, runs } of repetition % 2 === 1 ? series : series.toReversed()) {
       const system = systems.find((one) => one.shards.length === shards) as Sharded;
-      const run = await measureSharded(system, rate, seconds);
+      const run = await measureSharded(system, pace, seconds);
       runs.push(run);
       say(
-        `${repetition}/${repetitions}, shards: ${shards}, rate: ${rate}: ${run.ordersPerSecond.toFixed(0)} orders/s, ` +
+        `${repetition}/${repetitions}, shards: ${shards}, ${paceOf(pace)}: ${run.ordersPerSecond.toFixed(0)} orders/s, ` +
           `CPU ms ${run.postgresCpuMs.toFixed(2)} + ${run.functionsCpuMs.toFixed(2)}, ` +
           `${run.commits.toFixed(2)} commits, ${run.walBytes.toFixed(0)} WAL bytes`,
       );
