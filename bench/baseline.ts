@@ -1,16 +1,9 @@
-import { uuidv7 } from 'uuidv7';
-import { orderPaid } from '#events/order-paid.ts';
-import { orderPlaced } from '#events/order-placed.ts';
-import { decideCharges } from '#functions/charge-account/queries.ts';
-import { insertOrders, type Draft } from '#functions/create-order/queries.ts';
-import { recordNotifications, type NewNotification } from '#functions/send-notification/queries.ts';
-import { settleOrders } from '#functions/settle-order/queries.ts';
 import { batch } from '#platform/database/batch.ts';
 import { createClock } from '#platform/database/clock.ts';
-import { createDatabase, type Database } from '#platform/database/database.ts';
-import { beginChain } from '#platform/events/event.ts';
+import { createDatabase } from '#platform/database/database.ts';
 import { atRate } from './pace.ts';
 import { latency, type Latency } from './statistics.ts';
+import { place, steps, type MakeStep, type Run } from './steps.ts';
 import { serveRequests } from './worker.ts';
 
 /** A run of the functions' own SQL statements, without HTTP, tokens, events or mails. */
@@ -31,13 +24,11 @@ export interface BaselineResult extends Latency {
   cpuMsPerOrder: number;
 }
 
-type Run<Item> = (database: Database, items: Item[]) => Promise<object[]>;
-
 const database = createDatabase({ name: 'baseline', clock: createClock() });
 let statements = 0;
 
 serveRequests<BaselineRun, BaselineResult>(async ({ mode, pace, seconds, customers }) => {
-  const run = steps(mode);
+  const run = steps(stepOf(mode));
   const took: number[] = [];
   const began = performance.now();
   const cpu = process.cpuUsage();
@@ -62,9 +53,8 @@ serveRequests<BaselineRun, BaselineResult>(async ({ mode, pace, seconds, custome
   };
 });
 
-/** One statement for each of the four functions; batches use the same keys as the functions. */
-function steps(mode: BaselineRun['mode']) {
-  const step = <Item>(key: (item: Item) => string, run: Run<Item>) => {
+function stepOf(mode: BaselineRun['mode']): MakeStep {
+  return <Item>(key: (item: Item) => string, run: Run<Item>) => {
     const counted = async (items: Item[]) => {
       statements += 1;
       const rows = await run(database, items);
@@ -73,30 +63,4 @@ function steps(mode: BaselineRun['mode']) {
     };
     return mode === 'single' ? (item: Item) => counted([item]) : batch<Item, object>({ key, run: counted });
   };
-  return {
-    create: step<Draft>(({ id }) => id, insertOrders),
-    charge: step(({ userId }: { orderId: string; userId: string }) => userId, decideCharges),
-    settle: step<{ orderId: string }>(
-      ({ orderId }) => orderId,
-      (its, orders) =>
-        settleOrders(
-          its,
-          orders.map(({ orderId }) => ({ orderId, status: 'paid', reason: null })),
-        ),
-    ),
-    notify: step<NewNotification>(({ eventId }) => eventId, recordNotifications),
-  };
-}
-
-async function place({ create, charge, settle, notify }: ReturnType<typeof steps>, userId: string): Promise<void> {
-  const orderId = uuidv7();
-  const event = beginChain(orderPlaced.create({ orderId, userId }));
-  const items = [{ sku: 'pen', quantity: 1 }];
-  await create({ id: orderId, userId, idempotencyKey: orderId, requestHash: Buffer.alloc(32), items, event });
-  await charge({ orderId, userId });
-  await settle({ orderId });
-  const { id: eventId, data: detail } = orderPaid.create({ orderId, userId, total: 100, currency: 'usd' });
-  const subject = `Your order ${orderId} is confirmed`;
-  const mail = { id: uuidv7(), eventId, userId, orderId, template: 'order-paid', subject, detail } as const;
-  await notify({ ...mail, correlationId: event.id });
 }

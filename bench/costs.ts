@@ -69,7 +69,7 @@ export async function readCounters(shop: Shop): Promise<Counters> {
 }
 
 /** CPU time of a process and of its children that have exited: proc(5), utime to cstime. */
-function cpuMsOf(pid: number): number {
+export function cpuMsOf(pid: number): number {
   try {
     const afterName = readFileSync(`/proc/${pid}/stat`, 'utf8')
       .replace(/^.*\) /s, '')
@@ -81,7 +81,7 @@ function cpuMsOf(pid: number): number {
 }
 
 /** proc(5), /proc/stat: user, nice, system, (idle, iowait,) irq, softirq, steal. */
-function machineMs(): number {
+export function machineMs(): number {
   const [, user, nice, system, , , irq, softirq, steal] = readFileSync('/proc/stat', 'utf8').split(/\s+/).map(Number);
   return [user, nice, system, irq, softirq, steal].reduce<number>((sum, ticks = 0) => sum + ticks, 0) * msPerTick;
 }

@@ -1,5 +1,7 @@
 import pg from 'pg';
 
+pg.types.setTypeParser(pg.types.builtins.INT8, Number); // counts
+
 export interface Database {
   sql<Row extends object>(text: string, values?: unknown[]): Promise<Row[]>;
 }
