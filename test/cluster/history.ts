@@ -90,6 +90,7 @@ export async function readHistory(customer: Customer, sent: SentOrder[], untilSe
   };
 }
 
+const isOpen = (status: string) => ['pending', 'canceling'].includes(status);
 const problem = (kind: ProblemKind, text: string): Problem => ({ kind, text });
 
 /** Every accepted order exists and ends as it should, and there is no other. */
@@ -100,7 +101,8 @@ function ordersAsSent(orders: Order[], sent: SentOrder[]): Problem[] {
     ...sent.flatMap(({ id = '', kind }) => {
       const status = known.get(id)?.status;
       if (status === undefined) return [problem('lost', `${id}: was accepted and does not exist`)];
-      return finalStates[kind].includes(status) ? [] : [problem('stuck', `${id} (${kind}): is ${status}`)];
+      if (finalStates[kind].includes(status)) return [];
+      return [problem(isOpen(status) ? 'stuck' : 'other', `${id} (${kind}): is ${status}`)];
     }),
     ...(ids.size === sent.length ? [] : [problem('other', 'two requests got the same order')]),
     ...orders
@@ -123,7 +125,7 @@ function chargesOf({ id, status, total }: Order, entries: Entry[]): Problem[] {
 function compareMoney(id: string, what: string, found: number[], expected: number[], status: string): Problem[] {
   if (found.join() === expected.join()) return [];
   // in flight: charged and not yet settled, or refunded and not yet so
-  if (['pending', 'canceling'].includes(status) && found.length <= 1) return [];
+  if (isOpen(status) && found.length <= 1) return [];
   const kind = found.length > 1 ? 'double' : 'other';
   return [problem(kind, `${id} is ${status}: ${what} of ${found.join(' and ') || 'nothing'}`)];
 }
@@ -133,15 +135,14 @@ function notificationsOf({ id, status }: Order, mails: Mail[]): Problem[] {
   const templates = mails.filter(({ orderId }) => orderId === id).map(({ template }) => template);
   const expected = new Set(status === 'refunded' ? ['order-paid', 'order-refunded'] : [`order-${status}`]);
   const unexpected = templates.filter((template) => !expected.has(template));
-  const inFlight = ['pending', 'canceling'].includes(status);
   return [
     ...(new Set(templates).size === templates.length
       ? []
       : [problem('double', `${id}: notified of ${templates.join()}`)]),
-    ...(inFlight || unexpected.length === 0
+    ...(isOpen(status) || unexpected.length === 0
       ? []
       : [problem('other', `${id} is ${status}: notified of ${unexpected.join()}`)]),
-    ...(inFlight || templates.includes(`order-${status}`)
+    ...(isOpen(status) || templates.includes(`order-${status}`)
       ? []
       : [problem('stuck', `${id} is ${status}: not notified of it`)]),
   ];

@@ -98,10 +98,10 @@ export function startLoad(customers: Customer[], rate: number): Load {
     for (let count = 0; running; count += 1) {
       const waitMs = beganAt + (count * 1_000) / rate - Date.now();
       if (waitMs > 0) await pause(waitMs);
-      const customer = customers[count % customers.length];
+      // shifted by one in each pass, so that everyone sends every kind
+      const customer = customers[(count + Math.floor(count / customers.length)) % customers.length];
       if (!customer || !running) break;
-      // not by `count`, which would give each kind to the same customers
-      const nth = (count + Math.floor(count / customers.length)) % 20;
+      const nth = count % 20;
       const kind = nth === 19 ? 'reject' : nth % 6 === 5 ? 'cancel' : 'keep';
       const items = [kind === 'reject' ? { sku: 'desk', quantity: 1_000 } : { sku: 'pen', quantity: 1 + (count % 3) }];
       const order: SentOrder = { customer, key: uuidv7(), items, kind, sentAt: Date.now() };
