@@ -16,8 +16,8 @@ usage() {
 ./shop.sh rollback [NAME]  restores the previous version of every function, or of one; the database keeps its schema
 ./shop.sh keys STEP        one step of the key rotation: accept, sign, retire (docs/operations.md); after an interruption, run
                            the same step again
-./shop.sh faults           checks caller addresses and scaling, and that no order is lost when pods are deleted by force;
-                           not for a shop with customers
+./shop.sh faults [OPTIONS] checks caller addresses and scaling, and that no order is lost when pods of Postgres, the broker
+                           or the functions are deleted by force (./shop.sh faults --help); not for a shop with customers
 ./shop.sh alerts           causes what the alerts report, and checks that each fires (needs Prometheus); not for a shop with
                            customers
 ./shop.sh status           lists what runs
@@ -112,6 +112,10 @@ main() {
     case $argument in
       --existing) existing=yes ;;
       *)
+        if [ "$command" = faults ]; then
+          options+=("$argument")
+          continue
+        fi
         [ "$command" = start ] && [ -n "$argument" ] && [ -e "knative/components/${argument//\//}/kustomization.yaml" ] ||
           die "Unknown: $argument. ./shop.sh --help lists the commands. Components: $(cd knative/components && echo *)."
         components="$components $argument"
@@ -834,7 +838,7 @@ has_mail_catcher() {
 }
 do_verify() { run_inside '' verify; }
 do_test() { run_inside mails newman; }
-do_faults() { run_inside '' test:cluster; }
+do_faults() { run_inside '' test:cluster -- ${options[@]+"${options[@]}"}; }
 do_alerts() { run_inside '' test:alerts; }
 
 # Browsers resolve names below "localhost" to this machine, so no hosts file needs editing.
