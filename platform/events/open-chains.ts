@@ -85,11 +85,11 @@ export function createOpenChains(database: Database): OpenChains {
   async function probe(id: string, chain: Chain): Promise<void> {
     const [row] = await database.many(isOpen, [id]);
     if (row) {
+      // it ends later, or has lost an event: a check will see
+      if (!durable && !open.has(id)) open.set(id, chain);
       closedProbes = 0;
       openProbes += 1;
       durable ||= openProbes >= openInARow;
-      // it ends later, or has lost an event: a check will see
-      if (!open.has(id)) open.set(id, chain);
       return;
     }
     openProbes = 0;
