@@ -16,7 +16,7 @@ export interface Outcome {
   accepted: number;
   /** How many orders got which first response, other than 202. */
   refused: Map<string, number>;
-  /** The longest time in which no order was accepted, from the kill on. */
+  /** The longest time in which no order was accepted: from the kill on, or from when the standbys were let in again. */
   outageMs: number;
   /** The longest time until an order was settled and notified. */
   longestMs: number;
@@ -89,9 +89,9 @@ const acceptances = (orders: SentOrder[]) =>
     .flatMap(({ response, acceptedAt }) => (response === '202' && acceptedAt !== undefined ? [acceptedAt] : []))
     .toSorted((a, b) => a - b);
 
-/** The gaps between two acceptances that end after the kill. */
+/** The gaps between two acceptances after the kill, or after the standbys were let in again. */
 function gaps(orders: SentOrder[], { deletedAt, alone }: Fault): { until: number; ms: number }[] {
-  const from = alone?.from ?? deletedAt;
+  const from = alone?.to ?? deletedAt;
   const times = acceptances(orders);
   return times.flatMap((at, index) =>
     at > from ? [{ until: at, ms: at - Math.max(times[index - 1] ?? at, from) }] : [],
