@@ -4,17 +4,11 @@ import { kubectl, namespace } from './client.ts';
 import { deleteByForce, places, podsOf, readyAgain, type Deletion } from './pods.ts';
 import { undoing } from './undo.ts';
 
-// The operator stops the servers that this annotation of the Cluster names, and starts them again when it is removed.
-const fence = (names: string[]) =>
-  kubectl(
-    '-n',
-    namespace,
-    'annotate',
-    'clusters.postgresql.cnpg.io',
-    'postgres',
-    '--overwrite',
-    names.length > 0 ? `cnpg.io/fencedInstances=${JSON.stringify(names)}` : 'cnpg.io/fencedInstances-',
-  );
+// Admits no new pods. Fencing the standbys instead (`cnpg.io/fencedInstances`) can leave the operator in a failover that
+// never ends.
+const quota = ['quota', 'no-new-pods'];
+const admitNoPods = () => kubectl('-n', namespace, 'create', ...quota, '--hard=pods=0');
+const admitPods = () => kubectl('-n', namespace, 'delete', ...quota, '--ignore-not-found');
 
 /** Longer than the shop waits for a statement: orders that hang get their 503 in the meantime. */
 const aloneMs = 13_000;
@@ -27,22 +21,18 @@ export interface Alone extends Deletion {
   to: number;
 }
 
-/** Fences every standby, deletes the primary by force some seconds later, and lifts the fence. */
+/** Deletes every standby by force, the primary some seconds later, and only then lets their pods return. */
 export async function loseStandbysAndPrimary(): Promise<Alone> {
-  const standbys = (await podsOf(places.standbys)).map(({ metadata }) => metadata.name);
-  const alone = await undoing(
-    () => fence([]),
-    async () => {
-      await fence(standbys);
-      await until('no standby runs', async () => (await Promise.all(standbys.map(isStopped))).every(Boolean));
-      const from = Date.now();
-      await pause(aloneMs);
-      const deletion = await deleteByForce(places.primary);
-      await pause(2_000);
-      return { ...deletion, from, to: Date.now() };
-    },
-  );
-  return alone;
+  return undoing(admitPods, async () => {
+    await admitNoPods();
+    await deleteByForce(places.standbys);
+    await until('no standby follows the primary', async () => (await followers()) === 0);
+    const from = Date.now();
+    await pause(aloneMs);
+    const deletion = await deleteByForce(places.primary);
+    await pause(2_000);
+    return { ...deletion, from, to: Date.now() };
+  });
 }
 
 /** Waits until every server is a ready one again. */
@@ -59,9 +49,10 @@ export async function allServersReady(): Promise<void> {
   await readyAgain(places.servers, Number(wanted), { deletedAt: 0, uids: new Set() }, 180_000);
 }
 
-/** Whether the server of a pod does not run; an error of kubectl says nothing about it. */
-async function isStopped(pod: string): Promise<boolean> {
-  const report = 'pg_isready -q; echo $?';
-  const code = await kubectl('-n', namespace, 'exec', pod, '-c', 'postgres', '--', 'sh', '-c', report);
-  return code.trim() === '2';
+/** How many standbys the primary sends its log to. */
+async function followers(): Promise<number> {
+  const [primary] = await podsOf(places.primary);
+  const query = 'select count(*) from pg_stat_replication';
+  const pod = primary?.metadata.name ?? '';
+  return Number(await kubectl('-n', namespace, 'exec', pod, '-c', 'postgres', '--', 'psql', '-qAtc', query));
 }
