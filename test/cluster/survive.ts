@@ -137,15 +137,19 @@ function longestOf(orders: SentOrder[], histories: History[], since: number): nu
 
 /** What a customer may not see while an order could be on one server only: anything but 503. */
 function acceptedAlone(orders: SentOrder[], { from, to }: { from: number; to: number }): Problem[] {
-  const problem = (text: string): Problem => ({ kind: 'lost', text });
   // the last responses of the standbys may arrive a little later
   const early = orders.filter(({ acceptedAt = 0 }) => acceptedAt > from + 200 && acceptedAt < to);
   const asked = orders.filter(({ sentAt, respondedAt = 0 }) => sentAt > from && respondedAt > 0 && respondedAt < to);
-  const others = asked.filter(({ response }) => response !== '503');
+  const others = asked.filter(({ response = '' }) => !['202', '503'].includes(response));
   return [
-    ...early.map(({ id }) => problem(`${id}: was accepted while one server alone had it`)),
-    ...others.map(({ key, response }) => problem(`the order with the key ${key} got ${response}, not 503`)),
-    ...(asked.length === 0 ? [problem('no order got a response while one server was alone')] : []),
+    ...early.map(({ id }): Problem => ({ kind: 'lost', text: `${id}: was accepted while one server alone had it` })),
+    ...others.map(({ key, response }): Problem => ({
+      kind: 'other',
+      text: `the order ${key} got ${response}, not 503`,
+    })),
+    ...(asked.length > 0
+      ? []
+      : [{ kind: 'other' as const, text: 'no order got a response while one server was alone' }]),
   ];
 }
 

@@ -33,8 +33,14 @@ export function describeRepeated(outcomes: Outcome[]): string {
 
 const problemsOf = ({ outcomes, problems }: RowResult) => [...outcomes.flatMap((one) => one.problems), ...problems];
 
-/** Whether a row has broken a promise, or has not run at all. */
-export const hasFailed = (result: RowResult): boolean => problemsOf(result).length > 0 || result.outcomes.length === 0;
+/** Whether a row has broken a promise, or could not be run. */
+export const hasFailed = (result: RowResult): boolean => problemsOf(result).length > 0;
+
+/** Whether a row held; a dash if the program was interrupted before its first repetition had ended. */
+function held(result: RowResult): string {
+  if (hasFailed(result)) return '**no**';
+  return result.outcomes.length > 0 ? 'yes' : '–';
+}
 
 /** The results in Markdown. Times are the median of the repetitions and, in brackets, the longest. */
 export function tableOf(results: RowResult[]): string {
@@ -52,7 +58,7 @@ export function tableOf(results: RowResult[]): string {
       medianAndLongest(outcomes.map(({ longestMs }) => longestMs)),
       `${row.limitMs / 1_000} s after ${row.since}`,
       describeRepeated(outcomes),
-      hasFailed(result) ? '**no**' : 'yes',
+      held(result),
     ].join(' | ');
   });
   return [
