@@ -31,19 +31,31 @@ function wrapStatements(): void {
   const query = pg.Client.prototype.query as unknown as Query;
   const wrapped: Query = function (config, ...rest) {
     const name = typeof config === 'string' ? undefined : config.name;
-    const callback = rest.pop() as Callback | undefined;
-    if (name === undefined || typeof callback !== 'function') {
-      return Reflect.apply(query, this, [config, ...rest, ...(callback === undefined ? [] : [callback])]);
-    }
+    if (name === undefined) return Reflect.apply(query, this, [config, ...rest]);
     dieAt(`before ${name}`);
     const within = disarm(`within ${name}`);
     if (within) Reflect.apply(query, this, ['begin', () => undefined]);
+    const callback = rest.at(-1) as Callback | undefined;
+    if (typeof callback !== 'function') {
+      const done = Reflect.apply(query, this, [config, ...rest]) as Promise<unknown>;
+      return done.then(
+        (result) => {
+          if (within) die();
+          dieAt(`after ${name}`);
+          return result;
+        },
+        (error: unknown) => {
+          if (within) die();
+          throw error;
+        },
+      );
+    }
     const wrappedCallback: Callback = (error, result) => {
       if (within) die();
       if (!error) dieAt(`after ${name}`);
       callback(error, result);
     };
-    return Reflect.apply(query, this, [config, ...rest, wrappedCallback]);
+    return Reflect.apply(query, this, [config, ...rest.slice(0, -1), wrappedCallback]);
   };
   pg.Client.prototype.query = wrapped as unknown as typeof pg.Client.prototype.query;
 }
