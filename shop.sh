@@ -467,8 +467,8 @@ own_components() {
   if in_shop get secret event-keys >/dev/null 2>&1; then
     [ -z "$components" ] || [ "$components" = "$stored" ] ||
       die "This shop was installed with ${stored:-no components}; they cannot be changed: remove it with ./shop.sh stop, or set NAMESPACE and DOMAIN to install another one."
-    components=$stored
   fi
+  components=${components:-$stored}
   for name in $components; do
     case $name in
       database-ha)

@@ -1,7 +1,7 @@
 import { batch } from '#platform/database/batch.ts';
 import { createClock } from '#platform/database/clock.ts';
 import { createDatabase } from '#platform/database/database.ts';
-import { atRate } from './pace.ts';
+import { atPace, type Pace } from './pace.ts';
 import { latency, type Latency } from './statistics.ts';
 import { place, steps, type MakeStep, type Run } from './steps.ts';
 import { serveRequests } from './worker.ts';
@@ -10,8 +10,7 @@ import { serveRequests } from './worker.ts';
 export interface BaselineRun {
   /** `single`: one order per statement and commit. `batched`: all waiting orders per statement, as in the functions. */
   mode: 'single' | 'batched';
-  /** Closed loop with `inFlight` orders at a time, or open loop at a fixed rate. */
-  pace: { inFlight: number } | { perSecond: number };
+  pace: Pace;
   seconds: number;
   customers: string[];
 }
@@ -37,12 +36,7 @@ serveRequests<BaselineRun, BaselineResult>(async ({ mode, pace, seconds, custome
     await place(run, customers[Math.floor(Math.random() * customers.length)] ?? '');
     took.push(performance.now() - at);
   };
-  const connection = async () => {
-    while (performance.now() - began < seconds * 1_000) await order(performance.now());
-  };
-  await ('perSecond' in pace
-    ? atRate(pace.perSecond, seconds, order)
-    : Promise.all(Array.from({ length: pace.inFlight }, connection)));
+  await atPace(pace, seconds, order);
   const { user, system } = process.cpuUsage(cpu);
   return {
     orders: took.length,

@@ -1,5 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
+/** Closed loop with `inFlight` orders at a time, or open loop at a fixed rate. */
+export type Pace = { inFlight: number } | { perSecond: number };
+
+/** Calls `order` at a pace; resolves after the last. */
+export async function atPace(pace: Pace, seconds: number, order: (at: number) => Promise<void>): Promise<void> {
+  if ('perSecond' in pace) return atRate(pace.perSecond, seconds, order);
+  const until = performance.now() + seconds * 1_000;
+  const connection = async () => {
+    while (performance.now() < until) await order(performance.now());
+  };
+  await Promise.all(Array.from({ length: pace.inFlight }, connection));
+}
+
 /**
  * Open loop: calls `order` at fixed intervals, whether or not earlier calls are done, with its intended time in ms of
  * `performance.now()`. A late call counts from its intended time (no coordinated omission). Resolves after the last.

@@ -1,7 +1,7 @@
 import { batch } from '#platform/database/batch.ts';
 import { createClock } from '#platform/database/clock.ts';
 import { createDatabase, type DatabasePool } from '#platform/database/database.ts';
-import { atRate } from './pace.ts';
+import { atPace, type Pace } from './pace.ts';
 import { shardOf } from './shards-route.ts';
 import { latency, type Latency } from './statistics.ts';
 import { place, steps, type MakeStep, type Run } from './steps.ts';
@@ -15,8 +15,7 @@ export interface BatchingRun {
    * orders form batches whatever their shard is, and each batch is split by shard and waits for all of its parts.
    */
   first: 'shard' | 'batch';
-  /** Closed loop with `inFlight` orders at a time, or open loop at a fixed rate. */
-  pace: { inFlight: number } | { perSecond: number };
+  pace: Pace;
   seconds: number;
   customers: string[];
 }
@@ -46,12 +45,7 @@ serveRequests<BatchingRun, BatchingResult>(async ({ databaseUrls, first, pace, s
     await place(run, userId);
     took.push({ shard: shardOf(userId, pools.length), ms: performance.now() - at });
   };
-  const connection = async () => {
-    while (performance.now() - began < seconds * 1_000) await order(performance.now());
-  };
-  await ('perSecond' in pace
-    ? atRate(pace.perSecond, seconds, order)
-    : Promise.all(Array.from({ length: pace.inFlight }, connection)));
+  await atPace(pace, seconds, order);
   const { user, system } = process.cpuUsage(cpu);
   const latencyOf = (isWanted: (shard: number) => boolean) =>
     latency(took.filter(({ shard }) => isWanted(shard)).map(({ ms }) => ms));

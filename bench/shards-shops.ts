@@ -5,11 +5,9 @@ import { notifyBy } from '#functions/send-notification/index.ts';
 import { createStorefront } from '#functions/storefront/index.ts';
 import { createBroker } from '#local/broker/broker.ts';
 import { readManifests } from '#events/topology/manifests.ts';
-import { functionNames } from '#local/functions.ts';
-import type { EventFunction, EventHandle } from '#platform/events/on-event.ts';
+import { deliverTo, startFunctions, withinProcess, type Functions } from '#local/in-process.ts';
 import { serveHttp } from '#platform/http/http-server.ts';
-import type { RequestFunction, RequestHandle } from '#platform/http/on-request.ts';
-import { createContext, type FunctionContext } from '#platform/runtime/context.ts';
+import { createContext } from '#platform/runtime/context.ts';
 import { shardOf } from './shards-route.ts';
 import { serveRequests } from './worker.ts';
 
@@ -20,8 +18,6 @@ export interface ShopsResponse {
   url: string;
   cpuMs: number;
 }
-
-type Functions = Map<string, EventFunction | RequestFunction>;
 
 let url = '';
 
@@ -41,30 +37,17 @@ async function start(databaseUrls: string[]): Promise<string> {
   const sets: Functions[] = [];
   const broker = createBroker({
     manifests: readManifests('broker'),
-    deliver: async (subscriber, event) => {
-      const found = sets[shardOf(String(event['partitionkey']), count)]?.get(subscriber);
-      return found && 'deliver' in found ? found.deliver(event) : { status: 404 };
-    },
+    deliver: (subscriber, event) => deliverTo(sets[shardOf(String(event['partitionkey']), count)], subscriber, event),
   });
   const storefronts: RequestListener[] = [];
   for (const [shard, databaseUrl] of databaseUrls.entries()) {
     process.env['DATABASE_URL'] = databaseUrl; // the context reads it when it connects
-    const context = createContext('shop', {
-      broker: {
-        send: async (event) => {
-          const { status } = await broker.ingest(event);
-          if (status !== 202) throw new Error(`the broker responded with ${status}`);
-        },
-        isReachable: async () => true,
-      },
-      callFunction: async (name, { headers, body }) => {
-        const found = sets[shard]?.get(name);
-        if (!found) throw new Error(`there is no function ${name}`);
-        return found({ method: 'POST', headers, body });
-      },
-    });
+    const context = createContext(
+      'shop',
+      withinProcess(broker, () => sets[shard]),
+    );
     await context.connect();
-    sets.push(await startFunctions((name) => context.of(name)));
+    sets.push(await startFunctions(context, { 'send-notification': withoutMails }));
     storefronts.push(createStorefront(context));
     context.tasks.start();
   }
@@ -92,12 +75,3 @@ function userOf(authorization = ''): string {
 
 // mails are not sent: they leave from the mail servers, not from the shards, and would compete with the orders
 const withoutMails = notifyBy(() => ({ sendSoon: () => undefined, sendDue: async () => true }));
-
-async function startFunctions(contextOf: (name: string) => FunctionContext): Promise<Functions> {
-  const names = functionNames.filter((name) => name !== 'storefront');
-  const started = names.map(async (name) => {
-    const { handle } = (await import(`#functions/${name}/index.ts`)) as { handle: EventHandle | RequestHandle };
-    return [name, (name === 'send-notification' ? withoutMails : handle)(contextOf(name))] as const;
-  });
-  return new Map(await Promise.all(started));
-}

@@ -104,15 +104,11 @@ export function createOpenChains(database: Database): OpenChains {
     checkedAt = now;
     const chains = [...open];
     const isLate = ({ deferred, publishedAt }: Chain) => durable && !deferred && now - publishedAt > deferAfterMs;
-    const late = chains.filter(([, chain]) => isLate(chain)).map(([id]) => id);
-    const others = chains.filter(([, chain]) => !isLate(chain)).map(([id]) => id);
-    const rows = await database.many(deferOpen, [late, others, timeMs()]);
+    const { late = [], others = [] } = Object.groupBy(chains, ([, chain]) => (isLate(chain) ? 'late' : 'others'));
+    const rows = await database.many(deferOpen, [late.map(([id]) => id), others.map(([id]) => id), timeMs()]);
     const stillOpen = new Set(rows.map(({ id }) => id));
     let slowest = 0;
-    for (const id of late) {
-      const chain = open.get(id);
-      if (chain) chain.deferred = true;
-    }
+    for (const [, chain] of late) chain.deferred = true;
     for (const [id, chain] of chains) {
       // meanwhile published again
       if (open.get(id) !== chain) continue;

@@ -1,3 +1,4 @@
+import type { Account, Entry, Notification, Order } from '#test/support/customers.ts';
 import { all, ask, deposit, renewSession, type Customer } from './client.ts';
 import type { SentOrder } from './load.ts';
 
@@ -24,31 +25,6 @@ export interface History {
   createdAt: Map<string, number>;
 }
 
-interface Order {
-  id: string;
-  status: string;
-  total: number;
-  createdAt: string;
-  settledAt: string | null;
-}
-interface Mail {
-  orderId: string | null;
-  template: string;
-  status: string;
-  createdAt: string;
-}
-interface Entry {
-  kind: string;
-  amount: number;
-  balance: number;
-  version: number;
-  orderId: string | null;
-}
-interface Account {
-  balance: number;
-  version: number;
-}
-
 /** The final states of an order. */
 const finalStates: Record<SentOrder['kind'], string[]> = {
   keep: ['paid'],
@@ -68,7 +44,7 @@ export async function readHistory(customer: Customer, sent: SentOrder[], untilSe
   const { token } = customer;
   const [orders, mails, entries, account] = await Promise.all([
     all<Order>('/orders', token),
-    all<Mail>('/notifications', token),
+    all<Notification>('/notifications', token),
     all<Entry>('/accounts/me/entries', token),
     ask<Account>('GET', '/accounts/me', { token }),
   ]);
@@ -131,7 +107,7 @@ function compareMoney(id: string, what: string, found: number[], expected: numbe
 }
 
 /** One mail of each template, and one of its state. */
-function notificationsOf({ id, status }: Order, mails: Mail[]): Problem[] {
+function notificationsOf({ id, status }: Order, mails: Notification[]): Problem[] {
   const templates = mails.filter(({ orderId }) => orderId === id).map(({ template }) => template);
   const expected = new Set(status === 'refunded' ? ['order-paid', 'order-refunded'] : [`order-${status}`]);
   const unexpected = templates.filter((template) => !expected.has(template));
@@ -179,7 +155,7 @@ function standing(orders: Order[], entries: Entry[], { balance, version }: Accou
 }
 
 /** One welcome and one mail of the deposit, and no mail that failed. */
-function ownMails(mails: Mail[], untilSent: boolean): Problem[] {
+function ownMails(mails: Notification[], untilSent: boolean): Problem[] {
   const count = (template: string) => mails.filter((mail) => mail.template === template).length;
   const isCapped = mails.length > mailsInAnHour;
   return [

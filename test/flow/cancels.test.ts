@@ -6,18 +6,11 @@ import { continueChain } from '#platform/events/event.ts';
 import { signed } from '#test/support/context.ts';
 import { call } from '#test/support/api.ts';
 import { customersWith, customerWith, newCustomers, openAccounts } from '#test/support/customers.ts';
-import type { Customer, Order, Page } from '#test/support/customers.ts';
+import type { Customer, Entry, Order, Page } from '#test/support/customers.ts';
 import { eventOf, post } from '#test/support/events.ts';
 import { outcomes, placeAndCancel } from '#test/support/load.ts';
 import { report, until } from '#test/support/until.ts';
 import { useShop } from '#test/support/use-shop.ts';
-
-interface Entry {
-  kind: string;
-  amount: number;
-  balance: number;
-  orderId: string | null;
-}
 
 interface TimelineEntry {
   type: string;

@@ -1,16 +1,8 @@
 import { expect, test } from '@jest/globals';
 import { call, newKey } from '#test/support/api.ts';
-import { adminToken, customerWith, register, type Order, type Page } from '#test/support/customers.ts';
+import { adminToken, customerWith, register, type Entry, type Order, type Page } from '#test/support/customers.ts';
 import { until } from '#test/support/until.ts';
 import { useShop } from '#test/support/use-shop.ts';
-
-interface Entry {
-  kind: string;
-  amount: number;
-  balance: number;
-  version: number;
-  orderId: string | null;
-}
 
 interface TimelineEntry {
   type: string;

@@ -24,6 +24,15 @@ export interface Account {
   version: number;
 }
 
+/** A movement on an account. */
+export interface Entry {
+  kind: string;
+  amount: number;
+  balance: number;
+  version: number;
+  orderId: string | null;
+}
+
 export interface Notification {
   id: string;
   orderId: string | null;
@@ -31,6 +40,7 @@ export interface Notification {
   to: string;
   subject: string;
   status: 'queued' | 'sent' | 'failed';
+  createdAt: string;
 }
 
 export interface Page<Row> {
