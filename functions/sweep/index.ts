@@ -1,5 +1,4 @@
 import { onAnyEvent } from '#platform/events/on-event.ts';
-import { batchSize } from '#platform/events/outbox.ts';
 import { parkUndelivered, rowsPerStatement } from './queries.ts';
 import { reconcile } from './reconcile.ts';
 
@@ -14,7 +13,7 @@ const timeoutMs = 20_000;
 export const handle = onAnyEvent(({ database, outbox, clock, log }) => {
   const republish = async () => {
     const until = performance.now() + timeoutMs;
-    while ((await outbox.republishDue()) === batchSize && performance.now() < until);
+    while ((await outbox.republishDue()) > 0 && performance.now() < until);
   };
 
   const park = async () => {

@@ -11,17 +11,13 @@ import { log } from '#platform/telemetry/log.ts';
 import { publications } from '#platform/telemetry/metrics.ts';
 import { beginSpan, endSpan, traceparentOf } from '#platform/telemetry/trace.ts';
 
-// Chains that this process has in flight at the broker: without a response, or open after the response of a durable one.
-// More of them would only wait there, and those that wait longer than their row's due time would be published again.
-const maxInFlight = 128;
-
 // A broker that responds at the end of a chain may take as long as its deliveries; one that stores the event responds in
 // milliseconds, or is failing over.
 const chainTimeoutMs = 10_000;
 const durableTimeoutMs = 3_000;
 
-/** How many chains a poll takes at most: when it has taken that many, there may be more. */
-export const batchSize = 100;
+/** How many chains a poll takes at most. */
+const batchSize = 100;
 
 /** When a chain is due again, by how often it was published. The first time is the default of `events.outbox.due_at`: 1 s. */
 const retryAfter = `case
@@ -42,7 +38,7 @@ const takeDue = statement<{ event: ShopEvent }>(
        -- its publisher knows whether a chain is still in flight; the others take over when it does not poll
        and ($1::text is null or event ->> 'source' = $1::text or due_at < now() - interval '2 seconds')
      order by due_at
-     limit ${batchSize}
+     limit $3
        -- every publishing process polls: one row is taken by one of them
        for update skip locked
   )
@@ -62,7 +58,10 @@ export interface Outbox {
    * capacity for `timeoutMs`: a caller that waits for it cannot order faster than the shop settles.
    */
   publish(event: ShopEvent, timeoutMs?: number): Promise<void>;
-  /** Takes up to `batchSize` due chains and publishes their first events again; returns their number. */
+  /**
+   * Takes up to `batchSize` due chains, and no more than there are slots for: a chain that is taken counts as published.
+   * Publishes their first events again; returns their number.
+   */
   republishDue(interval?: ScanInterval): Promise<number>;
 }
 
@@ -77,19 +76,23 @@ interface Options {
 
 /** The outbox of a process; its poll, every half second, is registered with `tasks`. */
 export function createOutbox({ name, database, broker, signer, tasks }: Options): Outbox {
-  const openChains = createOpenChains(database);
+  const openChains = createOpenChains(database, () => {
+    serveQueue();
+    return queue.length > 0;
+  });
   const inFlight = new Set<string>();
   // left to their rows before they were ever published
   const unpublished = new Set<string>();
   const queue: (() => void)[] = [];
-  let free = maxInFlight;
+  // chains in flight at the broker: without a response, or open after the response of a durable one
+  let used = 0;
   // a function in its own process leaves the chains of other functions to them for a while
   const ownSource = name === 'shop' ? null : `/shop/${name}`;
 
   async function attempt(event: ShopEvent, timeoutMs: number, time: number, isRepeated: boolean): Promise<void> {
     const { id } = event;
     // a broker that still has the chain: repeating the event would only add to its load
-    if (inFlight.has(id) || (isRepeated && openChains.isInTime(id))) return;
+    if (inFlight.has(id)) return;
     inFlight.add(id);
     openChains.forget(id);
     if (!(await slot(timeoutMs))) {
@@ -135,21 +138,27 @@ export function createOutbox({ name, database, broker, signer, tasks }: Options)
   }
 
   function release(): void {
-    const next = queue.shift();
-    if (next) next();
-    else free += 1;
+    used -= 1;
+    serveQueue();
+  }
+
+  const freeSlots = () => Math.max(openChains.limit() - used, 0);
+
+  function serveQueue(): void {
+    while (freeSlots() > 0 && queue.length > 0) queue.shift()?.();
   }
 
   /** Waits for a slot at the broker, first come, first served; resolves to whether there was one in time. */
   function slot(timeoutMs: number): Promise<boolean> | boolean {
-    if (free > 0) {
-      free -= 1;
+    if (freeSlots() > 0) {
+      used += 1;
       return true;
     }
     openChains.checkSoon();
     return new Promise((resolve) => {
       const take = () => {
         clearTimeout(timer);
+        used += 1;
         resolve(true);
       };
       const timer = setTimeout(() => {
@@ -162,16 +171,23 @@ export function createOutbox({ name, database, broker, signer, tasks }: Options)
 
   const publish = (event: ShopEvent, timeoutMs = 1_000) => attempt(event, timeoutMs, 1, false);
 
-  async function republishDue(interval = fullScan): Promise<number> {
-    const rows = await database.many(takeDue, [ownSource, interval]);
+  /** Publishes due chains, as many as there are slots for, and waits for one if there is none; may leave some. */
+  async function takeAndPublish(interval: ScanInterval): Promise<{ taken: number; leftSome: boolean }> {
+    if (freeSlots() === 0) {
+      if (!(await slot(10_000))) return { taken: 0, leftSome: true };
+      release();
+    }
+    const most = Math.min(batchSize, Math.max(freeSlots(), 1));
+    const rows = await database.many(takeDue, [ownSource, interval, most]);
     // each waits for its slot, and the next poll for all of them
     await Promise.all(rows.map(({ event }) => attempt(event, 10_000, 1, true)));
-    return rows.length;
+    return { taken: rows.length, leftSome: rows.length === most };
   }
 
   measureOutbox(database, name);
-  const poll = createPoll(async (interval) => (await republishDue(interval)) < batchSize);
-  // first the due times of what the broker still has
-  tasks.every(500, 'the poll of the outbox', () => openChains.check().then(poll));
-  return { publish, republishDue };
+  // what the broker still has must not come due
+  tasks.every(500, 'the check of the open chains', openChains.check);
+  const poll = createPoll(async (interval) => !(await takeAndPublish(interval)).leftSome);
+  tasks.every(500, 'the poll of the outbox', poll);
+  return { publish, republishDue: async (interval = fullScan) => (await takeAndPublish(interval)).taken };
 }

@@ -104,7 +104,7 @@ export const steps: Step[] = [
 /** Writing statements that touch none of these rows: another customer's, or rows that only they write. */
 export const elsewhere = new Set([
   'register-user.insert', // before everything else
-  'outbox.defer_open', // moves due times alone, and skips locked rows: open-chains.test.ts
+  'outbox.defer', // moves due times alone, and skips locked rows: open-chains.test.ts
   'settle-order.end', // deletes by the key of a chain that has ended, as send-notification.record does
   'send-notification.find', // the same, for events that were recorded before
   'sweep.reopen', // inserts a row that is missing: test/flow/reconciliation.test.ts
